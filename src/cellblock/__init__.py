@@ -1,0 +1,3 @@
+"""Cellblock."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Runs in the server: kernels, sessions and files as the server sees them. Never imports `guest`."""

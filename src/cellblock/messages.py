@@ -1,0 +1,122 @@
+"""What crosses the boundary between server and fork server: plain values as JSON packets. Standard library only.
+
+One SEQPACKET connection is one sandbox's life. The server sends a `Launch`; then, in order, it hears `Bound` (with the kernel's
+pidfd), at some time `Exit` (the kernel process ended), and last `Gone` (nothing of the sandbox is left). `Refused`
+takes the place of all of them when the sandbox could not be closed. While it lives the server may send `Interrupt`
+or `Stop`; closing the connection is a `Stop`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeAlias
+
+Level: TypeAlias = Literal["full", "unprivileged", "off"]
+
+MAX_PACKET = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What one kernel may do. Sizes are bytes, `cpus` is cores; `level` is never weaker than the fork server's own."""
+
+    level: Level
+    memory: int = 2 << 30
+    processes: int = 128
+    cpus: float = 2.0
+    tmp: int = 256 << 20
+    file: int = 1 << 30
+    descriptors: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Asks for one sandbox. `home`, owned by `uid`, is a path below the data directory that holds `files` and `run`."""
+
+    id: str
+    home: str
+    uid: int
+    key: str
+    policy: Policy
+    op: Literal["launch"] = "launch"
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """SIGINT to the kernel and to the processes of its group."""
+
+    op: Literal["interrupt"] = "interrupt"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the sandbox and everything in it."""
+
+    op: Literal["stop"] = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The kernel's sockets are bound. `stages` are milliseconds per step; the kernel's pidfd travels beside it."""
+
+    stages: dict[str, float] = field(default_factory=dict)
+    op: Literal["bound"] = "bound"
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The kernel process ended: an exit status ≥ 0, or minus the signal."""
+
+    status: int
+    op: Literal["exit"] = "exit"
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Nothing of the sandbox is left. `oom_kills`: kills by its memory limit; `memory_peak`: bytes (0: unknown)."""
+
+    oom_kills: int = 0
+    memory_peak: int = 0
+    op: Literal["gone"] = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The sandbox was not closed and no kernel runs. `step` is the restriction that failed."""
+
+    step: str
+    reason: str
+    op: Literal["refused"] = "refused"
+
+
+Message: TypeAlias = Launch | Interrupt | Stop | Bound | Exit | Gone | Refused
+
+KINDS: Mapping[str, type[Any]] = {
+    "launch": Launch,
+    "interrupt": Interrupt,
+    "stop": Stop,
+    "bound": Bound,
+    "exit": Exit,
+    "gone": Gone,
+    "refused": Refused,
+}
+
+
+def encode(message: Message) -> bytes:
+    """One packet."""
+    return json.dumps(asdict(message), separators=(",", ":")).encode()
+
+
+def decode(packet: bytes) -> Message:
+    """The message of a packet; ValueError when it is none (a packet may come from hostile hands)."""
+    try:
+        raw = json.loads(packet)
+        kind = KINDS[raw["op"]]
+        known = {f.name for f in fields(kind)}
+        values = {name: value for name, value in raw.items() if name in known}
+        if kind is Launch:
+            values["policy"] = Policy(**values["policy"])
+        made: Message = kind(**values)
+    except (KeyError, TypeError, ValueError, RecursionError) as problem:
+        raise ValueError(f"not a message: {problem}") from None
+    return made
