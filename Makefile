@@ -1,0 +1,63 @@
+# The two commands: `make run` serves the page; `make test` checks and tests everything. Both set up what they need.
+PYTHON ?= python3
+UV_VERSION = 0.13.9
+VENV = .venv
+BIN = $(VENV)/bin
+UV = $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
+WEB = $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
+PAGE = src/cellblock/static/index.html
+
+.PHONY: run test test-all check setup setup-dev bench lock openapi clean
+
+run: setup
+	@exec $(BIN)/cellblock serve
+
+setup: $(VENV)/.installed
+
+setup-dev: $(VENV)/.installed-dev
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Cellblock needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 run"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "No virtual environment could be made. On Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(PAGE): $(WEB)
+	@scripts/build-page
+
+$(VENV)/.installed: $(BIN)/uv pyproject.toml constraints.txt hatch_build.py $(PAGE)
+	@$(UV) -e '.'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@$(UV) -e '.[dev,bench]'
+	@scripts/install-test-tools
+	@touch $@
+
+# Everything static: format, lint, types, import contracts, documents and generated files fresh.
+check: setup-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -m docs tests
+	cd web && npm run --silent check
+
+test: check
+	$(BIN)/pytest -m "not slow and not docs" --ignore=tests/e2e tests
+	$(BIN)/pytest -m "not slow" tests/e2e
+
+test-all: check
+	$(BIN)/pytest -m "not docs" --ignore=tests/e2e tests
+	$(BIN)/pytest tests/e2e
+
+bench: setup-dev
+	$(BIN)/python -m bench
+
+openapi: setup-dev
+	$(BIN)/python scripts/write-generated
+
+lock: $(BIN)/uv
+	$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --universal --python-version 3.11 --no-header --no-annotate --all-extras -o constraints.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) web/node_modules src/cellblock/static dist
