@@ -1,7 +1,10 @@
 """What crosses the boundary between server and fork server: plain values as JSON packets. Standard library only.
 
-One SEQPACKET connection is one sandbox's life. The server sends a `Launch`; then, in order, it hears `Bound` (with the kernel's
-pidfd), at some time `Exit` (the kernel process ended), and last `Gone` (nothing of the sandbox is left). `Refused`
+The fork server is born with one control connection: it reads `Configure` and answers `Ready` or `Refused`; when the server
+closes the connection, or dies, the fork server and all its kernels end. Each `Launch` on it carries one end of a socket pair.
+
+That SEQPACKET pair is one sandbox's life. The server hears, in order, `Bound` (with the kernel's pidfd), at some
+time `Exit` (the kernel process ended), and last `Gone` (nothing of the sandbox is left). `Refused`
 takes the place of all of them when the sandbox could not be closed. While it lives the server may send `Interrupt`
 or `Stop`; closing the connection is a `Stop`.
 """
@@ -14,6 +17,8 @@ from typing import Any, Literal, TypeAlias
 Level: TypeAlias = Literal["full", "unprivileged", "off"]
 
 MAX_PACKET = 64 * 1024
+MAX_STREAM = 256 * 1024  # bytes of one `stream` message of a well-behaved kernel
+MAX_DISPLAY = 8 * 1024 * 1024  # bytes of any other message; a larger one becomes an error output in the kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +35,29 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Configure:
+    """Makes a fork server. `data` is the data directory's absolute path; `filter` is the level's seccomp program, base64."""
+
+    environment: str
+    data: str
+    level: Level
+    preload: tuple[str, ...] = ()
+    filter: str = ""
+    op: Literal["configure"] = "configure"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The fork server takes launches. `facts`: python, ipykernel, missing, warming, cgroups, landlock, milliseconds per stage."""
+
+    level: Level
+    facts: dict[str, Any] = field(default_factory=dict)
+    op: Literal["ready"] = "ready"
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
-    """Asks for one sandbox. `home`, owned by `uid`, is a path below the data directory that holds `files` and `run`."""
+    """Asks for one sandbox. `home` is a path relative to the data directory; it holds `files` and `run`, which `uid` will own."""
 
     id: str
     home: str
@@ -57,9 +83,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The kernel's sockets are bound. `stages` are milliseconds per step; the kernel's pidfd travels beside it."""
+    """The kernel's sockets are bound. `stages` are milliseconds per step; `group` names its cgroup; a pidfd travels beside it."""
 
     stages: dict[str, float] = field(default_factory=dict)
+    group: str = ""
     op: Literal["bound"] = "bound"
 
 
@@ -89,9 +116,11 @@ class Refused:
     op: Literal["refused"] = "refused"
 
 
-Message: TypeAlias = Launch | Interrupt | Stop | Bound | Exit | Gone | Refused
+Message: TypeAlias = Configure | Ready | Launch | Interrupt | Stop | Bound | Exit | Gone | Refused
 
 KINDS: Mapping[str, type[Any]] = {
+    "configure": Configure,
+    "ready": Ready,
     "launch": Launch,
     "interrupt": Interrupt,
     "stop": Stop,
@@ -116,6 +145,8 @@ def decode(packet: bytes) -> Message:
         values = {name: value for name, value in raw.items() if name in known}
         if kind is Launch:
             values["policy"] = Policy(**values["policy"])
+        if kind is Configure:
+            values["preload"] = tuple(values["preload"])
         made: Message = kind(**values)
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
         raise ValueError(f"not a message: {problem}") from None
