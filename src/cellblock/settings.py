@@ -149,13 +149,7 @@ def _default(field: str, info: FieldInfo) -> str:
         return ""
     if isinstance(info.default, ByteSize):
         return info.default.human_readable().replace(".0", "")
-    return (
-        str(info.default).lower()
-        if isinstance(info.default, bool)
-        else f"{info.default:g}"
-        if isinstance(info.default, float)
-        else str(info.default)
-    )
+    return str(info.default).lower() if isinstance(info.default, bool) else str(info.default)
 
 
 def load(**overrides: Any) -> Settings:

@@ -1,0 +1,161 @@
+"""Every failure leaves in one JSON shape, `{"error": {code, message, hint, fields}}`, and a traceback leaves never."""
+
+import http
+import math
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import TypedDict
+
+from cellblock import errors
+from cellblock.adapters.wire import Json
+from cellblock.errors import CellblockError, InternalError
+
+log = structlog.get_logger("cellblock.http")
+
+JSON_BROKEN = "json_invalid"
+BY_STATUS: Mapping[int, type[CellblockError]] = {
+    400: errors.InvalidRequest,
+    401: errors.Unauthorized,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    409: errors.Conflict,
+    413: errors.TooLarge,
+    416: errors.RangeNotSatisfiable,
+    422: errors.InvalidRequest,
+    429: errors.TooMany,
+    503: errors.Unavailable,
+}
+
+
+class Field(TypedDict):
+    """Where a request does not fit. `path` is dotted: `files.0.path`, `query.limit`, `header.if-match`."""
+
+    path: str
+    message: str
+
+
+class ErrorBody(TypedDict):
+    """`code` is stable; `message` says what, `hint` what to do about it."""
+
+    code: str
+    message: str
+    hint: str
+    fields: list[Field]
+
+
+class Problem(TypedDict):
+    """The body of every answer that is not 2xx. `current`, the notebook as it is now, comes with `stale_revision`."""
+
+    error: ErrorBody
+
+
+def answer(error: CellblockError, headers: Mapping[str, str] = {}) -> Json:
+    """The response of an error."""
+    body: dict[str, object] = {"error": error.as_dict()}
+    if error.current is not None:
+        body["current"] = error.current
+    return Json(body, status_code=error.status, headers={**headers, **_headers(error)})
+
+
+def _headers(error: CellblockError) -> dict[str, str]:
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if error.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="cellblock"'
+    return headers
+
+
+def from_http(problem: HTTPException) -> CellblockError:
+    """What the framework raised, in our tree."""
+    if problem.status_code == 400:
+        return errors.InvalidRequest("The body is not JSON.", fields=[{"path": "body", "message": "not JSON in UTF-8"}])
+    kind = BY_STATUS.get(problem.status_code, InternalError)
+    phrase = http.HTTPStatus(problem.status_code).phrase
+    message = problem.detail if problem.detail not in ("", phrase) else _sentence(problem.status_code, phrase)
+    return kind(message)
+
+
+def _sentence(status: int, phrase: str) -> str:
+    known = {404: "There is nothing at this address.", 405: "This address does not take this method."}
+    return known.get(status, phrase + ".")
+
+
+def from_validation(found: Sequence[Mapping[str, Any]]) -> CellblockError:
+    """Pydantic's findings as `fields`."""
+    fields = [_field(row) for row in found]
+    first = fields[0]
+    return errors.InvalidRequest(f"{first['path']}: {first['message']}", fields=fields)
+
+
+def _field(row: Mapping[str, Any]) -> dict[str, str]:
+    place, *path = (str(part) for part in row["loc"])
+    if row["type"] == JSON_BROKEN:
+        return {"path": "body", "message": f"not JSON: {row['ctx']['error']} at character {path[0]}"}
+    # A field of the body is named as it stands in the body; the others say where they stand.
+    named = path if place == "body" and path else [place, *path]
+    return {"path": ".".join(named), "message": row["msg"].removeprefix("Value error, ")}
+
+
+async def on_error(_: Request, error: Exception) -> Json:
+    """Handler of `CellblockError`."""
+    return answer(error) if isinstance(error, CellblockError) else answer(InternalError("Something went wrong."))
+
+
+async def on_http(request: Request, error: Exception) -> Json:
+    """Handler of the framework's own HTTPException."""
+    if not isinstance(error, HTTPException):
+        return await on_error(request, error)
+    return answer(from_http(error), dict(error.headers or {}))
+
+
+async def on_validation(request: Request, error: Exception) -> Json:
+    """Handler of a request that does not fit its model."""
+    if not isinstance(error, RequestValidationError):
+        return await on_error(request, error)
+    return answer(from_validation(error.errors()))
+
+
+Handler = Callable[[Request, Exception], Awaitable[Json]]
+HANDLERS: Mapping[type[Exception], Handler] = {
+    CellblockError: on_error,
+    HTTPException: on_http,
+    RequestValidationError: on_validation,
+}
+
+
+class Guard:
+    """Outermost: gives each request an id, and turns what nobody caught into `internal_error`, logged under that id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(8)
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:
+            log.exception("request_failed", request_id=request_id, method=scope["method"], path=scope["path"])
+            if started:
+                raise  # half an answer is out: the server cuts the connection
+            await answer(InternalError("Something went wrong on the server."))(scope, receive, watch)
