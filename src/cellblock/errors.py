@@ -33,6 +33,7 @@ CellblockError
 │   ├── SandboxUnavailable    sandbox_unavailable          the level asked for cannot be had
 │   ├── ModelUnavailable      model_unavailable            a key is missing or refused
 │   └── DataDirectoryInUse    data_directory_in_use        a second server on one data directory
+├── ModelFailed               model_failed           502   a language model could not finish its answer
 ├── ConfigurationError        configuration_error    500   a setting that cannot be used
 └── InternalError             internal_error         500
 """
@@ -223,6 +224,12 @@ class SandboxUnavailable(Unavailable):
 class ModelUnavailable(Unavailable):
     code = "model_unavailable"
     default_hint = "Set the provider's API key, or choose the built-in analyst."
+
+
+class ModelFailed(CellblockError):
+    code = "model_failed"
+    status = 502
+    default_hint = "Try again, or choose another model."
 
 
 class DataDirectoryInUse(Unavailable):

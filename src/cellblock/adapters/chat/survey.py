@@ -1,0 +1,314 @@
+"""What data files a workspace holds and what Python it is: runs inside the kernel, as text, and leaves no name behind.
+
+Standard library, and pandas where the environment has it. It imports nothing of this package: the server reads this
+file and sends it (`context.py`). Everything is bounded: files, bytes read, columns, lengths, seconds.
+"""
+
+import codecs
+import csv
+import io
+import json
+import os
+import stat
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import Any
+
+MARK = "\x1ecellblock-survey "
+FILES = 24
+LISTED = 200
+DEPTH = 4
+COLUMNS = 80
+WHOLE = 24 << 20
+"""Bytes up to which a text file is read whole; of a larger one the first rows are."""
+ROWS = 50_000
+SECONDS = 7.0
+PACKAGES = (
+    "numpy pandas scipy matplotlib seaborn scikit-learn plotly altair openpyxl pyarrow statsmodels polars duckdb "
+    "xgboost lightgbm torch tensorflow networkx sympy pillow requests beautifulsoup4 lxml nltk spacy geopandas"
+).split()
+KINDS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xls": "excel",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+
+def survey(root: str = ".") -> dict[str, Any]:
+    """{"python", "packages": {name: version}, "files": [...], "others": n}: the newest data files first."""
+    end = time.monotonic() + SECONDS
+    found = sorted(walk(root), key=lambda item: -item[2])
+    data = [item for item in found if kind_of(item[0])]
+    entries = [examine(root, path, size, end) for path, size, _ in data[:FILES]]
+    rest = [path for path, _, _ in found if not kind_of(path)]
+    return {
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "packages": packages(),
+        "files": entries,
+        "more": max(0, len(data) - FILES),
+        "others": rest[:30],
+    }
+
+
+def packages() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def walk(root: str) -> Iterator[tuple[str, int, float]]:
+    """Regular files below `root` as (path, size, modified), `LISTED` at most: no symlinks, nothing hidden."""
+    count = 0
+    for folder, folders, files in os.walk(root):
+        inner = os.path.relpath(folder, root)
+        depth = 0 if inner == "." else inner.count(os.sep) + 1
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__"))) if depth < DEPTH else []
+        for name in sorted(files):
+            status = os.lstat(os.path.join(folder, name))
+            if name.startswith(".") or not stat.S_ISREG(status.st_mode):
+                continue
+            yield (name if inner == "." else os.path.join(inner, name)), status.st_size, status.st_mtime
+            count += 1
+            if count >= LISTED:
+                return
+
+
+def kind_of(path: str) -> str | None:
+    return KINDS.get(os.path.splitext(path)[1].lower())
+
+
+def examine(root: str, path: str, size: int, end: float) -> dict[str, Any]:
+    """One file's entry; what cannot be read has an `error` instead of columns."""
+    entry: dict[str, Any] = {"path": path, "kind": kind_of(path), "size": size}
+    if time.monotonic() > end:
+        return {**entry, "error": "not examined: the other files took too long"}
+    if size == 0:
+        return {**entry, "error": "the file is empty"}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return {**entry, **READERS[entry["kind"]](os.path.join(root, path), size)}
+    except ImportError as problem:
+        return {**entry, "error": f"cannot be examined: {problem}"[:300]}
+    except Exception as problem:  # whatever a library makes of a broken file is a fact about the file
+        return {**entry, "error": f"{type(problem).__name__}: {problem}"[:300]}
+
+
+# --- delimited text --------------------------------------------------------------------------------------------------
+
+
+def read_delimited(path: str, size: int) -> dict[str, Any]:
+    """Encoding and separator found by looking; then pandas. Lines that do not fit are skipped, and that is said."""
+    import pandas as pd
+
+    encoding = find_encoding(path)
+    head = head_of(path, encoding)
+    sep = "\t" if path.lower().endswith((".tsv", ".tab")) else find_separator(head)
+    options: dict[str, Any] = {"encoding": encoding, "sep": sep}
+    nrows = None if size <= WHOLE else ROWS
+    try:
+        frame = pd.read_csv(path, nrows=nrows, low_memory=False, **options)
+    except pd.errors.ParserError:
+        options["on_bad_lines"] = "skip"
+        frame = pd.read_csv(path, nrows=nrows, low_memory=False, **options)
+    rows = len(frame) if nrows is None else count_lines(path) - 1
+    return {"rows": rows, **columns_of(frame), "read": options, **sampled(nrows)}
+
+
+def find_encoding(path: str) -> str:
+    """utf-8, utf-8-sig, utf-16, cp1252 or latin-1, by trying; ValueError for what is no text."""
+    with open(path, "rb") as file:
+        data = file.read(WHOLE)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if b"\0" in data[:65536]:
+        raise ValueError("binary data, not text")
+    if data.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            codecs.getincrementaldecoder(encoding)().decode(data)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return "latin-1"
+
+
+def head_of(path: str, encoding: str) -> str:
+    """The first 64 KiB, without the line that was cut."""
+    with open(path, encoding=encoding, newline="", errors="replace") as file:
+        text = file.read(65536)
+    return text[: text.rfind("\n") + 1] or text if len(text) == 65536 else text
+
+
+def find_separator(text: str) -> str:
+    """The separator that splits most lines into the same number of fields, more than one; a comma when none does."""
+    best, score = ",", 0.0
+    for sep in (",", ";", "\t", "|"):
+        counts = [len(row) for row in first_rows(text, sep)]
+        if not counts or counts[0] < 2:
+            continue
+        agreeing = counts.count(counts[0]) / len(counts)
+        if agreeing * (1 + counts[0] / 1000) > score + 1e-9:
+            best, score = sep, agreeing * (1 + counts[0] / 1000)
+    return best
+
+
+def first_rows(text: str, sep: str) -> list[list[str]]:
+    rows = []
+    try:
+        for row in csv.reader(io.StringIO(text), delimiter=sep):
+            if row:
+                rows.append(row)
+            if len(rows) == 100:
+                break
+    except csv.Error:
+        pass
+    return rows
+
+
+def count_lines(path: str) -> int:
+    """Lines, counted by bytes: a quoted line break counts as one more."""
+    total, last = 0, b"\n"
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            total += chunk.count(b"\n")
+            last = chunk[-1:]
+    return total + (last != b"\n")
+
+
+# --- the other formats -----------------------------------------------------------------------------------------------
+
+
+def read_excel(path: str, size: int) -> dict[str, Any]:
+    """The first sheet with rows; the names of all."""
+    import pandas as pd
+
+    with pd.ExcelFile(path) as book:
+        sheets = [str(name) for name in book.sheet_names]
+        for sheet in sheets:
+            frame = book.parse(sheet, nrows=ROWS)
+            if len(frame) or len(frame.columns):
+                more = {"sheets": sheets[:20]} if len(sheets) > 1 else {}
+                return {"rows": len(frame), **columns_of(frame), "read": {"sheet": sheet}, **more}
+    return {"error": "every sheet is empty"}
+
+
+def read_json(path: str, size: int) -> dict[str, Any]:
+    """A list of records, columns of lists or one record; JSON lines under the wrong name are recognised."""
+    import pandas as pd
+
+    if size > WHOLE:
+        return {"error": f"too large to examine ({size} bytes)"}
+    encoding = find_encoding(path)
+    with open(path, encoding=encoding) as file:
+        text = file.read()
+    try:
+        value = json.loads(text)
+    except ValueError:
+        if text.lstrip()[:1] == "{" and "\n" in text.strip():
+            return read_jsonl(path, size)
+        raise
+    options: dict[str, Any] = {"encoding": encoding}
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if isinstance(inner, list) and inner and isinstance(inner[0], dict):
+                value, options["records"] = inner, str(key)
+                break
+    frame = pd.DataFrame(value if isinstance(value, list) else columns_or_record(value))
+    return {"rows": len(frame), **columns_of(frame), "read": options}
+
+
+def columns_or_record(value: Any) -> Any:
+    if isinstance(value, dict) and value and all(isinstance(inner, list | dict) for inner in value.values()):
+        return value
+    return [value]
+
+
+def read_jsonl(path: str, size: int) -> dict[str, Any]:
+    import pandas as pd
+
+    encoding = find_encoding(path)
+    nrows = None if size <= WHOLE else ROWS
+    frame = pd.read_json(path, lines=True, encoding=encoding, nrows=nrows)
+    rows = len(frame) if nrows is None else count_lines(path)
+    return {"rows": rows, **columns_of(frame), "read": {"encoding": encoding, "lines": True}, **sampled(nrows)}
+
+
+def read_parquet(path: str, size: int) -> dict[str, Any]:
+    """Rows from the footer; the columns from the first rows only."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        rows = int(file.metadata.num_rows)
+        batch = next(file.iter_batches(batch_size=ROWS), None)
+        frame = (batch if batch is not None else file.schema_arrow.empty_table()).to_pandas()
+    return {"rows": rows, **columns_of(frame), "read": {}, **sampled(ROWS if rows > ROWS else None)}
+
+
+def sampled(nrows: int | None) -> dict[str, int]:
+    return {} if nrows is None else {"examined_rows": nrows}
+
+
+READERS: dict[str, Callable[[str, int], dict[str, Any]]] = {
+    "csv": read_delimited,
+    "tsv": read_delimited,
+    "excel": read_excel,
+    "json": read_json,
+    "jsonl": read_jsonl,
+    "parquet": read_parquet,
+}
+
+
+# --- columns ---------------------------------------------------------------------------------------------------------
+
+
+def columns_of(frame: Any) -> dict[str, Any]:
+    shown = [column(str(name), frame.iloc[:, n]) for n, name in enumerate(frame.columns[:COLUMNS])]
+    left = len(frame.columns) - len(shown)
+    return {"columns": shown, **({"columns_left_out": left} if left else {})}
+
+
+def column(name: str, series: Any) -> dict[str, Any]:
+    """{"name", "dtype", "missing", "unique", "sample"}: three different values that are there."""
+    present = series.dropna()
+    try:
+        unique: int | None = int(present.nunique())
+        sample = list(present.unique()[:3])
+    except TypeError:  # lists and dicts cannot be counted
+        unique, sample = None, list(present.head(3))
+    return {
+        "name": name[:120],
+        "dtype": str(series.dtype),
+        "missing": int(len(series) - len(present)),
+        "unique": unique,
+        "sample": [value(item) for item in sample],
+    }
+
+
+def value(item: Any) -> Any:
+    """A value as short JSON."""
+    item = item.item() if hasattr(item, "item") and not hasattr(item, "isoformat") else item
+    if isinstance(item, bool | int) or (isinstance(item, float) and abs(item) < 1e300):
+        return item
+    text = item.isoformat() if hasattr(item, "isoformat") else str(item)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+if __name__ == "__cellblock_survey__":
+    sys.stdout.write("\n" + MARK + json.dumps(survey(), allow_nan=False, default=str) + "\n")
