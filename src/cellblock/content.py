@@ -142,28 +142,28 @@ class Content:
             raise Malformed(f"{key} is neither true nor false")
         return value
 
-    def list(self, key: str) -> list[Any]:
+    def items(self, key: str) -> list[Any]:
         value = self.raw.get(key) or []
         if not isinstance(value, list):
             raise Malformed(f"{key} is not a list")
         return value
 
-    def object(self, key: str) -> dict[str, Any]:
+    def mapping(self, key: str) -> dict[str, Any]:
         value = self.raw.get(key, {})
         if not isinstance(value, dict):
             raise Malformed(f"{key} is not an object")
         return value
 
     def display(self, output_type: str) -> Output:
-        metadata = plain(self.object("metadata"))
-        return {"output_type": output_type, "data": bundle(self.object("data")), "metadata": metadata}
+        metadata = plain(self.mapping("metadata"))
+        return {"output_type": output_type, "data": bundle(self.mapping("data")), "metadata": metadata}
 
     def display_id(self) -> str | None:
-        value = self.object("transient").get("display_id")
+        value = self.mapping("transient").get("display_id")
         if value is not None and (not isinstance(value, str) or len(value) > MAX_ID):
             raise Malformed("a display_id that is no short text")
         return value and clean(value)
 
     def error(self) -> tuple[str, str, list[str]]:
-        lines = [clean(line) for line in self.list("traceback") if isinstance(line, str)]
+        lines = [clean(line) for line in self.items("traceback") if isinstance(line, str)]
         return self.text("ename", ""), self.text("evalue", ""), lines

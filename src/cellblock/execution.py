@@ -351,7 +351,7 @@ class Execution:
     def _page(self, message: Content) -> list[Event]:
         """`name?` asks for a pager: its text is an output here."""
         events: list[Event] = []
-        for payload in message.list("payload")[:8]:
+        for payload in message.items("payload")[:8]:
             if isinstance(payload, dict) and payload.get("source") == "page":
                 shown = Content({"data": payload.get("data"), "metadata": {}}, None)
                 events += self._show("display_data", shown.display("display_data"), None)
