@@ -1,0 +1,65 @@
+"""What the interpreter is told at its start, and what a caller hands in: values only."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from cellblock.host.launcher import Environment
+from cellblock.host.policy import CodeRules
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes are bytes, times seconds. The first of `environments` is the default one.
+
+    `clock` is epoch seconds and serves stamps and housekeeping; it may be a test's own.
+    """
+
+    data_dir: Path
+    environments: Sequence[Environment]
+    sandbox: Literal["auto", "full", "unprivileged", "off"] = "auto"
+    pool_size: int = 2
+    max_timeout: float = 60.0
+    memory_limit: int = 2 << 30
+    output_limit: int = 1 << 20
+    workspace_limit: int = 1 << 30
+    upload_limit: int = 200 << 20
+    code_limit: int = 1 << 20
+    queue_limit: int = 32
+    kernels_per_owner: int = 20
+    idle_timeout: float = 1800.0
+    processes: int = 128
+    cpus: float = 2.0
+    grace: float = 2.0
+    stdin_timeout: float = 60.0
+    forbidden: CodeRules = field(default_factory=CodeRules)
+    memory_reserve: int = 512 << 20
+    watch_interval: float = 0.5
+    one_shot_files: float = 3600.0
+    one_shot_results: float = 7 * 86400.0
+    events_kept: float = 86400.0
+    housekeeping_interval: float = 30.0
+    clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True)
+class ExecuteRequest:
+    """One execution as a door asks for it.
+
+    `kernel_id` None: one-shot, with `files` [(path, content)] in its private workspace. `timeout` None: the most there
+    is. `on_disconnect` is the door's to act on, by `interrupt_execution`. `title` names a session that has no title.
+    """
+
+    code: str
+    kernel_id: str | None = None
+    cell_id: str | None = None
+    store: bool = True
+    timeout: float | None = None
+    allow_stdin: bool = False
+    on_disconnect: Literal["continue", "interrupt"] = "continue"
+    files: Sequence[tuple[str, bytes]] = ()
+    idempotency_key: str | None = None
+    door: str = "http"
+    title: str | None = None

@@ -1,0 +1,349 @@
+"""The service, and the only object doors see: it finds the session, and lets it do the work."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cellblock import __version__
+from cellblock.execution import Event, Result
+from cellblock.host.config import Config, ExecuteRequest
+from cellblock.host.environments import Environments
+from cellblock.host.executions import Executions
+from cellblock.host.housekeeping import Housekeeping
+from cellblock.host.lock import DataDirectory
+from cellblock.host.sessions import Export, KernelView, Session, Sessions
+from cellblock.host.store import Conversation, Store
+from cellblock.host.workspace import FileEntry, OpenFile
+from cellblock.notebook import NotebookView
+
+__all__ = [
+    "Config",
+    "Conversation",
+    "ExecuteRequest",
+    "Export",
+    "FileEntry",
+    "Interpreter",
+    "KernelView",
+    "OpenFile",
+    "Page",
+]
+
+
+@dataclass(eq=False)
+class Interpreter:
+    """Sessions, their kernels, and what they ran. Every call names an owner; another owner's id is an unknown id.
+
+    Raises, besides what each method says: KernelNotFound for an unknown session, ExecutionNotFound for an unknown
+    execution. One event loop; `aclose` when done.
+    """
+
+    config: Config
+    directory: DataDirectory
+    store: Store
+    environments: Environments
+    sessions: Sessions
+    executions: Executions
+    housekeeping: Housekeeping
+
+    @classmethod
+    async def start(cls, config: Config) -> "Interpreter":
+        """Takes the data directory, opens the store and starts the environments in the background: see `ready`.
+
+        DataDirectoryInUse when another server has it, ConfigurationError when its store is a newer version's.
+        """
+        directory = DataDirectory(config.data_dir)
+        store: Store | None = None
+        try:
+            store = await Store.open(config.data_dir)
+            environments = Environments(config, uids=await store.uids())
+            sessions = Sessions(config, store, environments)
+            executions = Executions(config, store, sessions)
+            await executions.recover()
+            housekeeping = Housekeeping(config, store, sessions, executions, environments)
+        except BaseException:
+            if store:
+                await store.aclose()
+            directory.release()
+            raise
+        environments.start()
+        housekeeping.start()
+        return cls(config, directory, store, environments, sessions, executions, housekeeping)
+
+    @property
+    def is_ready(self) -> bool:
+        """The environments are preloaded and the pool is full."""
+        return self.environments.is_ready
+
+    async def ready(self) -> None:
+        """Waits for `is_ready`. SandboxUnavailable or KernelStartFailed when the default environment cannot start."""
+        await self.environments.ready()
+
+    @property
+    def level(self) -> str | None:
+        """The sandbox level in force; None as long as the default environment has not started."""
+        return self.environments.level
+
+    async def aclose(self) -> None:
+        """Ends what runs, keeps what lasts, frees the data directory."""
+        await self.housekeeping.aclose()
+        await self.sessions.aclose()
+        await self.environments.aclose()
+        await self.store.aclose()
+        self.directory.release()
+
+    # kernels
+
+    async def create(self, owner: str, *, environment: str | None = None, title: str | None = None) -> KernelView:
+        """A new session with a kernel from the pool, or one being started (`state` is `starting` then).
+
+        EnvironmentNotFound, KernelLimit, NoMemory, KernelStartFailed.
+        """
+        return (await self.sessions.create(owner, environment=environment, title=title)).view()
+
+    async def kernels(self, owner: str, *, limit: int = 50, after: str | None = None) -> "Page":
+        """The owner's sessions, newest first: {items: [KernelView], next: the id to pass as `after`, or None}."""
+        return await self.sessions.page(owner, limit=limit, after=after)
+
+    async def kernel(self, owner: str, id: str) -> KernelView:
+        return (await self._session(owner, id)).view()
+
+    async def rename(self, owner: str, id: str, title: str) -> KernelView:
+        session = await self._session(owner, id)
+        session.rename(title)
+        return session.view()
+
+    async def delete(self, owner: str, id: str) -> None:
+        """The session, its notebook, files, executions and conversation are gone; what runs is ended."""
+        await self.sessions.delete(await self._session(owner, id))
+        self.executions.forget(id)
+
+    async def release(self, owner: str, id: str) -> KernelView:
+        """Ends the kernel process only: what runs is `interrupted`, what waits `cancelled`."""
+        session = await self._session(owner, id)
+        await session.release("The kernel was released on request")
+        return session.view()
+
+    async def interrupt(self, owner: str, id: str) -> KernelView:
+        """Interrupts what runs; what waits goes on afterwards. Nothing happens to an idle kernel."""
+        session = await self._session(owner, id)
+        session.interrupt()
+        return session.view()
+
+    async def restart(self, owner: str, id: str) -> KernelView:
+        """A fresh kernel process: what runs is `interrupted` with `kernel_state` lost, what waits is `cancelled`."""
+        session = await self._session(owner, id)
+        await session.restart()
+        return session.view()
+
+    async def complete(self, owner: str, id: str, code: str, cursor_pos: int) -> dict[str, Any]:
+        """Jupyter's `complete_reply` content; no matches while the kernel is busy or released."""
+        return await (await self._session(owner, id)).complete(code, cursor_pos)
+
+    async def inspect(
+        self, owner: str, id: str, code: str, cursor_pos: int, detail_level: Literal[0, 1] = 0
+    ) -> dict[str, Any]:
+        """Jupyter's `inspect_reply` content; nothing found while the kernel is busy or released."""
+        return await (await self._session(owner, id)).inspect(code, cursor_pos, detail_level)
+
+    async def variables(self, owner: str, id: str) -> list[dict[str, Any]]:
+        """The user's variables: [{name, type, shape: [int] | None, size: bytes | None, preview}]; at most 200.
+
+        Unavailable while the kernel is busy for longer than a few seconds.
+        """
+        return await (await self._session(owner, id)).variables()
+
+    # executions
+
+    async def submit(self, owner: str, request: ExecuteRequest) -> Result:
+        """Accepts an execution: the Result so far, `status` queued, running, or already final (a syntax error).
+
+        CodeTooLarge, InvalidRequest, QueueFull, KernelLimit, NoMemory, CellNotFound, IdempotencyConflict, and for
+        `files` what `write_file` raises.
+        """
+        return await self.executions.submit(owner, request)
+
+    async def result(self, owner: str, execution_id: str) -> Result:
+        """The Result so far, or the final one."""
+        return await self.executions.result(owner, execution_id)
+
+    async def wait(self, owner: str, execution_id: str) -> Result:
+        """The final Result, when it is there."""
+        return await self.executions.wait(owner, execution_id)
+
+    def events(self, owner: str, execution_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+        """The execution's events that follow number `after`, live until `execution_end`, and also long after it.
+
+        Where some are no longer there: one `gap` {from, to}, then one `snapshot` (the Result so far).
+        """
+        return self.executions.events(owner, execution_id, after=after)
+
+    async def interrupt_execution(self, owner: str, execution_id: str) -> Result:
+        """Interrupts it when it runs, cancels it when it waits; one that has ended stays as it is."""
+        return await self.executions.interrupt(owner, execution_id)
+
+    async def answer(self, owner: str, execution_id: str, value: str) -> None:
+        """Answers `input()`. NotWaitingForInput when nothing was asked."""
+        await self.executions.answer(owner, execution_id, value)
+
+    async def watch(self, owner: str, id: str) -> AsyncIterator[Event]:
+        """Everything that happens in a session: a `snapshot` first, then events of all executions and edits.
+
+        `snapshot` {notebook, kernel: KernelView, running: execution id | None, queue: [execution id]} (again after a
+        `gap`, after an import, and for a notebook replaced as a whole); `kernel_state` {kernel: KernelView, notice};
+        `cell_added` {cell, after, revision}; `cell_edited` {cell, revision}; `cell_moved` {cell_id, after, revision};
+        `cell_deleted` {cell_id, revision}; `file_changed` {path, size, change}; besides the events of executions.
+        Numbers are the session's own and do not outlast the server.
+        """
+        session = await self._session(owner, id)
+        async for event in session.watch():
+            yield event
+
+    # notebook
+
+    async def notebook(self, owner: str, id: str) -> NotebookView:
+        return (await self._session(owner, id)).notebook_view()
+
+    async def export(self, owner: str, id: str, format: Literal["ipynb", "py", "html", "md"]) -> Export:
+        return await (await self._session(owner, id)).export(format)
+
+    async def import_notebook(
+        self, owner: str, id: str, ipynb: dict[str, Any], *, revision: int | None = None
+    ) -> NotebookView:
+        """Replaces the notebook by an nbformat document. InvalidRequest when it is none; StaleRevision."""
+        session = await self._session(owner, id)
+        return await session.import_notebook(ipynb, revision=revision)
+
+    async def add_cell(
+        self,
+        owner: str,
+        id: str,
+        *,
+        type: Literal["code", "markdown"] = "code",
+        source: str = "",
+        after: str | None = None,
+        revision: int | None = None,
+    ) -> NotebookView:
+        """A new cell behind cell `after`, or at the end. CellNotFound, StaleRevision (with the `current` notebook)."""
+        return (await self._session(owner, id)).add_cell(type=type, source=source, after=after, revision=revision)
+
+    async def edit_cell(
+        self,
+        owner: str,
+        id: str,
+        cell_id: str,
+        *,
+        source: str | None = None,
+        type: Literal["code", "markdown"] | None = None,
+        revision: int | None = None,
+    ) -> NotebookView:
+        """Changes a cell's source or type. CellNotFound, StaleRevision."""
+        return (await self._session(owner, id)).edit_cell(cell_id, source=source, type=type, revision=revision)
+
+    async def delete_cell(self, owner: str, id: str, cell_id: str, *, revision: int | None = None) -> NotebookView:
+        return (await self._session(owner, id)).delete_cell(cell_id, revision=revision)
+
+    async def move_cell(
+        self, owner: str, id: str, cell_id: str, *, after: str | None, revision: int | None = None
+    ) -> NotebookView:
+        """Moves a cell behind cell `after`; None: to the top. CellNotFound, StaleRevision."""
+        return (await self._session(owner, id)).move_cell(cell_id, after=after, revision=revision)
+
+    # files
+
+    async def files(self, owner: str, id: str) -> list[FileEntry]:
+        """Everything in the workspace by path, at most 10,000 entries."""
+        return await asyncio.to_thread((await self._session(owner, id)).workspace.entries)
+
+    async def write_file(
+        self, owner: str, id: str, path: str, chunks: AsyncIterator[bytes], *, size: int | None = None
+    ) -> tuple[FileEntry, bool]:
+        """Replaces a file atomically: its entry, and whether it is new. `size`: bytes as announced by the sender.
+
+        InvalidPath, NotARegularFile, UploadTooLarge, WorkspaceFull: nothing has changed then.
+        """
+        return await (await self._session(owner, id)).write_file(path, chunks, size=size)
+
+    async def open_file(self, owner: str, id: str, path: str) -> OpenFile:
+        """A regular file for reading; close it. InvalidPath, FileNotFound, NotARegularFile."""
+        return await asyncio.to_thread((await self._session(owner, id)).workspace.open, path)
+
+    async def delete_file(self, owner: str, id: str, path: str) -> None:
+        """Removes a file, a symlink, or a directory with all it holds. InvalidPath, FileNotFound."""
+        await (await self._session(owner, id)).delete_file(path)
+
+    async def archive(self, owner: str, id: str) -> AsyncIterator[bytes]:
+        """All regular files as a zip, in pieces as it is made."""
+        return (await self._session(owner, id)).archive()
+
+    async def open_execution_file(self, owner: str, execution_id: str, path: str) -> OpenFile:
+        """A file that an execution left: for a one-shot up to an hour after its end. FileNotFound, InvalidPath."""
+        workspace = await self.executions.workspace(owner, execution_id)
+        return await asyncio.to_thread(workspace.open, path)
+
+    # the chat door's
+
+    async def peek(self, owner: str, id: str, code: str, *, timeout: float = 10.0) -> str:
+        """Runs code silently in the session's kernel: no cell, no count, no events. What it printed, at most 1 MiB.
+
+        Waits its turn. InternalError with the code's own error when it raised; Unavailable when time ran out.
+        """
+        return await (await self._session(owner, id)).peek(code, timeout=timeout)
+
+    async def load_conversation(self, owner: str, id: str) -> Conversation | None:
+        return await self.store.load_conversation(owner, id)
+
+    async def save_conversation(
+        self, owner: str, id: str, *, messages: bytes, title: str | None = None, running: bool = False
+    ) -> None:
+        """Keeps the conversation of session `id`; `title` None leaves the title as it is."""
+        self.store.save_conversation(owner, id, messages=messages, title=title, running=running, at=self.config.clock())
+
+    async def conversations(self, owner: str, *, limit: int = 50, after: str | None = None) -> "Page":
+        """{items: [{id, title, updated, running}], next}, the last updated first."""
+        return await self.store.conversations(owner, limit=limit, after=after)
+
+    async def rename_conversation(self, owner: str, id: str, title: str) -> None:
+        """ConversationNotFound."""
+        await self.store.rename_conversation(owner, id, title)
+        (await self._session(owner, id)).rename(title)
+
+    async def delete_conversation(self, owner: str, id: str) -> None:
+        """The messages only; the session stays. ConversationNotFound."""
+        await self.store.delete_conversation(owner, id)
+
+    async def status(self) -> dict[str, Any]:
+        """{version, ready, sandbox: {level, layers}, environments, pool, kernels, limits, store}: for `/api/status`."""
+        return {
+            "version": __version__,
+            "ready": self.is_ready,
+            **self.environments.status(),
+            "kernels": self.sessions.statistics(),
+            "limits": limits(self.config),
+            "store": self.store.status(),
+        }
+
+    async def _session(self, owner: str, id: str) -> Session:
+        return await self.sessions.get(owner, id)
+
+
+Page = dict[str, Any]
+
+
+def limits(config: Config) -> dict[str, float]:
+    """The limits a caller may run into, by the names of API.md's settings."""
+    names = (
+        "max_timeout",
+        "memory_limit",
+        "output_limit",
+        "workspace_limit",
+        "upload_limit",
+        "code_limit",
+        "queue_limit",
+        "kernels_per_owner",
+        "idle_timeout",
+        "processes",
+        "cpus",
+        "stdin_timeout",
+    )
+    return {name: getattr(config, name) for name in names}
