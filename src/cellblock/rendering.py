@@ -1,0 +1,250 @@
+"""A notebook as a script, as markdown, as one HTML file. Pure; what a kernel made is never markup of ours.
+
+The HTML holds no scripts, and its policy forbids them and every request. HTML and SVG from the code stand in frames
+without any permission, images are data URIs, everything else is escaped text.
+"""
+
+import base64
+import binascii
+import html
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+from cellblock.content import Output
+
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+FRAMED = ("image/svg+xml", "text/html")
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.?|[\x00-\x08\x0b-\x1f\x7f]")
+_SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
+
+
+def strip_ansi(text: str) -> str:
+    """Text without escape sequences and control characters."""
+    return _ESCAPES.sub("", text)
+
+
+def to_py(view: Mapping[str, Any]) -> str:
+    """The percent format: `# %%` before code, `# %% [markdown]` before commented text; magics are commented out."""
+    return "\n".join(_py_cell(cell) for cell in view["cells"])
+
+
+def _py_cell(cell: Mapping[str, Any]) -> str:
+    lines = cell["source"].splitlines()
+    if cell["type"] != "code":
+        return "\n".join(["# %% [markdown]", *(f"# {line}".rstrip() for line in lines), ""])
+    if any(line.startswith("%%") for line in lines[:1]):
+        return "\n".join(["# %%", *(f"# {line}".rstrip() for line in lines), ""])
+    return "\n".join(["# %%", *(f"# {line}" if line.lstrip().startswith(("%", "!")) else line for line in lines), ""])
+
+
+def to_md(view: Mapping[str, Any]) -> str:
+    """Markdown: code in fences, text outputs in fences, images as data URIs."""
+    parts = [f"# {_one_line(view['title'])}\n"] if view["title"] else []
+    for cell in view["cells"]:
+        if cell["type"] != "code":
+            parts.append(cell["source"].rstrip() + "\n")
+            continue
+        parts.append(_fence(cell["source"], "python"))
+        parts += [_md_output(output) for output in cell["outputs"]]
+    return "\n".join(parts)
+
+
+def _md_output(output: Output) -> str:
+    if output["output_type"] == "stream":
+        return _fence(strip_ansi(output["text"]))
+    if output["output_type"] == "error":
+        return _fence(_traceback(output))
+    data = output["data"]
+    for mime in IMAGES:
+        if image := _base64(data.get(mime)):
+            return f"![{mime}](data:{mime};base64,{image})\n"
+    return _fence(strip_ansi(_plain(data)))
+
+
+def _fence(text: str, language: str = "") -> str:
+    """A fence longer than any in the text."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    ticks = "`" * (longest + 1)
+    return f"{ticks}{language}\n{text.rstrip()}\n{ticks}\n"
+
+
+def _traceback(output: Output) -> str:
+    return strip_ansi("\n".join(output["traceback"]) or f"{output['ename']}: {output['evalue']}")
+
+
+def _plain(data: Mapping[str, Any]) -> str:
+    text = data.get("text/plain", data.get("text/markdown"))
+    return text if isinstance(text, str) else f"[{', '.join(data)}]"
+
+
+def _base64(data: object) -> str | None:
+    """Base64 without line breaks, None when it is none."""
+    if not isinstance(data, str):
+        return None
+    data = "".join(data.split())
+    try:
+        base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return data
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def to_html(view: Mapping[str, Any]) -> str:
+    """One file, static and self-contained."""
+    title = html.escape(_one_line(view["title"] or "Notebook"))
+    cells = "\n".join(_html_cell(cell) for cell in view["cells"])
+    return _PAGE.format(title=title, style=_STYLE, cells=cells)
+
+
+def _html_cell(cell: Mapping[str, Any]) -> str:
+    if cell["type"] != "code":
+        return f'<section class="text">{_markdown(cell["source"])}</section>'
+    outputs = "".join(_html_output(output) for output in cell["outputs"])
+    count = cell["execution_count"] if cell["execution_count"] is not None else " "
+    source = html.escape(cell["source"])
+    code = f'<div class="code"><span class="count">[{count}]</span><pre><code>{source}</code></pre></div>'
+    return f'<section class="cell">{code}<div class="outputs">{outputs}</div></section>'
+
+
+def _markdown(source: str) -> str:
+    """CommonMark with tables; raw HTML is shown as text, links only to harmless schemes."""
+    rendered: str = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).render(source)
+    return rendered
+
+
+def _html_output(output: Output) -> str:
+    if output["output_type"] == "stream":
+        return f'<pre class="{_class(output["name"])}">{ansi_to_html(output["text"])}</pre>'
+    if output["output_type"] == "error":
+        text = "\n".join(output["traceback"]) or f"{output['ename']}: {output['evalue']}"
+        return f'<pre class="error">{ansi_to_html(text)}</pre>'
+    return _html_display(output["data"])
+
+
+def _class(name: object) -> str:
+    return "stderr" if name == "stderr" else "stdout"
+
+
+def _html_display(data: Mapping[str, Any]) -> str:
+    """The richest representation a page without scripts can show."""
+    for mime in IMAGES:
+        if image := _base64(data.get(mime)):
+            alt = html.escape(strip_ansi(_plain(data))[:200], quote=True)
+            return f'<img src="data:{mime};base64,{image}" alt="{alt}">'
+    for mime in FRAMED:
+        if isinstance(data.get(mime), str) and not (
+            mime == "text/html" and "<script" in data[mime].lower() and _texts(data)
+        ):
+            return _frame(data[mime])
+    if isinstance(data.get("text/markdown"), str):
+        return f'<div class="text">{_markdown(data["text/markdown"])}</div>'
+    return f"<pre>{ansi_to_html(_plain(data))}</pre>"
+
+
+def _texts(data: Mapping[str, Any]) -> bool:
+    return isinstance(data.get("text/plain"), str)
+
+
+def _frame(markup: str) -> str:
+    """Untrusted markup, without scripts, forms, origin or navigation of ours."""
+    rows = markup.lower().count("<tr")
+    height = min(480, 48 + 24 * rows) if rows else 400
+    document = html.escape(_FRAME_STYLE + markup, quote=True)
+    return f'<iframe sandbox="" srcdoc="{document}" style="height:{height}px" loading="lazy" title="output"></iframe>'
+
+
+_COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+
+
+def ansi_to_html(text: str) -> str:
+    """Escaped text with colours as classes; unknown sequences are dropped."""
+    parts: list[str] = []
+    classes: dict[str, str] = {}
+    at = 0
+    for found in _SGR.finditer(text):
+        parts.append(_span(text[at : found.start()], classes))
+        classes = _colours(classes, found[1])
+        at = found.end()
+    parts.append(_span(text[at:], classes))
+    return "".join(parts)
+
+
+def _span(text: str, classes: dict[str, str]) -> str:
+    shown = html.escape(strip_ansi(text))
+    return f'<span class="{" ".join(classes.values())}">{shown}</span>' if shown and classes else shown
+
+
+def _colours(classes: dict[str, str], codes: str) -> dict[str, str]:
+    """The classes after one SGR sequence; extended colours (38, 48) are skipped with their parameters."""
+    made = dict(classes)
+    numbers = iter(int(code[:4]) if code.isdigit() else 0 for code in re.split("[;:]", codes))
+    for number in numbers:
+        if number in (38, 48):
+            for _ in range({5: 1, 2: 3}.get(next(numbers, 0), 0)):
+                next(numbers, None)
+        elif number == 0:
+            made.clear()
+        elif number == 1:
+            made["bold"] = "bold"
+        elif number == 22:
+            made.pop("bold", None)
+        elif number == 39:
+            made.pop("colour", None)
+        elif 30 <= number <= 37 or 90 <= number <= 97:
+            made["colour"] = f"ansi-{_COLOURS[number % 10]}"
+    return made
+
+
+_FRAME_STYLE = (
+    "<style>:root{color-scheme:light dark}body{font:14px system-ui,sans-serif;margin:4px}"
+    "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
+    "td,th{padding:2px 10px;text-align:right;border-bottom:1px solid #8884}</style>"
+)
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c1c1c; --soft: #6b6b6b; --line: #e2e2e2; --ground: #fff; --code: #f6f6f6;
+  --red: #b3261e; --green: #2e6b34; --yellow: #7a5b00; --blue: #1f5fa8; --magenta: #8a3a8f; --cyan: #0f6b74; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e4e4; --soft: #9a9a9a; --line: #333; --ground: #161616;
+  --code: #202020; --red: #f2847c; --green: #8fce96; --yellow: #dcbf63; --blue: #86b7f0; --magenta: #d9a0de;
+  --cyan: #7fd0d8; } }
+body { margin: 0 auto; max-width: 56rem; padding: 2rem 1.5rem; background: var(--ground); color: var(--ink);
+  font: 16px/1.55 system-ui, sans-serif; }
+h1 { font-size: 1.4rem; font-weight: 600; }
+section { margin: 0 0 1.5rem; }
+pre { margin: 0; padding: .5rem .75rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere;
+  font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
+.code { position: relative; background: var(--code); border-radius: 4px; }
+.count { position: absolute; right: .5rem; top: .5rem; color: var(--soft); font: 11px ui-monospace, monospace; }
+.outputs { margin-top: .25rem; }
+.stderr { color: var(--soft); }
+.error { border-left: 2px solid var(--red); }
+img { display: block; max-width: 100%; margin: .5rem 0; }
+iframe { width: 100%; border: 0; margin: .5rem 0; resize: vertical; }
+table { border-collapse: collapse; } td, th { padding: .15rem .6rem; border-bottom: 1px solid var(--line); }
+.bold { font-weight: 600; } .ansi-black, .ansi-white { color: var(--soft); } .ansi-red { color: var(--red); }
+.ansi-green { color: var(--green); } .ansi-yellow { color: var(--yellow); } .ansi-blue { color: var(--blue); }
+.ansi-magenta { color: var(--magenta); } .ansi-cyan { color: var(--cyan); }
+"""
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<h1>{title}</h1>
+{cells}
+</body>
+</html>
+"""
