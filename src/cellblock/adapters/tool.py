@@ -16,7 +16,8 @@ from typing import Any
 
 from cellblock.errors import CellblockError
 from cellblock.execution import ErrorInfo, Event, FileChange, Output, Result
-from cellblock.host.interpreter import ExecuteRequest, Interpreter
+from cellblock.host.config import ExecuteRequest
+from cellblock.host.interpreter import Interpreter
 
 TOOL_NAME = "executeNotebook"
 
@@ -110,7 +111,6 @@ async def run(
     owner: str,
     kernel_id: str,
     code: str,
-    title: str | None,
     on_event: OnEvent,
     *,
     vision: bool = True,
@@ -120,7 +120,7 @@ async def run(
     Cancelling the call interrupts the kernel. Raises what `Interpreter.submit` raises: KernelNotFound, QueueFull,
     CodeTooLarge, KernelStartFailed, NoMemory.
     """
-    request = ExecuteRequest(code=code, kernel_id=kernel_id, title=title, door="chat")
+    request = ExecuteRequest(code=code, kernel_id=kernel_id, door="chat")
     accepted = await interpreter.submit(owner, request)
     try:
         async for event in interpreter.events(owner, accepted["id"]):

@@ -92,6 +92,8 @@ def file_entry(item: Any) -> dict[str, Any] | None:
         entry["columns"] = [made for raw in as_list(item["columns"])[:100] if (made := column_entry(raw))]
     if isinstance(item.get("read"), dict):
         entry["read"] = {short(k, 40): scalar(v) for k, v in list(item["read"].items())[:10]}
+    if "records" in item:
+        entry["records"] = short(item["records"], 80)
     if "sheets" in item:
         entry["sheets"] = [short(name, 60) for name in as_list(item["sheets"])[:20]]
     if "error" in item:

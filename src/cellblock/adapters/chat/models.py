@@ -50,7 +50,7 @@ class ModelSettings:
 
 
 class ModelView(TypedDict):
-    """One model of GET /api/models. `reason`: why it cannot answer, or what to know; `default`: answers when none is named."""
+    """One model of GET /api/models. `reason`: why it cannot answer, or what to know; `default`: answers unasked."""
 
     id: str
     label: str

@@ -56,7 +56,9 @@ def files(context: Context) -> str:
     if not context["files"] and not context["others"]:
         return f"The workspace holds no files yet.\n\n{fenced(context)}"
     others = f"\n\nOther files: {', '.join(map(repr, context['others']))}" if context["others"] else ""
-    return (
-        "The data files of the workspace, newest first, as the kernel sees them. `read` says what to pass to pandas; "
-        f"an `error` says why a file could not be examined.\n\n{fenced(context)}{others}"
-    )
+    return f"{EXAMINED}\n\n{fenced(context)}{others}"
+
+
+EXAMINED = """\
+The data files of the workspace, newest first, as the kernel sees them. `read` says how a file was read, `records` \
+under which key of a JSON object its rows are, `error` why it could not be examined."""

@@ -26,10 +26,10 @@ WHOLE = 24 << 20
 """Bytes up to which a text file is read whole; of a larger one the first rows are."""
 ROWS = 50_000
 SECONDS = 7.0
-PACKAGES = (
-    "numpy pandas scipy matplotlib seaborn scikit-learn plotly altair openpyxl pyarrow statsmodels polars duckdb "
-    "xgboost lightgbm torch tensorflow networkx sympy pillow requests beautifulsoup4 lxml nltk spacy geopandas"
-).split()
+PACKAGES = """
+numpy pandas scipy matplotlib seaborn scikit-learn plotly altair openpyxl pyarrow statsmodels polars duckdb
+xgboost lightgbm torch tensorflow networkx sympy pillow requests beautifulsoup4 lxml nltk spacy geopandas
+"""
 KINDS = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -62,8 +62,8 @@ def survey(root: str = ".") -> dict[str, Any]:
 
 
 def packages() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
+    found: dict[str, str] = {}
+    for name in PACKAGES.split():
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -224,14 +224,18 @@ def read_json(path: str, size: int) -> dict[str, Any]:
         if text.lstrip()[:1] == "{" and "\n" in text.strip():
             return read_jsonl(path, size)
         raise
-    options: dict[str, Any] = {"encoding": encoding}
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if isinstance(inner, list) and inner and isinstance(inner[0], dict):
-                value, options["records"] = inner, str(key)
-                break
+    key, value = records_in(value)
     frame = pd.DataFrame(value if isinstance(value, list) else columns_or_record(value))
-    return {"rows": len(frame), **columns_of(frame), "read": options}
+    inside = {} if key is None else {"records": key}
+    return {"rows": len(frame), **columns_of(frame), "read": {"encoding": encoding}, **inside}
+
+
+def records_in(value: Any) -> tuple[str | None, Any]:
+    """The first list of records inside an object, and its key; any other value as it is."""
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        if isinstance(inner, list) and inner and isinstance(inner[0], dict):
+            return str(key), inner
+    return None, value
 
 
 def columns_or_record(value: Any) -> Any:
@@ -252,7 +256,7 @@ def read_jsonl(path: str, size: int) -> dict[str, Any]:
 
 def read_parquet(path: str, size: int) -> dict[str, Any]:
     """Rows from the footer; the columns from the first rows only."""
-    import pyarrow.parquet as pq
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
     with pq.ParquetFile(path) as file:
         rows = int(file.metadata.num_rows)

@@ -1,0 +1,199 @@
+"""The model loop: one agent with one tool, bounded in steps and in failures, and its events as AI SDK chunks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic_ai import Agent, CustomEvent, FunctionToolResultEvent, ModelRetry, RunContext, Tool
+from pydantic_ai.exceptions import RunCancelled
+from pydantic_ai.messages import BinaryContent, ToolReturn
+from pydantic_ai.run import AgentRunResultEvent
+from pydantic_ai.ui.vercel_ai import VercelAIEventStream
+from pydantic_ai.ui.vercel_ai.response_types import (
+    AbortChunk,
+    BaseChunk,
+    DataChunk,
+    ErrorChunk,
+    MessageMetadataChunk,
+    StartChunk,
+)
+
+from cellblock.adapters import tool
+from cellblock.adapters.chat.history import CellRef, State, return_text
+from cellblock.adapters.chat.prompt import FAILURES, LAST_STEP, STEPS, STOP, STOPPED
+from cellblock.content import weight
+from cellblock.errors import CellblockError
+from cellblock.execution import Event, Result
+from cellblock.host.interpreter import Interpreter
+
+EVERY = 0.1
+"""Seconds between two pictures of a running cell, at least."""
+BUDGET = 6 << 20
+"""Bytes of pictures of one running cell; after that only the last one is sent."""
+
+
+@dataclass
+class Deps:
+    """What one answer needs. `on_cell` is called whenever a tool call has become a cell, or its status has changed."""
+
+    interpreter: Interpreter
+    owner: str
+    session: str
+    vision: bool
+    on_cell: Callable[[CellRef], None]
+    failures: int = 0
+
+
+@dataclass(kw_only=True)
+class CellEvent(CustomEvent, name="cell"):
+    """A picture of a cell, for the `data-cell` part of its id."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def to_payload(self) -> DataChunk:
+        return DataChunk(type="data-cell", id=self.data["cellId"], data=self.data)
+
+
+class LiveCell:
+    """Shows a cell while it runs: a picture at once, more when something has changed, and the last."""
+
+    def __init__(self, ctx: RunContext[Deps], title: str | None) -> None:
+        self._ctx, self._title = ctx, title
+        self._dirty = asyncio.Event()
+        self._ref: CellRef | None = None
+        self._spent = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def on_event(self, event: Event) -> None:
+        if self._ref is None and event["cell_id"] and event["execution_id"]:
+            self._ref = {
+                "toolCallId": self._ctx.tool_call_id or "",
+                "cellId": event["cell_id"],
+                "executionId": event["execution_id"],
+                "title": self._title,
+                "status": "queued",
+            }
+            self._task = asyncio.create_task(self._paint())
+        self._dirty.set()
+
+    async def finish(self, result: Result) -> None:
+        await self.stop()
+        await self._show(result)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _paint(self) -> None:
+        deps = self._ctx.deps
+        while self._ref is not None and self._spent < BUDGET:
+            await self._dirty.wait()
+            self._dirty.clear()
+            with suppress(CellblockError):
+                await self._show(await deps.interpreter.result(deps.owner, self._ref["executionId"]))
+            await asyncio.sleep(EVERY)
+
+    async def _show(self, result: Result) -> None:
+        if self._ref is None:
+            return
+        self._ref["status"] = result["status"]
+        self._ctx.deps.on_cell(self._ref)
+        self._spent += weight(result["outputs"])
+        await self._ctx.emit(CellEvent(data={**self._ref, "outputs": result["outputs"]}))
+
+
+async def execute(ctx: RunContext[Deps], **given: Any) -> ToolReturn | str:
+    """The tool as the model calls it: runs the code, shows it on the way, counts failures."""
+    code, title = read_arguments(given)
+    deps = ctx.deps
+    if deps.failures >= FAILURES:
+        return STOPPED
+    live = LiveCell(ctx, title)
+    try:
+        done = await tool.run(deps.interpreter, deps.owner, deps.session, code, live.on_event, vision=deps.vision)
+        await live.finish(done.result)
+    except CellblockError as problem:
+        return count(ctx, f"status: not run\n\nerror:\n{problem.message} {problem.hint}".rstrip(), failed=True)
+    finally:
+        await live.stop()
+    text = count(ctx, done.text, failed=done.failed)
+    if not done.images:
+        return text
+    return ToolReturn([text, *(BinaryContent(image.data, media_type=image.media_type) for image in done.images)])
+
+
+def read_arguments(given: dict[str, Any]) -> tuple[str, str | None]:
+    """`code` and `title`; ModelRetry when a model sends something else."""
+    code, title = given.get("code"), given.get("title")
+    if not isinstance(code, str) or not code.strip():
+        raise ModelRetry("`code` is needed: Python source as a string.")
+    return code, title[:200] if isinstance(title, str) and title.strip() else None
+
+
+def count(ctx: RunContext[Deps], text: str, *, failed: bool) -> str:
+    """The text of a result, and what follows from failures in a row and from the steps that are left."""
+    ctx.deps.failures = ctx.deps.failures + 1 if failed else 0
+    if ctx.deps.failures >= FAILURES:
+        return text + STOP
+    return text + LAST_STEP if ctx.usage.requests >= STEPS - 1 else text
+
+
+def make_agent() -> Agent[Deps, str]:
+    """The agent; model and instructions come with each run."""
+    described = Tool[Deps].from_schema(
+        execute, tool.TOOL_NAME, tool.DESCRIPTION, tool.SCHEMA, takes_ctx=True, sequential=True
+    )
+    return Agent(deps_type=Deps, output_type=str, tools=[described], retries=3, name="cellblock")
+
+
+class ChatStream(VercelAIEventStream[Deps, str]):
+    """Agent events as AI SDK chunks; how an answer ended stands in the message's metadata: `{state, model, created}`.
+
+    `explain` turns what went wrong into an error of our tree.
+    """
+
+    def __init__(self, answer_id: str, metadata: dict[str, Any], explain: Callable[[BaseException], CellblockError]):
+        super().__init__(None, sdk_version=7, server_message_id=answer_id)
+        self._metadata = metadata
+        self._explain = explain
+        self.state: State = "running"
+        self.problem: CellblockError | None = None
+
+    async def before_stream(self) -> AsyncIterator[BaseChunk]:
+        yield StartChunk(message_id=self.server_message_id, message_metadata=self._ended("running"))
+
+    async def handle_run_result(self, event: AgentRunResultEvent[Any]) -> AsyncIterator[BaseChunk]:
+        async for chunk in super().handle_run_result(event):
+            if not isinstance(chunk, MessageMetadataChunk):
+                yield chunk
+        yield MessageMetadataChunk(message_metadata=self._ended("complete"))
+
+    async def on_error(self, error: Exception) -> AsyncIterator[BaseChunk]:
+        self.problem = self._explain(error)
+        async for chunk in super().on_error(error):
+            if isinstance(chunk, ErrorChunk):
+                yield DataChunk(type="data-error", data=self.problem.as_dict())
+                yield MessageMetadataChunk(message_metadata=self._ended("error"))
+                yield ErrorChunk(error_text=self.problem.message)
+            else:
+                yield chunk
+
+    async def on_cancelled(self, cancelled: RunCancelled) -> AsyncIterator[BaseChunk]:
+        yield MessageMetadataChunk(message_metadata=self._ended("stopped"))
+        yield AbortChunk(reason="stopped")
+
+    async def handle_function_tool_result(self, event: FunctionToolResultEvent) -> AsyncIterator[BaseChunk]:
+        """The text only: the page has the images in the cell."""
+        if isinstance(event.part.content, list):
+            event = replace(event, part=replace(event.part, content=return_text(event.part.content)))
+        async for chunk in super().handle_function_tool_result(event):
+            yield chunk
+
+    def _ended(self, state: State) -> dict[str, Any]:
+        self.state = state
+        return {**self._metadata, "state": state}

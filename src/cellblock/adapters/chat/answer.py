@@ -1,0 +1,158 @@
+"""One answer: runs detached from any request, writes AI SDK chunks, and saves what there is after every step."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from typing import Any, cast
+
+import structlog
+from pydantic_ai import Agent, FunctionToolResultEvent
+from pydantic_ai.agent.abstract import AgentRunEvents
+from pydantic_ai.exceptions import AgentRunError, UserError
+from pydantic_ai.ui import NativeEvent
+from pydantic_ai.ui.vercel_ai.response_types import DoneChunk
+from pydantic_ai.usage import UsageLimits
+
+from cellblock.adapters.chat import failures, history
+from cellblock.adapters.chat.agent import ChatStream, Deps
+from cellblock.adapters.chat.context import data_context
+from cellblock.adapters.chat.history import Ask, CellRef, Transcript
+from cellblock.adapters.chat.models import Choice
+from cellblock.adapters.chat.prompt import STEPS, instructions
+from cellblock.errors import CellblockError
+from cellblock.host.interpreter import Interpreter, KernelView
+
+log = structlog.get_logger("cellblock.chat")
+
+
+class Answer:
+    """A question on its way to its answer. `chunks` is the whole run; it is iterated once, in a task of its own."""
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        agent: Agent[Deps, str],
+        owner: str,
+        kernel: KernelView,
+        ask: Ask,
+        choice: Choice,
+        secrets: tuple[str, ...] = (),
+    ) -> None:
+        self._interpreter, self._agent = interpreter, agent
+        self._owner, self._session = owner, kernel["id"]
+        self._ask, self._choice, self._secrets = ask, choice, secrets
+        self._title = kernel["title"]
+        self._events: AgentRunEvents[str] | None = None
+        self._saves: set[asyncio.Task[None]] = set()
+
+    async def chunks(self) -> AsyncIterator[str]:
+        """Server-sent events of the AI SDK's UI message stream. All is saved before the last one."""
+        self.transcript = await load(self._interpreter, self._owner, self._session)
+        self.turn = history.begin(self.transcript, self._ask, self._choice.id)
+        await self._save(title=await self._entitle())
+        metadata = {"model": self.turn.model, "created": self.turn.created}
+        stream = ChatStream(self.turn.answer_id, metadata, self._explain)
+        native = cast(AsyncIterator[NativeEvent], self._native())
+        try:
+            async for chunk in stream.transform_stream(native):
+                if isinstance(chunk, DoneChunk):
+                    await self._finish(stream)
+                yield stream.encode_event(chunk)
+        except asyncio.CancelledError:  # before the model was asked
+            await self._finish(stream)
+            raise
+
+    async def _native(self) -> AsyncGenerator[Any, None]:
+        """The agent's events, the data context having been computed first."""
+        known = self.transcript.context
+        context = await data_context(self._interpreter, self._owner, self._session, known)
+        self.transcript.context = context if context["key"] else known
+        deps = Deps(self._interpreter, self._owner, self._session, self._choice.vision, self._note_cell)
+        run = self._agent.run_stream_events(
+            self.turn.text,
+            message_history=history.for_model(self.transcript.turns[:-1]),
+            model=self._choice.model,
+            instructions=instructions(context),
+            deps=deps,
+            usage_limits=UsageLimits(request_limit=STEPS),
+        )
+        async with run as events:
+            self._events = events
+            async for event in until_cancelled(events):
+                yield event
+                if isinstance(event, FunctionToolResultEvent):
+                    await self._save()
+
+    def _explain(self, problem: BaseException) -> CellblockError:
+        known = isinstance(problem, CellblockError | AgentRunError)
+        log.warning(
+            "answer_failed",
+            session=self._session,
+            model=self._choice.id,
+            error=type(problem).__name__,
+            exc_info=None if known else problem,
+        )
+        return failures.explain(problem, self._choice.id, self._secrets)
+
+    def _note_cell(self, ref: CellRef) -> None:
+        """Remembers which cell a call became, at once: the kernel may outlive this process."""
+        cells = self.turn.cells
+        if ref not in cells:
+            cells.append(ref)
+            save = asyncio.create_task(self._save())
+            self._saves.add(save)
+            save.add_done_callback(self._saves.discard)
+
+    async def _finish(self, stream: ChatStream) -> None:
+        self.turn.state = "stopped" if stream.state == "running" else stream.state
+        self.turn.error = stream.problem.as_dict() if stream.problem else None
+        await asyncio.shield(self._save())
+
+    async def _entitle(self) -> str:
+        """The session's title; it gets one by its first question."""
+        if not self._title:
+            self._title = history.title_of(self.turn.text)
+            await self._interpreter.rename(self._owner, self._session, self._title)
+        return self._title
+
+    async def _save(self, title: str | None = None) -> None:
+        """What there is so far. A session deleted meanwhile has nothing to save to."""
+        self.turn.messages = self._messages() or self.turn.messages
+        with suppress(CellblockError):
+            await self._interpreter.save_conversation(
+                self._owner,
+                self._session,
+                messages=history.dumps(self.transcript),
+                title=title,
+                running=self.turn.state == "running",
+            )
+
+    def _messages(self) -> list[Any]:
+        if self._events is None:
+            return []
+        try:
+            return self._events.new_messages()
+        except UserError:  # it ended before it began
+            return []
+
+
+async def until_cancelled(events: AgentRunEvents[str]) -> AsyncIterator[Any]:
+    """The run's events; cancelling the task that reads them stops the run, whose last events then still come."""
+    while True:
+        try:
+            event = await anext(events)
+        except StopAsyncIteration:
+            return
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or not task.uncancel() == 0:
+                raise
+            events.cancel()
+            continue
+        yield event
+
+
+async def load(interpreter: Interpreter, owner: str, session: str) -> Transcript:
+    """The stored conversation; an empty one for a session nobody has asked anything."""
+    stored = await interpreter.load_conversation(owner, session)
+    return history.loads(stored.messages if stored else None)

@@ -1,0 +1,228 @@
+"""The chat door: /api/chat and /api/models. A request starts an answer and tails its log; the answer outlives it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
+
+from cellblock.adapters.chat import history
+from cellblock.adapters.chat.agent import make_agent
+from cellblock.adapters.chat.answer import Answer, load
+from cellblock.adapters.chat.models import Models, ModelView
+from cellblock.adapters.stream import PING, PING_S, SSE, EventResponse, paced
+from cellblock.adapters.wire import Json
+from cellblock.errors import ConversationNotFound, InvalidRequest, KernelNotFound, RunActive
+from cellblock.host.interpreter import Interpreter, KernelView
+from cellblock.host.runs import Runs
+
+HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
+QUESTION = 100_000
+"""Characters of one question."""
+
+
+class UserMessage(BaseModel):
+    """The new UI message. Parts that are no text are not for a model: files are uploaded to the workspace."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str | None = Field(default=None, max_length=200)
+    role: Literal["user"]
+    parts: list[dict[str, Any]] = Field(max_length=100)
+
+    def text(self) -> str:
+        texts = (part.get("text") for part in self.parts if part.get("type") == "text")
+        return "\n\n".join(text for text in texts if isinstance(text, str))
+
+
+class ChatRequest(BaseModel):
+    """POST /api/chat. `messages` holds the new message last; the server has the history."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(max_length=200)
+    messages: list[dict[str, Any]] = Field(default=[], max_length=1000)
+    trigger: history.Trigger = "submit-message"
+    messageId: str | None = Field(default=None, max_length=200)
+    model: str | None = Field(default=None, max_length=200)
+
+
+class ChatTitle(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = Field(min_length=1, max_length=200)
+
+
+class ConversationItem(TypedDict):
+    """One conversation of the list. `updated` is ISO 8601 UTC."""
+
+    id: str
+    title: str | None
+    updated: str
+    running: bool
+
+
+class ConversationPage(TypedDict):
+    items: list[ConversationItem]
+    next: str | None
+
+
+class ConversationView(ConversationItem):
+    """A conversation with its UI messages; while `running`, the last answer comes from its stream."""
+
+    messages: list[dict[str, Any]]
+
+
+class Stopped(TypedDict):
+    """Whether there was an answer to stop."""
+
+    stopped: bool
+
+
+def owner_of(request: Request) -> str:
+    """Whoever the credentials name; the middleware has put it there."""
+    return str(request.state.owner)
+
+
+Owner = Annotated[str, Depends(owner_of)]
+
+
+def router(interpreter: Interpreter, runs: Runs, models: Models, closing: asyncio.Event) -> APIRouter:
+    """The routes. `closing`, once set, ends every open stream; the answers themselves are ended by `runs`."""
+    door = Door(interpreter, runs, models, closing)
+    routes = APIRouter(tags=["chat"])
+    at = "/api/chat/{id}"
+    routes.add_api_route("/api/models", door.list_models, methods=["GET"], response_model=list[ModelView])
+    routes.add_api_route("/api/chat", door.ask, methods=["POST"], response_class=EventResponse, responses=STREAM)
+    routes.add_api_route("/api/chat", door.list, methods=["GET"], response_model=ConversationPage)
+    routes.add_api_route(at, door.show, methods=["GET"], response_model=ConversationView)
+    routes.add_api_route(at, door.rename, methods=["PATCH"], response_model=ConversationItem)
+    routes.add_api_route(at, door.delete, methods=["DELETE"], status_code=204, response_class=Response)
+    routes.add_api_route(f"{at}/stream", door.resume, methods=["GET"], response_class=EventResponse, responses=RESUME)
+    routes.add_api_route(f"{at}/stop", door.stop, methods=["POST"], response_model=Stopped)
+    return routes
+
+
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"description": "AI SDK UI message stream", "content": {SSE: {"schema": {"type": "string"}}}}
+}
+RESUME: dict[int | str, dict[str, Any]] = {**STREAM, 204: {"description": "Nothing is being answered"}}
+
+
+class Door:
+    """The handlers, with what they need. They keep nothing."""
+
+    def __init__(self, interpreter: Interpreter, runs: Runs, models: Models, closing: asyncio.Event) -> None:
+        self._interpreter, self._runs, self._models = interpreter, runs, models
+        self._closing = closing
+        self._agent = make_agent()
+
+    async def list_models(self) -> Json:
+        """The models a person can choose from, and why one cannot answer."""
+        return Json(self._models.catalogue())
+
+    async def ask(self, body: ChatRequest, owner: Owner) -> Response:
+        """Starts an answer and streams it. The answer goes on when the client leaves."""
+        kernel = await self._kernel(owner, body.id)
+        if self._runs.active(body.id):
+            raise RunActive(f"The conversation {body.id} is being answered.")
+        ask = to_ask(body)
+        choice = await self._models.choose(body.model)
+        transcript = await load(self._interpreter, owner, body.id)
+        history.position(transcript, ask)  # says now what the answer would find out later
+        secrets = self._models.settings.secrets
+        answer = Answer(self._interpreter, self._agent, owner, kernel, ask, choice, secrets)
+        self._runs.start(body.id, answer.chunks())
+        return self._tail(body.id)
+
+    async def resume(self, id: str, owner: Owner) -> Response:
+        """The answer being written, from its beginning; 204 when there is none."""
+        await self._kernel(owner, id)
+        return self._tail(id) if self._runs.active(id) else Response(status_code=204)
+
+    async def stop(self, id: str, owner: Owner) -> Stopped:
+        """Stops the answer and interrupts the kernel. What was written stays."""
+        await self._kernel(owner, id)
+        return {"stopped": await self._runs.stop(id)}
+
+    async def list(
+        self,
+        owner: Owner,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        after: Annotated[str | None, Query(max_length=200)] = None,
+    ) -> Json:
+        """Conversations, the latest first."""
+        page = await self._interpreter.conversations(owner, limit=limit, after=after)
+        items = [{**item, "running": self._runs.active(str(item["id"]))} for item in page["items"]]
+        return Json({"items": items, "next": page["next"]})
+
+    async def show(self, id: str, owner: Owner) -> Json:
+        """The conversation with its messages; a session nobody has asked anything has none."""
+        kernel = await self._kernel(owner, id)
+        active = self._runs.active(id)
+        transcript = await load(self._interpreter, owner, id)
+        notebook = await self._interpreter.notebook(owner, id)
+        messages = history.ui_messages(transcript, notebook, active=active)
+        return Json({**item_of(kernel, active), "messages": messages})
+
+    async def rename(self, id: str, body: ChatTitle, owner: Owner) -> Json:
+        """Gives the conversation, and so its session, another title."""
+        await self._kernel(owner, id)
+        if await self._interpreter.load_conversation(owner, id):
+            await self._interpreter.rename_conversation(owner, id, body.title)
+        else:
+            await self._interpreter.rename(owner, id, body.title)
+        return Json(item_of(await self._kernel(owner, id), self._runs.active(id)))
+
+    async def delete(self, id: str, owner: Owner) -> Response:
+        """The conversation is gone, and with it its session: notebook, kernel and files."""
+        await self._kernel(owner, id)
+        await self._runs.forget(id)
+        await self._interpreter.delete(owner, id)
+        return Response(status_code=204)
+
+    async def _kernel(self, owner: str, id: str) -> KernelView:
+        try:
+            return await self._interpreter.kernel(owner, id)
+        except KernelNotFound:
+            raise ConversationNotFound(f"There is no conversation {id[:100]!r}.") from None
+
+    def _tail(self, id: str) -> EventResponse:
+        return EventResponse(self._pieces(id), SSE, self._closing, HEADERS)
+
+    async def _pieces(self, id: str) -> AsyncGenerator[bytes, None]:
+        async for piece in paced(self._runs.tail(id), PING_S):
+            yield PING if piece is None else piece.encode("utf-8", "replace")
+
+
+def item_of(kernel: KernelView, running: bool) -> ConversationItem:
+    return {"id": kernel["id"], "title": kernel["title"], "updated": kernel["last_used"], "running": running}
+
+
+def to_ask(body: ChatRequest) -> history.Ask:
+    """What is asked for; InvalidRequest names the field that does not fit."""
+    if body.trigger == "regenerate-message":
+        return history.Ask(body.trigger, message_id=body.messageId)
+    if not body.messages:
+        raise InvalidRequest("There is no message.", fields=[history.field_of("messages", "is empty")])
+    message = read_message(body.messages[-1])
+    text = message.text()
+    if len(text) > QUESTION:
+        raise InvalidRequest(
+            f"The message is longer than {QUESTION:,} characters.",
+            hint="Upload long data as a file.",
+            fields=[history.field_of("messages", "too long")],
+        )
+    return history.Ask(body.trigger, text, message.id, body.messageId)
+
+
+def read_message(raw: dict[str, Any]) -> UserMessage:
+    try:
+        return UserMessage.model_validate(raw)
+    except ValueError:
+        raise InvalidRequest(
+            "The last message is not a user's UI message.",
+            fields=[history.field_of("messages", 'needs role "user" and a list of parts')],
+        ) from None

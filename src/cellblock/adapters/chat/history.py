@@ -1,0 +1,292 @@
+"""A conversation as the server keeps it: turns of a question and its answer. Pure: what to keep, to show, to send.
+
+The messages of a model are the truth about an answer; the notebook is the truth about outputs. A page gets both put
+together as the AI SDK's UI messages.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+from pydantic import TypeAdapter
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_core import from_json
+from typing_extensions import TypedDict
+
+from cellblock.adapters.chat.context import Context
+from cellblock.adapters.tool import TOOL_NAME
+from cellblock.errors import InvalidRequest
+from cellblock.notebook import Cell, NotebookView
+
+State: TypeAlias = Literal["running", "complete", "stopped", "error", "interrupted"]
+Trigger: TypeAlias = Literal["submit-message", "regenerate-message"]
+
+TITLE = 60
+RECENT = 6
+"""Turns whose tool results go to a model in full."""
+OLD_RESULT = 800
+"""Characters of a tool result of an older turn."""
+
+
+class CellRef(TypedDict):
+    """Which cell a tool call became."""
+
+    toolCallId: str
+    cellId: str
+    executionId: str
+    title: str | None
+    status: str
+
+
+@dataclass
+class Turn:
+    """One question and its answer. `id` is the user message's, `answer_id` the assistant message's."""
+
+    id: str
+    text: str
+    answer_id: str
+    created: str
+    model: str = ""
+    state: State = "running"
+    messages: list[ModelMessage] = field(default_factory=list)
+    cells: list[CellRef] = field(default_factory=list)
+    error: dict[str, Any] | None = None
+
+
+@dataclass
+class Transcript:
+    """All turns, and what is known of the files."""
+
+    turns: list[Turn] = field(default_factory=list)
+    context: Context | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a POST /api/chat asks for: a new message, an edit of an earlier one, or another answer."""
+
+    trigger: Trigger
+    text: str = ""
+    id: str | None = None
+    message_id: str | None = None
+
+
+_transcripts = TypeAdapter(Transcript)
+
+
+def dumps(transcript: Transcript) -> bytes:
+    """As the store keeps it: without instructions, which are made afresh, and without images."""
+    turns = [replace(turn, messages=slim(turn.messages)) for turn in transcript.turns]
+    return _transcripts.dump_json(replace(transcript, turns=turns))
+
+
+def loads(stored: bytes | None) -> Transcript:
+    """What `dumps` made; an empty one for None."""
+    return _transcripts.validate_json(stored) if stored else Transcript()
+
+
+def slim(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
+    return [
+        replace(message, instructions=None, parts=[without_images(part) for part in message.parts])
+        if isinstance(message, ModelRequest)
+        else message
+        for message in messages
+    ]
+
+
+def without_images(part: Any) -> Any:
+    """A tool's return with its text only: a model has seen the images when they were made."""
+    if isinstance(part, ToolReturnPart) and isinstance(part.content, list):
+        return replace(part, content=return_text(part.content))
+    return part
+
+
+def return_text(content: Any) -> str:
+    """The text of a tool's return."""
+    if isinstance(content, list):
+        return "\n".join(str(item) for item in content if not isinstance(item, BinaryContent))
+    return str(content)
+
+
+# --- asking ----------------------------------------------------------------------------------------------------------
+
+
+def begin(transcript: Transcript, ask: Ask, model: str) -> Turn:
+    """Cuts the turns an edit or a regeneration replaces, and appends the new one. InvalidRequest if none."""
+    at = position(transcript, ask)
+    text, id = ask.text, ask.id or ask.message_id
+    if ask.trigger == "regenerate-message":
+        text, id = transcript.turns[at].text, transcript.turns[at].id
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    turn = Turn(id or new_id(), text, new_id(), now, model)
+    del transcript.turns[at:]
+    transcript.turns.append(turn)
+    return turn
+
+
+def position(transcript: Transcript, ask: Ask) -> int:
+    """Where the new turn goes."""
+    turns = transcript.turns
+    if ask.trigger == "regenerate-message":
+        found = [n for n, turn in enumerate(turns) if ask.message_id in (turn.id, turn.answer_id, None)]
+        if not found:
+            raise InvalidRequest("There is no such answer to make again.", fields=[field_of("messageId", "unknown")])
+        return found[-1]
+    if not ask.text.strip():
+        raise InvalidRequest("The message has no text.", fields=[field_of("messages", "a text part is needed")])
+    for n, turn in enumerate(turns):
+        if turn.id in (ask.message_id, ask.id):
+            return n
+    if ask.message_id is not None and ask.message_id != ask.id:
+        raise InvalidRequest("There is no such message to edit.", fields=[field_of("messageId", "unknown")])
+    return len(turns)
+
+
+def field_of(path: str, message: str) -> dict[str, str]:
+    return {"path": path, "message": message}
+
+
+def new_id() -> str:
+    return f"msg-{uuid.uuid4().hex}"
+
+
+def title_of(question: str) -> str:
+    """A title: the question's first line, at most `TITLE` characters, cut between words."""
+    line = next((line.strip(" #*>-\t") for line in question.splitlines() if line.strip(" #*>-\t")), "")
+    line = " ".join(line.split())
+    if len(line) <= TITLE:
+        return line or "Untitled"
+    head = line[: TITLE - 1]
+    return (head.rpartition(" ")[0] or head).rstrip(" ,;:.–-") + "…"
+
+
+def for_model(turns: Sequence[Turn]) -> list[ModelMessage]:
+    """The history a model gets: everything said, with the tool results of older turns cut."""
+    recent = len(turns) - RECENT
+    return [
+        message if n >= recent else older(message)
+        for n, turn in enumerate(turns)
+        for message in (turn.messages or [ModelRequest(parts=[UserPromptPart(turn.text)])])
+    ]
+
+
+def older(message: ModelMessage) -> ModelMessage:
+    if not isinstance(message, ModelRequest):
+        return message
+    return replace(message, parts=[shorter(part) for part in message.parts])
+
+
+def shorter(part: Any) -> Any:
+    if isinstance(part, ToolReturnPart) and len(text := return_text(part.content)) > OLD_RESULT:
+        return replace(part, content=f"{text[:OLD_RESULT]}\n… the rest of this older result is left out …")
+    return part
+
+
+# --- showing ---------------------------------------------------------------------------------------------------------
+
+
+def ui_messages(transcript: Transcript, notebook: NotebookView, *, active: bool) -> list[dict[str, Any]]:
+    """AI SDK UI messages, one user and one assistant message a turn; the answer being written is left to the stream.
+
+    A turn that was running when the server ended is `interrupted`.
+    """
+    cells = {cell["id"]: cell for cell in notebook["cells"]}
+    shown: list[dict[str, Any]] = []
+    for turn in transcript.turns:
+        shown.append(user_message(turn))
+        if not (active and turn is transcript.turns[-1]):
+            shown.append(assistant_message(turn, cells))
+    return shown
+
+
+def user_message(turn: Turn) -> dict[str, Any]:
+    parts = [{"type": "text", "text": turn.text}]
+    return {"id": turn.id, "role": "user", "metadata": {"created": turn.created}, "parts": parts}
+
+
+def assistant_message(turn: Turn, cells: dict[str, Cell]) -> dict[str, Any]:
+    state = "interrupted" if turn.state == "running" else turn.state
+    metadata = {"created": turn.created, "model": turn.model, "state": state}
+    parts = answer_parts(turn, cells)
+    if turn.error is not None:
+        parts.append({"type": "data-error", "data": turn.error})
+    return {"id": turn.answer_id, "role": "assistant", "metadata": metadata, "parts": parts}
+
+
+def answer_parts(turn: Turn, cells: dict[str, Cell]) -> list[dict[str, Any]]:
+    returns = {
+        part.tool_call_id: part
+        for message in turn.messages
+        for part in message.parts
+        if isinstance(part, ToolReturnPart)
+    }
+    refs = {ref["toolCallId"]: ref for ref in turn.cells}
+    parts: list[dict[str, Any]] = []
+    for message in turn.messages:
+        if isinstance(message, ModelResponse):
+            parts.append({"type": "step-start"})
+            for part in message.parts:
+                parts += response_part(part, returns, refs, cells)
+    return parts
+
+
+def response_part(
+    part: Any, returns: dict[str, ToolReturnPart], refs: dict[str, CellRef], cells: dict[str, Cell]
+) -> list[dict[str, Any]]:
+    if isinstance(part, TextPart):
+        return [{"type": "text", "text": part.content, "state": "done"}] if part.content else []
+    if isinstance(part, ThinkingPart):
+        return [{"type": "reasoning", "text": part.content, "state": "done"}] if part.content else []
+    if isinstance(part, ToolCallPart):
+        ref = refs.get(part.tool_call_id)
+        tool = tool_part(part, returns.get(part.tool_call_id))
+        return [tool, cell_part(ref, cells.get(ref["cellId"]))] if ref else [tool]
+    return []
+
+
+def tool_part(call: ToolCallPart, returned: ToolReturnPart | None) -> dict[str, Any]:
+    """The tool part of one call; a call without a return was cut off."""
+    part = {"type": f"tool-{TOOL_NAME}", "toolCallId": call.tool_call_id, "input": arguments(call)}
+    if returned is None:
+        return {**part, "state": "output-error", "errorText": "The call was interrupted before it finished."}
+    if returned.outcome in ("failed", "denied", "retried"):
+        return {**part, "state": "output-error", "errorText": return_text(returned.content)}
+    return {**part, "state": "output-available", "output": return_text(returned.content)}
+
+
+def arguments(call: ToolCallPart) -> dict[str, Any]:
+    """The input of a call, as far as it was written."""
+    if isinstance(call.args, dict):
+        return call.args
+    try:
+        made = from_json(call.args or "{}", allow_partial="trailing-strings")
+    except ValueError:
+        return {}
+    return made if isinstance(made, dict) else {}
+
+
+def cell_part(ref: CellRef, cell: Cell | None) -> dict[str, Any]:
+    """The `data-cell` part: what the notebook says of the cell now; `deleted` when it is no longer there."""
+    data: dict[str, Any] = {**ref, "outputs": []}
+    if cell is None:
+        data["deleted"] = True
+    else:
+        data |= {
+            "outputs": cell["outputs"],
+            "status": cell["status"] or ref["status"],
+            "executionId": cell["execution_id"] or ref["executionId"],
+        }
+    return {"type": "data-cell", "id": ref["cellId"], "data": data}
