@@ -99,12 +99,18 @@ class Settings(BaseSettings):
     gemini_api_key: SecretStr | None = _foreign(
         "gemini_api_key", "Key for Google's models.", "GEMINI_API_KEY", "GOOGLE_API_KEY"
     )
+    google_base_url: str | None = _foreign(
+        "google_base_url", "Where Google's API is, when not at Google.", "GOOGLE_GEMINI_BASE_URL"
+    )
     openai_api_key: SecretStr | None = _foreign("openai_api_key", "Key for OpenAI's models.", "OPENAI_API_KEY")
     openai_base_url: str | None = _foreign(
         "openai_base_url", "Base URL of an OpenAI-compatible server, which may need no key.", "OPENAI_BASE_URL"
     )
     anthropic_api_key: SecretStr | None = _foreign(
         "anthropic_api_key", "Key for Anthropic's models.", "ANTHROPIC_API_KEY"
+    )
+    anthropic_base_url: str | None = _foreign(
+        "anthropic_base_url", "Where Anthropic's API is, when not at Anthropic.", "ANTHROPIC_BASE_URL"
     )
     log_format: Literal["console", "json"] = _setting("console", "How log lines look.")
 

@@ -20,7 +20,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cellblock.adapters import peers, problems
+from cellblock.adapters import peers
 from cellblock.errors import CellblockError, Forbidden, Unauthorized
 
 OWNER = "local"
@@ -166,7 +166,7 @@ def take_token(scope: Scope) -> str | None:
 
 
 class Access:
-    """Checks each request and sets `request.state.owner`; refuses with 401 or 403."""
+    """Checks each request and sets `request.state.owner`. Raises Unauthorized and Forbidden."""
 
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self.app, self.rules = app, rules
@@ -184,8 +184,7 @@ class Access:
         if refusal is None and not self._open(path):
             refusal = self._admit(scope, headers, asked)
         if refusal is not None:
-            await problems.answer(refusal)(scope, receive, send)
-            return
+            raise refusal
         scope.setdefault("state", {})["owner"] = OWNER
         await self.app(scope, receive, send)
 
@@ -220,6 +219,6 @@ def is_page(path: str) -> bool:
     return path == "/" or path.startswith("/c/")
 
 
-def names_of(host: str, more: Iterable[str]) -> frozenset[str]:
-    """The names a server on `host` is called by."""
-    return LOOPBACK_NAMES | {host_name(host if ":" not in host else f"[{host}]")} | {name.lower() for name in more}
+def names_of(hosts: Iterable[str]) -> frozenset[str]:
+    """The names a server that listens on `hosts` is called by; loopback's always."""
+    return LOOPBACK_NAMES | {host_name(f"[{host}]" if ":" in host else host) for host in hosts}

@@ -3,13 +3,14 @@
 import http
 import math
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import TypedDict
 
@@ -105,27 +106,23 @@ def _field(row: Mapping[str, Any]) -> dict[str, str]:
     return {"path": ".".join(named), "message": row["msg"].removeprefix("Value error, ")}
 
 
-async def on_error(_: Request, error: Exception) -> Json:
-    """Handler of `CellblockError`."""
-    return answer(error) if isinstance(error, CellblockError) else answer(InternalError("Something went wrong."))
+async def on_error(_: Request, error: CellblockError) -> Response:
+    """Handler of our own errors."""
+    return answer(error)
 
 
-async def on_http(request: Request, error: Exception) -> Json:
-    """Handler of the framework's own HTTPException."""
-    if not isinstance(error, HTTPException):
-        return await on_error(request, error)
+async def on_http(_: Request, error: HTTPException) -> Response:
+    """Handler of the framework's own errors."""
     return answer(from_http(error), dict(error.headers or {}))
 
 
-async def on_validation(request: Request, error: Exception) -> Json:
+async def on_validation(_: Request, error: RequestValidationError) -> Response:
     """Handler of a request that does not fit its model."""
-    if not isinstance(error, RequestValidationError):
-        return await on_error(request, error)
     return answer(from_validation(error.errors()))
 
 
-Handler = Callable[[Request, Exception], Awaitable[Json]]
-HANDLERS: Mapping[type[Exception], Handler] = {
+Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
+HANDLERS: dict[int | type[Exception], Handler] = {
     CellblockError: on_error,
     HTTPException: on_http,
     RequestValidationError: on_validation,
@@ -133,7 +130,7 @@ HANDLERS: Mapping[type[Exception], Handler] = {
 
 
 class Guard:
-    """Outermost: gives each request an id, and turns what nobody caught into `internal_error`, logged under that id."""
+    """Gives each request an id, answers what middleware raises, and logs what nobody caught under that id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -154,6 +151,10 @@ class Guard:
 
         try:
             await self.app(scope, receive, watch)
+        except CellblockError as problem:
+            if started:
+                raise
+            await answer(problem)(scope, receive, watch)
         except Exception:
             log.exception("request_failed", request_id=request_id, method=scope["method"], path=scope["path"])
             if started:

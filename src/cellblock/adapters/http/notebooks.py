@@ -1,0 +1,88 @@
+"""The notebook of a session: read, exported, imported, and edited under a revision so that two editors lose nothing."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Query
+from starlette.responses import Response
+
+from cellblock.adapters.http.files import attachment
+from cellblock.adapters.http.request import Owner, Responses, Revision, problems
+from cellblock.adapters.http.shapes import CellEdit, CellIn, CellMove
+from cellblock.adapters.wire import Json
+from cellblock.host.interpreter import Interpreter
+from cellblock.notebook import NotebookView
+
+Format = Literal["ipynb", "py", "html", "md"]
+EXPORTS: Responses = {
+    200: {
+        "content": {
+            "application/x-ipynb+json": {"schema": {"type": "object"}},
+            **{name: {"schema": {"type": "string"}} for name in ("text/x-python", "text/html", "text/markdown")},
+        },
+        "headers": {"ETag": {"schema": {"type": "string"}, "description": "The revision, for If-Match."}},
+    }
+}
+
+
+class Notebooks:
+    """Routes below /api/jupyter/kernel/{id}/notebook."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self.interpreter = interpreter
+
+    def router(self) -> APIRouter:
+        routes = APIRouter(prefix="/api/jupyter/kernel/{id}/notebook", tags=["notebooks"])
+        one = "/cells/{cell_id}"
+        edits = problems(404, 409)
+        routes.get("", response_model=NotebookView, responses={**EXPORTS, **problems(404)})(self.read)
+        routes.put("", response_model=NotebookView, responses={**edits, **problems(413)})(self.import_)
+        routes.post("/cells", status_code=201, response_model=NotebookView, responses=edits)(self.add)
+        routes.patch(one, response_model=NotebookView, responses=edits)(self.edit)
+        routes.delete(one, response_model=NotebookView, responses=edits)(self.delete)
+        routes.post(f"{one}/move", response_model=NotebookView, responses=edits)(self.move)
+        return routes
+
+    async def read(
+        self,
+        owner: Owner,
+        id: str,
+        format: Annotated[Format | None, Query(description="Export as an attachment.")] = None,
+    ) -> Response:
+        """The notebook, or an export of it."""
+        if format is None:
+            return _view(await self.interpreter.notebook(owner, id))
+        export = await self.interpreter.export(owner, id, format)
+        return Response(export.body, headers=attachment(export.filename), media_type=export.media_type)
+
+    async def import_(
+        self, owner: Owner, id: str, body: Annotated[dict[str, Any], Body(description="An .ipynb.")], revision: Revision
+    ) -> Response:
+        """Replace the notebook by an .ipynb."""
+        return _view(await self.interpreter.import_notebook(owner, id, body, revision=revision))
+
+    async def add(self, owner: Owner, id: str, body: CellIn, revision: Revision) -> Response:
+        """Add a cell at the end, or after another."""
+        return _view(
+            await self.interpreter.add_cell(
+                owner, id, type=body.type, source=body.source, after=body.after, revision=revision
+            ),
+            201,
+        )
+
+    async def edit(self, owner: Owner, id: str, cell_id: str, body: CellEdit, revision: Revision) -> Response:
+        """Change a cell's source or type."""
+        return _view(
+            await self.interpreter.edit_cell(owner, id, cell_id, source=body.source, type=body.type, revision=revision)
+        )
+
+    async def delete(self, owner: Owner, id: str, cell_id: str, revision: Revision) -> Response:
+        """Delete a cell."""
+        return _view(await self.interpreter.delete_cell(owner, id, cell_id, revision=revision))
+
+    async def move(self, owner: Owner, id: str, cell_id: str, body: CellMove, revision: Revision) -> Response:
+        """Move a cell."""
+        return _view(await self.interpreter.move_cell(owner, id, cell_id, after=body.after, revision=revision))
+
+
+def _view(notebook: NotebookView, status: int = 200) -> Response:
+    return Json(notebook, status, headers={"ETag": f'"{notebook["revision"]}"'})
