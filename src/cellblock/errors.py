@@ -34,6 +34,10 @@ CellblockError
 │   ├── ModelUnavailable      model_unavailable            a key is missing or refused
 │   └── DataDirectoryInUse    data_directory_in_use        a second server on one data directory
 ├── ModelFailed               model_failed           502   a language model could not finish its answer
+├── KernelFault               kernel_fault           502   what a kernel did to its own connection
+│   ├── ProtocolError         protocol_error               it sent what no honest kernel sends
+│   ├── KernelDied            kernel_died                  its end of the connection is closed
+│   └── KernelTimeout         kernel_timeout         504   no answer in time; it may be busy
 ├── ConfigurationError        configuration_error    500   a setting that cannot be used
 └── InternalError             internal_error         500
 """
@@ -235,6 +239,26 @@ class ModelFailed(CellblockError):
 class DataDirectoryInUse(Unavailable):
     code = "data_directory_in_use"
     default_hint = "Stop the other server, or set CELLBLOCK_DATA_DIR."
+
+
+class KernelFault(CellblockError):
+    code = "kernel_fault"
+    status = 502
+    default_hint = "Restart the kernel; notebook and files stay."
+
+
+class ProtocolError(KernelFault):
+    code = "protocol_error"
+
+
+class KernelDied(KernelFault):
+    code = "kernel_died"
+
+
+class KernelTimeout(KernelFault):
+    code = "kernel_timeout"
+    status = 504
+    default_hint = "Wait until the running cell has ended, or interrupt it."
 
 
 class ConfigurationError(CellblockError):
