@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI
+from pydantic import SecretStr
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cellblock import __version__
-from cellblock.adapters import http, page, problems
+from cellblock.adapters import chat, http, page, problems
 from cellblock.adapters.access import Access, Rules, names_of
 from cellblock.adapters.limits import BodyLimit
 from cellblock.errors import CellblockError
@@ -77,10 +78,12 @@ async def running(server: Server) -> AsyncIterator[list[APIRouter]]:
             server.failure = problem
             raise
         stack.push_async_callback(server.interpreter.aclose)
+        models = chat.Models(model_settings(server.settings))
+        stack.push_async_callback(models.aclose)
         runs = Runs()
         stack.push_async_callback(runs.aclose)
         stack.callback(server.closing.set)
-        yield doors(server.interpreter, runs, server.settings, server.closing)
+        yield doors(server.interpreter, runs, models, server.closing)
 
 
 def application(lifespan: Callable[[FastAPI], Any] | None = None, stack: list[Middleware] | None = None) -> FastAPI:
@@ -110,9 +113,9 @@ def middleware(server: Server) -> list[Middleware]:
     ]
 
 
-def doors(interpreter: Interpreter, runs: Runs, settings: Settings, closing: asyncio.Event) -> list[APIRouter]:
+def doors(interpreter: Interpreter, runs: Runs, models: chat.Models, closing: asyncio.Event) -> list[APIRouter]:
     """The doors of this server."""
-    return [http.router(interpreter, closing)]
+    return [http.router(interpreter, closing), chat.router(interpreter, runs, models, closing)]
 
 
 def rules(server: Server) -> Rules:
@@ -146,10 +149,28 @@ def config(settings: Settings) -> Config:
     return Config(environments=rows, forbidden=forbidden, **{name: getattr(settings, name) for name in SAME_NAME})
 
 
-def openapi(settings: Settings) -> dict[str, Any]:
+def model_settings(settings: Settings) -> chat.ModelSettings:
+    """What the chat door is told of models."""
+
+    def key(secret: SecretStr | None) -> str | None:
+        return secret.get_secret_value() if secret else None
+
+    return chat.ModelSettings(
+        default=settings.model,
+        google_key=key(settings.gemini_api_key),
+        google_base_url=settings.google_base_url,
+        openai_key=key(settings.openai_api_key),
+        openai_base_url=settings.openai_base_url,
+        anthropic_key=key(settings.anthropic_api_key),
+        anthropic_base_url=settings.anthropic_base_url,
+    )
+
+
+def openapi() -> dict[str, Any]:
     """The OpenAPI document, without an interpreter: routes are made here, none is called."""
     app = application()
-    for router in doors(cast("Interpreter", None), cast("Runs", None), settings, asyncio.Event()):
+    models = chat.Models(chat.ModelSettings())
+    for router in doors(cast("Interpreter", None), Runs(), models, asyncio.Event()):
         app.include_router(router)
     return app.openapi()
 
