@@ -1,0 +1,223 @@
+"""What a kernel can see and touch of the file system: the base root, its own mounts, and Landlock over both."""
+
+import fcntl
+import os
+import site
+import socket
+import struct
+import sys
+from collections.abc import Iterable, Mapping
+
+from cellblock.guest import linux
+from cellblock.guest.linux import BIND, NODEV, NOEXEC, NOSUID, PRIVATE, REC, REMOUNT
+
+HOST = "/.host"  # the data directory inside the base root; a kernel has it no more
+SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu")
+ETC = ("alternatives", "fonts", "ssl", "localtime", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "mime.types")
+ETC_FILES = {
+    "passwd": "user:x:1000:1000::/tmp:/bin/sh\n",
+    "group": "user:x:1000:\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+DEVICES = ("null", "zero", "full", "random", "urandom")
+DEVICE_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "fd/0",
+    "stdout": "fd/1",
+    "stderr": "fd/2",
+    "ptmx": "pts/ptmx",
+}
+TEMPLATE_TMP = 64 << 20
+
+
+def interpreter_prefixes() -> list[str]:
+    """Directories this interpreter and its packages live in, as they are spelt and as they really are."""
+    found = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.dirname(os.path.realpath(sys.executable)))}
+    found.add(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # the guest's own files
+    if site.ENABLE_USER_SITE and site.USER_BASE:
+        found.add(site.USER_BASE)
+    spelt = {os.path.abspath(path) for path in found} | {os.path.realpath(path) for path in found}
+    return sorted(path for path in spelt if os.path.isdir(path) and path != "/")
+
+
+# --- the base root: once per fork server -----------------------------------------------------------------------------
+
+
+def enter_base_root(data: str, prefixes: Iterable[str]) -> None:
+    """In a mount namespace of our own: a root that holds the interpreter and nothing else of the host; HOST is `data`."""
+    scratch = os.path.join(data, ".root")
+    os.makedirs(scratch, exist_ok=True)
+    os.umask(0o022)
+    linux.mount(None, "/", flags=REC | PRIVATE)
+    linux.mount("tmpfs", scratch, "tmpfs", NOSUID | NODEV, "size=16m,mode=755")
+    _system(scratch, prefixes)
+    _etc(scratch)
+    _devices(scratch)
+    _own_places(scratch, data)
+    _pivot(scratch)
+
+
+def _system(root: str, prefixes: Iterable[str]) -> None:
+    for name in SYSTEM:
+        if os.path.islink(f"/{name}"):
+            os.symlink(os.readlink(f"/{name}"), f"{root}/{name}")
+        elif os.path.isdir(f"/{name}"):
+            _graft(f"/{name}", f"{root}/{name}")
+    for prefix in prefixes:
+        if not os.path.lexists(root + prefix):
+            _graft(prefix, root + prefix)
+
+
+def _etc(root: str) -> None:
+    os.makedirs(f"{root}/etc", exist_ok=True)
+    pythons = [name for name in os.listdir("/etc") if name.startswith("python")]
+    for name in (*ETC, *pythons):
+        if os.path.exists(f"/etc/{name}"):
+            _graft(os.path.realpath(f"/etc/{name}"), f"{root}/etc/{name}")
+    for name, text in ETC_FILES.items():
+        with open(f"{root}/etc/{name}", "w") as file:
+            file.write(text)
+
+
+def _devices(root: str) -> None:
+    for name in ("shm", "pts"):
+        os.makedirs(f"{root}/dev/{name}")
+    for name in DEVICES:
+        with open(f"{root}/dev/{name}", "w"):
+            pass
+        linux.mount(f"/dev/{name}", f"{root}/dev/{name}", flags=BIND)
+    for name, target in DEVICE_LINKS.items():
+        os.symlink(target, f"{root}/dev/{name}")
+    _terminals(f"{root}/dev/pts")
+
+
+def _own_places(root: str, data: str) -> None:
+    for name in ("tmp", "proc", "workspace", "run/cb", HOST[1:], ".old"):
+        os.makedirs(f"{root}/{name}", exist_ok=True)
+    for name in ("tmp", "dev/shm"):  # the template's own: without a /tmp the warming cells fail
+        _scratch(f"{root}/{name}", TEMPLATE_TMP)
+    linux.mount(data, root + HOST, flags=BIND)
+    if os.path.isdir(root + data):  # the data directory lies inside the interpreter's: no kernel may see it there
+        linux.mount("tmpfs", root + data, "tmpfs", NOSUID | NODEV, "size=4k,mode=555")
+    # Before the host's is gone: a user namespace may mount /proc only where one is fully visible.
+    linux.mount("proc", f"{root}/proc", "proc", NOSUID | NODEV | NOEXEC)
+
+
+def _pivot(root: str) -> None:
+    linux.syscall("pivot_root", os.fsencode(root), os.fsencode(f"{root}/.old"))
+    os.chdir("/")
+    linux.unmount("/.old")
+    os.rmdir("/.old")
+    linux.mount_read_only("/", recursive=False)
+
+
+def _graft(source: str, target: str) -> None:
+    if os.path.isdir(source):
+        os.makedirs(target, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "w"):
+            pass
+    linux.mount(source, target, flags=BIND | REC)
+    linux.mount_read_only(target)
+
+
+def _scratch(target: str, size: int) -> None:
+    linux.mount("tmpfs", target, "tmpfs", NOSUID | NODEV, f"size={size},mode=1777")
+
+
+def _terminals(target: str) -> None:
+    linux.mount("devpts", target, "devpts", NOSUID | NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+
+
+# --- one kernel's own mounts, on top of the base root ----------------------------------------------------------------
+
+
+def mount_own(home: str, tmp: int, prefixes: Iterable[str]) -> None:
+    """Own /proc, /tmp, /dev/shm and terminals; `home`/files at /workspace, `home`/run at /run/cb; HOST is gone after it."""
+    linux.mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
+    hidden = {p: os.open(p, os.O_PATH | os.O_CLOEXEC) for p in prefixes if p.startswith("/tmp/")}  # noqa: S108
+    _scratch("/tmp", tmp)  # noqa: S108
+    for prefix, fd in hidden.items():
+        os.makedirs(prefix, exist_ok=True)
+        linux.mount(f"/proc/self/fd/{fd}", prefix, flags=BIND | REC)
+        os.close(fd)
+    _scratch("/dev/shm", tmp)  # noqa: S108
+    _terminals("/dev/pts")
+    for part, target in (("files", "/workspace"), ("run", "/run/cb")):
+        linux.mount(f"{home}/{part}", target, flags=BIND)
+        linux.mount(None, target, flags=REMOUNT | BIND | NOSUID | NODEV)
+    linux.unmount(HOST)
+
+
+def raise_loopback() -> None:
+    """Brings `lo` up in a new network namespace."""
+    set_flags, up_and_running = 0x8914, 0x1 | 0x40
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", up_and_running))
+
+
+# --- Landlock --------------------------------------------------------------------------------------------------------
+
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, IOCTL_DEVICE = 1, 2, 4, 8, 1 << 14, 1 << 15
+READ = EXECUTE | READ_FILE | READ_DIR
+EVERYTHING = (1 << 16) - 1
+_ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEVICE
+_RIGHTS_SINCE = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
+_TCP_SINCE, _SCOPES_SINCE = 4, 6
+
+FULL_RULES: Mapping[str, int] = {
+    "/": READ,
+    "/dev": READ | WRITE_FILE | IOCTL_DEVICE,
+    "/workspace": EVERYTHING,
+    "/tmp": EVERYTHING,  # noqa: S108
+    "/dev/shm": EVERYTHING,  # noqa: S108
+    "/run/cb": EVERYTHING,
+    "/proc": READ | WRITE_FILE | TRUNCATE,
+}
+
+
+def landlock_abi() -> int:
+    """The Landlock version of this host; 0 where there is none."""
+    try:
+        return linux.syscall("landlock_create_ruleset", None, 0, 1)
+    except OSError:
+        return 0
+
+
+def unprivileged_rules(home: str, prefixes: Iterable[str]) -> dict[str, int]:
+    """Paths a kernel may use where it has no mount namespace of its own. There is no /proc among them."""
+    places = [*(f"/{name}" for name in SYSTEM), *(f"/etc/{name}" for name in ETC), *prefixes]
+    rules = {path: READ for path in places if os.path.exists(path)}
+    rules |= {f"{home}/{part}": EVERYTHING for part in ("files", "run", "tmp")}
+    rules |= {f"/dev/{name}": READ_FILE | WRITE_FILE for name in ("null", "zero", "full") if os.path.exists(f"/dev/{name}")}
+    return rules | {f"/dev/{name}": READ_FILE for name in ("random", "urandom")}
+
+
+def landlock(rules: Mapping[str, int], *, forbid_tcp: bool) -> int:
+    """Shuts this thread, and what it starts, into `rules`, for good. Returns the ABI in force; a missing path is an error."""
+    abi = landlock_abi()
+    if abi < 1:
+        raise OSError("this kernel has no Landlock, or it is switched off (boot parameter lsm=)")
+    rights = _RIGHTS_SINCE[max(since for since in _RIGHTS_SINCE if since <= abi)]
+    attributes = struct.pack("=QQQ", rights, 3 if forbid_tcp and abi >= _TCP_SINCE else 0, 3 if abi >= _SCOPES_SINCE else 0)
+    attributes = attributes[: 8 if abi < _TCP_SINCE else 16 if abi < _SCOPES_SINCE else 24]
+    ruleset = linux.syscall("landlock_create_ruleset", attributes, len(attributes), 0)
+    for path, access in rules.items():
+        _allow(ruleset, path, access & rights)
+    linux.prctl(linux.NO_NEW_PRIVS, 1)
+    linux.syscall("landlock_restrict_self", ruleset, 0)
+    os.close(ruleset)
+    return abi
+
+
+def _allow(ruleset: int, path: str, access: int) -> None:
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        granted = access if os.path.isdir(path) else access & _ON_FILES
+        linux.syscall("landlock_add_rule", ruleset, 1, struct.pack("=Qi", granted, fd), 0)
+    except OSError as problem:
+        raise OSError(problem.errno, f"{problem.strerror} ({path})") from None
+    finally:
+        os.close(fd)

@@ -1,0 +1,373 @@
+"""The template process kernels are forked from: prepares once, then forks on request. One thread; it never waits for anybody."""
+
+import base64
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, NoReturn
+
+from cellblock.guest import filesystem, init, limits, linux, sandbox
+from cellblock.messages import MAX_PACKET, Configure, Gone, Launch, Ready, Refused, decode
+
+SINGLE_THREADED = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator would start one when pandas imports it
+}
+STRENGTH = {"off": 0, "unprivileged": 1, "full": 2}
+RETRY_SECONDS = 0.02
+
+
+def main(_arguments: list[str]) -> NoReturn:
+    """Descriptor 0 is the control connection. Exits when the server closes it."""
+    control = socket.socket(fileno=os.dup(0))
+    os.dup2(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), 0)
+    message = decode(control.recv(MAX_PACKET))
+    if not isinstance(message, Configure):
+        sys.exit(f"expected to be configured, got {message.op}")
+    server = ForkServer(control, message)
+    try:
+        server.start()
+    except sandbox.StepFailed as failed:
+        init.tell(control, Refused(failed.step, failed.reason))
+        sys.exit(str(failed))
+    server.serve()
+
+
+@dataclass
+class Child:
+    connection: socket.socket
+    group: str
+
+
+@dataclass
+class ForkServer:
+    """`groups` are the cgroups, if any; `children` the inits that live, by pid; `leftover` the groups still to be removed."""
+
+    control: socket.socket
+    config: Configure
+    root: bool = field(default_factory=lambda: os.getuid() == 0)
+    groups: limits.Groups | None = None
+    children: dict[int, Child] = field(default_factory=dict)
+    leftover: list[str] = field(default_factory=list)
+    serial: int = 0
+    next_group: str = ""
+    own_pid_namespace: int = -1
+    prefixes: list[str] = field(default_factory=list)
+
+    @property
+    def full(self) -> bool:
+        return self.config.level == "full"
+
+    @property
+    def data(self) -> str:
+        return filesystem.HOST if self.full else self.config.data
+
+    def start(self) -> None:
+        """Closes the base around itself, prepares the template, and says Ready. StepFailed with the step that did not work."""
+        began = time.perf_counter()
+        if not linux.supported():
+            raise sandbox.StepFailed("machine", f"{os.uname().machine} is not supported: x86_64 and aarch64 are")
+        self.program = base64.b64decode(self.config.filter)
+        self.prefixes = filesystem.interpreter_prefixes()
+        self.groups, no_groups = limits.open_groups()
+        self._enter_base()
+        entered = time.perf_counter()
+        facts = self._prepare()
+        facts |= {"python": sys.version.split()[0], "prefix": sys.prefix, "landlock": filesystem.landlock_abi()}
+        facts["cgroups"] = self.groups.facts() if self.groups else {"version": None, "reason": no_groups}
+        facts["stages"] = {"base": _ms(began, entered), "prepare": _ms(entered)}
+        self._settle()
+        init.tell(self.control, Ready(self.config.level, facts))
+
+    def _enter_base(self) -> None:
+        if not self.full:
+            linux.prctl(linux.CHILD_SUBREAPER, 1)  # what outlives an init comes to us
+            return
+        try:
+            self._enter_namespaces()
+            filesystem.enter_base_root(self.config.data, self.prefixes)
+        except OSError as problem:
+            raise sandbox.StepFailed("base root", str(problem)) from problem
+        self.own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+
+    def _enter_namespaces(self) -> None:
+        """Own mount, PID and, for an ordinary user, user namespace. We go on as PID 1: when we die, so does every sandbox."""
+        uid, gid = os.getuid(), os.getgid()
+        linux.unshare(linux.NEWNS | linux.NEWPID | (0 if self.root else linux.NEWUSER))
+        if not self.root:
+            linux.map_identity(uid, gid, uid, gid)
+        pid = os.fork()
+        if pid:
+            self._stay_outside(pid)
+        linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
+
+    def _stay_outside(self, pid: int) -> NoReturn:
+        """The process the server knows: waits for the one inside, and removes its cgroups, whose paths only it still has."""
+        self.control.close()
+        _, status = os.waitpid(pid, 0)
+        if self.groups:
+            for top in self.groups.top.values():  # by descriptor: the paths are gone with the root
+                limits.sweep(top, self.groups.token)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+    def _prepare(self) -> dict[str, Any]:
+        """Imports ipykernel and what is to be preloaded, in a private directory that lasts (fonts are searched for once)."""
+        private = os.path.join(self.data, ".template", self.config.environment)
+        os.makedirs(private, mode=0o700, exist_ok=True)
+        os.environ.update(SINGLE_THREADED, MPLBACKEND=sandbox.ENVIRONMENT["MPLBACKEND"])
+        os.environ.update(PLOTLY_RENDERER=sandbox.ENVIRONMENT["PLOTLY_RENDERER"])
+        os.environ.update(IPYTHONDIR=private, MPLCONFIGDIR=private, HOME=private)
+        os.chdir(private)  # Python imports from here: no place that others may write to
+        try:
+            self.kernel = _kernel_module()
+            self.app, facts = self.kernel.prepare(self.config.preload)
+        except ImportError as problem:
+            raise sandbox.StepFailed("ipykernel", f"{problem}; install ipykernel into {sys.prefix}") from problem
+        except Exception as problem:
+            traceback.print_exc()
+            raise sandbox.StepFailed("prepare", repr(problem)) from problem
+        return dict(facts)
+
+    def _settle(self) -> None:
+        """One task, or a fork would lose the others; and nothing for the collector to touch in shared pages."""
+        tasks = os.listdir("/proc/self/task")
+        if len(tasks) != 1:
+            raise sandbox.StepFailed("one task", f"{len(tasks)} threads after preloading {', '.join(self.config.preload)}")
+        gc.collect()
+        gc.freeze()
+        self._prepare_group()
+
+    # --- serving ---------------------------------------------------------------------------------------------------
+
+    def serve(self) -> NoReturn:
+        """Launches and reaps until the server has gone."""
+        wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self.control, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        while True:
+            for fd, _ in poll.poll(RETRY_SECONDS * 1e3 if self.leftover else None):
+                if fd == wake:
+                    os.read(wake, 4096)
+                elif not self._accept():
+                    self._end()
+            self._reap()
+            self._remove_groups()
+
+    def _accept(self) -> bool:
+        """One request of the server's; False when it has gone."""
+        packet, fds, _, _ = socket.recv_fds(self.control, MAX_PACKET, 1)
+        if not packet:
+            return False
+        for fd in fds:
+            connection = socket.socket(fileno=fd)
+            try:
+                message = decode(packet)
+                if isinstance(message, Launch):
+                    self._launch(connection, message)
+            except (OSError, ValueError, sandbox.StepFailed) as problem:
+                step = problem.step if isinstance(problem, sandbox.StepFailed) else "launch"
+                init.tell(connection, Refused(step, str(problem)))
+                connection.close()
+        return True
+
+    def _end(self) -> NoReturn:
+        if not self.full:
+            init.end_descendants()
+        os._exit(0)
+
+    def _launch(self, connection: socket.socket, launch: Launch) -> None:
+        began = time.perf_counter()
+        box = self._box(launch)
+        self._own_home(box)
+        log = os.open(f"{box.home}/log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        group = self.next_group
+        if self.groups:
+            self.groups.limit(group, box.policy)
+        if len(os.listdir("/proc/self/task")) != 1:
+            raise sandbox.StepFailed("one task", "the fork server has grown a thread")
+        if self.full:
+            linux.unshare(linux.NEWPID)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                box.stages["fork"] = _ms(began)
+                Birth(self, connection, launch, box, log, group).enter()
+        finally:
+            if self.full:
+                linux.setns(self.own_pid_namespace, linux.NEWPID)
+            os.close(log)
+        self.children[pid] = Child(connection, group)
+        self._prepare_group()
+
+    def _box(self, launch: Launch) -> sandbox.Sandbox:
+        if STRENGTH[launch.policy.level] < STRENGTH[self.config.level]:
+            raise sandbox.StepFailed("level", f"{launch.policy.level} is weaker than {self.config.level}")
+        if os.path.isabs(launch.home) or ".." in launch.home.split("/"):
+            raise sandbox.StepFailed("home", f"{launch.home} is not below the data directory")
+        return sandbox.Sandbox(
+            policy=launch.policy,
+            home=f"{self.data}/{launch.home}",
+            uid=launch.uid if self.root else os.getuid(),
+            root=self.root,
+            prefixes=self.prefixes,
+            filter=self.program,
+            grouped=self.groups is not None,
+            keep=set(),
+        )
+
+    def _own_home(self, box: sandbox.Sandbox) -> None:
+        places = ["files", "run"] if self.full else ["files", "run", "tmp"]
+        for part in places:
+            path = f"{box.home}/{part}"
+            os.makedirs(path, mode=0o700, exist_ok=True)
+            if self.root and box.policy.level != "off":
+                os.chown(path, box.uid, box.uid, follow_symlinks=False)
+
+    def _prepare_group(self) -> None:
+        """We wait in the cgroup of the kernel to come, which is born there: to join later costs it 5 to 9 ms."""
+        if self.groups:
+            self.serial += 1
+            self.next_group = f"{self.groups.token}-{self.serial}"
+            self.groups.create(self.next_group)
+            self.groups.join(self.next_group)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            child = self.children.pop(pid, None)  # None: an orphan that outlived its init
+            if child:
+                self._bury(child, os.waitstatus_to_exitcode(status))
+
+    def _bury(self, child: Child, status: int) -> None:
+        gone = Gone(oom_kills=int(status == init.KILLED_FOR_MEMORY))
+        if not self.full and status < 0:
+            self._end_orphans()
+        if self.groups:
+            gone = Gone(self.groups.oom_kills(child.group), self.groups.memory_peak(child.group))
+            self.leftover.append(child.group)
+        init.tell(child.connection, gone)
+        child.connection.close()
+
+    def _end_orphans(self) -> None:
+        """Without a PID namespace: an init was killed, and what it had has come to us."""
+        kept = set(self.children).union(*(limits.descendants(pid) for pid in self.children))
+        for pid in limits.descendants(os.getpid()) - kept:
+            os.kill(pid, signal.SIGKILL)
+
+    def _remove_groups(self) -> None:
+        for name in list(self.leftover):
+            try:
+                if self.groups:
+                    self.groups.remove(name)
+                self.leftover.remove(name)
+            except OSError:
+                pass  # its last process is on its way out; soon again
+
+
+@dataclass
+class Birth:
+    """In the forked child: closes the sandbox around itself, forks the kernel, and stays as its init."""
+
+    server: ForkServer
+    connection: socket.socket
+    launch: Launch
+    box: sandbox.Sandbox
+    log: int
+    group: str
+
+    def enter(self) -> NoReturn:
+        try:
+            self._become_init()
+        except sandbox.StepFailed as failed:
+            init.tell(self.connection, Refused(failed.step, failed.reason))
+        except BaseException:
+            init.tell(self.connection, Refused("init", traceback.format_exc()[-2000:]))
+        os._exit(1)
+
+    def _become_init(self) -> NoReturn:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        output, output_end = os.pipe2(os.O_CLOEXEC)
+        self._standard_streams(output_end)
+        self.box.keep = {self.connection.fileno(), self.log, output}
+        sandbox.close(self.box, sandbox.INIT)
+        ours, theirs = sandbox.packet_pair()
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        began = time.perf_counter()
+        pid = os.fork()
+        if pid == 0:
+            for fd in (ours, self.connection):
+                fd.close()
+            os.close(output)
+            os.close(self.log)
+            self._become_kernel(theirs, began)
+        theirs.close()
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        init.Init(self.connection, ours, pid, output, self.log, self.box, self.group).run()
+
+    def _standard_streams(self, output: int) -> None:
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(null, 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+
+    def _become_kernel(self, report: socket.socket, began: float) -> NoReturn:
+        self.box.stages["second fork"] = _ms(began)
+        try:
+            self._open_kernel(report)
+        except sandbox.StepFailed as failed:
+            init.report(report, step=failed.step, reason=failed.reason)
+            os._exit(1)
+        except BaseException:
+            init.report(report, step="kernel", reason=traceback.format_exc()[-2000:])
+            os._exit(1)
+        report.close()
+        try:
+            self.server.app.run()
+        except BaseException:
+            traceback.print_exc(file=sys.__stderr__)
+            os._exit(1)
+        os._exit(0)
+
+    def _open_kernel(self, report: socket.socket) -> None:
+        os.setpgid(0, 0)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        sandbox.close(self.box, sandbox.KERNEL)
+        began = time.perf_counter()
+        kernel, box = self.server.kernel, self.box
+        kernel.private_places(box.private)
+        kernel.forget_package()
+        self.server.app.open(self.launch.key, box.sockets, terminals=box.full)
+        box.stages["open"] = _ms(began)
+        init.report(report, stages=box.stages)
+
+
+def _kernel_module() -> ModuleType:
+    """Late, because it imports ipykernel: in the base root, where only the environment is left to import from."""
+    from cellblock.guest import kernel
+
+    return kernel
+
+
+def _ms(began: float, ended: float | None = None) -> float:
+    return round(((ended or time.perf_counter()) - began) * 1e3, 2)

@@ -1,0 +1,327 @@
+"""How much a kernel may take: rlimits, cgroup v2 or v1, and where neither can be written a watchdog on memory.
+
+What to use is decided from text (`choose`); the writers only write below directories opened before the root is changed.
+"""
+
+import os
+import resource
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cellblock.guest import linux
+from cellblock.messages import Policy
+
+V1_CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
+V2_CONTROLLERS = ("memory", "pids", "cpu")
+NEEDED = frozenset(("memory", "pids"))
+PERIOD = 100_000  # microseconds
+PARENT = "cellblock"
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """Where groups can be made: one directory per controller (v1), or one for all under the name `all` (v2)."""
+
+    version: Literal[1, 2]
+    directories: Mapping[str, str]
+
+
+def choose(own: str, mounts: str, v2_controllers: str) -> Hierarchy | None:
+    """The hierarchy to use, from /proc/self/cgroup, /proc/self/mountinfo and the unified group's cgroup.controllers."""
+    groups = {name: path for _, names, path in _fields(own) for name in names.split(",")}
+    found: dict[str, str] = {}
+    for line in mounts.splitlines():
+        left, _, right = line.partition(" - ")
+        root, point = left.split()[3:5]
+        kind, _, options = right.split(maxsplit=2)
+        if kind == "cgroup2" and "" in groups and set(v2_controllers.split()) >= NEEDED:
+            return Hierarchy(2, {"all": _below(point, root, groups[""])})
+        if kind == "cgroup":
+            found |= {c: _below(point, root, groups[c]) for c in options.split(",") if c in V1_CONTROLLERS and c in groups}
+    return Hierarchy(1, found) if found.keys() >= NEEDED else None
+
+
+def _fields(own: str) -> list[list[str]]:
+    return [line.split(":", 2) for line in own.splitlines() if line.count(":") >= 2]
+
+
+def _below(point: str, root: str, own: str) -> str:
+    inside = own[len(root) :] if root != "/" and own.startswith(root) else own
+    return (point + "/" + inside.strip("/")).rstrip("/")
+
+
+def available() -> Hierarchy | None:
+    """The hierarchy of this process, read from /proc; None where there is none that fits."""
+    try:
+        own, mounts = linux.read("/proc/self/cgroup"), linux.read("/proc/self/mountinfo")
+    except OSError:
+        return None
+    unified = next((path for _, names, path in _fields(own) if not names), None)
+    controllers = ""
+    for line in mounts.splitlines():
+        left, _, right = line.partition(" - ")
+        if right.startswith("cgroup2 ") and unified is not None:
+            root, point = left.split()[3:5]
+            controllers = _read_or_empty(_below(point, root, unified) + "/cgroup.controllers")
+    return choose(own, mounts, controllers)
+
+
+def _read_or_empty(path: str) -> str:
+    try:
+        return linux.read(path)
+    except OSError:
+        return ""
+
+
+class Groups:
+    """One cgroup per kernel. Opened before the root is changed; sweeps what a killed fork server has left.
+
+    Raises OSError when the hierarchy cannot be written: the caller goes on without cgroups.
+    """
+
+    def __init__(self, hierarchy: Hierarchy) -> None:
+        self.version = hierarchy.version
+        self.top: dict[str, int] = {}
+        self.paths: dict[str, str] = {}
+        for controller, directory in hierarchy.directories.items():
+            path = directory if self.version == 1 else delegated(directory)
+            path = os.path.join(path, PARENT)
+            os.makedirs(path, exist_ok=True)
+            if self.version == 2:
+                linux.write(f"{path}/cgroup.subtree_control", _wanted(linux.read(f"{path}/cgroup.controllers")))
+            self.paths[controller] = path
+            self.top[controller] = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            sweep(self.top[controller])
+        self.token = secrets.token_hex(4)  # not our pid, which is 1
+        self.probe()
+
+    def probe(self) -> None:
+        """Makes and removes one group: proves that the files are there and can be written."""
+        name = f"{self.token}-probe"
+        self.create(name)
+        try:
+            self.limit(name, Policy("full"))
+        finally:
+            self.remove(name)
+
+    def create(self, name: str) -> None:
+        for top in self.top.values():
+            os.mkdir(name, dir_fd=top)
+
+    def limit(self, name: str, policy: Policy) -> None:
+        for controller, file, value in settings(self.version, policy):
+            if controller in self.top:
+                linux.write(f"{name}/{file}", value, dir_fd=self.top[controller])
+        self._forbid_swap(name, policy)
+
+    def _forbid_swap(self, name: str, policy: Policy) -> None:
+        """Memory plus swap is memory; absent where the host has no swap accounting."""
+        file, value = ("memory.memsw.limit_in_bytes", str(policy.memory)) if self.version == 1 else ("memory.swap.max", "0")
+        try:
+            linux.write(f"{name}/{file}", value, dir_fd=self._memory)
+        except OSError:
+            pass
+
+    @property
+    def _memory(self) -> int:
+        return self.top["memory" if self.version == 1 else "all"]
+
+    def join(self, name: str) -> None:
+        for top in self.top.values():
+            linux.write(f"{name}/cgroup.procs", "0", dir_fd=top)
+
+    def oom_kills(self, name: str) -> int:
+        file = "memory.oom_control" if self.version == 1 else "memory.events"
+        counts = dict(line.split() for line in linux.read(f"{name}/{file}", dir_fd=self._memory).splitlines())
+        return int(counts.get("oom_kill", 0))
+
+    def memory_peak(self, name: str) -> int:
+        file = "memory.max_usage_in_bytes" if self.version == 1 else "memory.peak"
+        try:
+            return int(linux.read(f"{name}/{file}", dir_fd=self._memory))
+        except OSError:
+            return 0  # v2 before Linux 5.19
+
+    def remove(self, name: str) -> None:
+        """OSError while the last process is still on its way out: try again a little later."""
+        for top in self.top.values():
+            try:
+                os.rmdir(name, dir_fd=top)
+            except FileNotFoundError:
+                pass
+
+    def facts(self) -> dict[str, object]:
+        """What the server needs to read usage: the version and the parent directory of each controller."""
+        return {"version": self.version, "paths": self.paths}
+
+
+def settings(version: int, policy: Policy) -> list[tuple[str, str, str]]:
+    """(controller, file, value) to write into a new group, in order."""
+    quota = str(int(policy.cpus * PERIOD))
+    if version == 1:
+        return [
+            ("memory", "memory.limit_in_bytes", str(policy.memory)),
+            ("pids", "pids.max", str(policy.processes)),
+            ("cpu", "cpu.cfs_period_us", str(PERIOD)),
+            ("cpu", "cpu.cfs_quota_us", quota),
+        ]
+    files = (("memory.max", str(policy.memory)), ("pids.max", str(policy.processes)), ("cpu.max", f"{quota} {PERIOD}"))
+    return [("all", file, value) for file, value in files]
+
+
+def open_groups() -> tuple[Groups | None, str]:
+    """The groups of this host, or None and the reason why there are none."""
+    hierarchy = available()
+    if hierarchy is None:
+        return None, "no memory and pids controllers for this process"
+    try:
+        return Groups(hierarchy), ""
+    except OSError as problem:
+        return None, str(problem)
+
+
+def sweep(parent: int, prefix: str = "") -> None:
+    """Removes groups without processes below a directory descriptor; one that is in use refuses, and stays."""
+    for name in os.listdir(parent):
+        if name.startswith(prefix):
+            try:
+                os.rmdir(name, dir_fd=parent)
+            except OSError:
+                pass
+
+
+def delegated(own: str) -> str:
+    """v2: the directory below which groups with controllers can be made, for a process in `own`.
+
+    A group with processes cannot hand controllers on. So: `own` if it can; else its processes, when all are this user's,
+    move into a leaf of it; else the parent, where it is this user's (a systemd user slice).
+    """
+    try:
+        return _hand_on(own)
+    except OSError as problem:
+        parent = os.path.dirname(own)
+        if os.access(f"{parent}/cgroup.procs", os.W_OK):
+            return _hand_on(parent)
+        if not os.access(f"{own}/cgroup.procs", os.W_OK):
+            raise problem from None
+        _move_into_leaf(own)
+        return _hand_on(own)
+
+
+def _hand_on(directory: str) -> str:
+    linux.write(f"{directory}/cgroup.subtree_control", _wanted(linux.read(f"{directory}/cgroup.controllers")))
+    return directory
+
+
+def _wanted(controllers: str) -> str:
+    return " ".join(f"+{name}" for name in V2_CONTROLLERS if name in controllers.split())
+
+
+def _move_into_leaf(own: str) -> None:
+    leaf = os.path.join(own, f"{PARENT}-server")
+    os.makedirs(leaf, exist_ok=True)
+    for pid in linux.read(f"{own}/cgroup.procs").split():
+        linux.write(f"{leaf}/cgroup.procs", pid)
+
+
+# --- rlimits ---------------------------------------------------------------------------------------------------------
+
+
+def rlimits(policy: Policy, *, tasks_before: int, data_before: int | None) -> dict[str, int]:
+    """Name of a limit → value. `data_before`: bytes of private memory already held, where no cgroup limits memory.
+
+    Never RLIMIT_AS: it breaks numpy. RLIMIT_NPROC counts the user's tasks, those of other processes too.
+    """
+    limits = {
+        "CORE": 0,
+        "NOFILE": policy.descriptors,
+        "FSIZE": policy.file,
+        "NPROC": policy.processes + tasks_before,
+        "MEMLOCK": 1 << 16,
+        "MSGQUEUE": 1 << 16,
+    }
+    return limits if data_before is None else limits | {"DATA": data_before + policy.memory}
+
+
+def apply_rlimits(limits: Mapping[str, int]) -> None:
+    """Sets soft and hard limits; a hard limit that is lower already stays."""
+    for name, value in limits.items():
+        which = getattr(resource, f"RLIMIT_{name}")
+        _, hard = resource.getrlimit(which)
+        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (allowed, allowed))
+
+
+def tasks_of(uid: int) -> int:
+    """Threads that a user has on this machine now."""
+    total = 0
+    for pid in processes():
+        try:
+            if os.stat(f"/proc/{pid}").st_uid == uid:
+                total += len(os.listdir(f"/proc/{pid}/task"))
+        except OSError:
+            pass
+    return total
+
+
+def data_held() -> int:
+    """Bytes that RLIMIT_DATA counts for this process now."""
+    status = linux.read("/proc/self/status")
+    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmData:")))
+
+
+# --- processes, and memory without cgroups ---------------------------------------------------------------------------
+
+
+def processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def descendants(of: int) -> set[int]:
+    """Pids of all children of a process, and theirs, as /proc shows them now."""
+    parents: dict[int, int] = {}
+    for pid in processes():
+        try:
+            parents[pid] = int(linux.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1])
+        except (OSError, IndexError, ValueError):
+            pass
+    found: set[int] = set()
+    more = {of}
+    while more:
+        more = {pid for pid, parent in parents.items() if parent in more} - found
+        found |= more
+    return found
+
+
+@dataclass
+class Watchdog:
+    """Without a cgroup: says when the private memory of a sandbox's processes is above its limit. Looked at a few times a second."""
+
+    limit: int
+    peak: int = field(default=0)
+
+    def exceeded(self, pids: Iterable[int]) -> bool:
+        pids = list(pids)
+        if sum(_resident(pid) for pid in pids) <= self.limit:  # cheap, and never less than the private memory
+            return False
+        held = sum(private_memory(pid) for pid in pids)
+        self.peak = max(self.peak, held)
+        return held > self.limit
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(linux.read(f"/proc/{pid}/statm").split()[1]) * resource.getpagesize()
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def private_memory(pid: int) -> int:
+    """Bytes that only this process holds; 0 when it may not be looked at."""
+    try:
+        lines = linux.read(f"/proc/{pid}/smaps_rollup").splitlines()
+    except OSError:
+        return 0
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("Private_", "Swap:")))

@@ -1,0 +1,243 @@
+"""Closes a sandbox: one ordered list of restrictions for init, one for the kernel. Every step or nothing."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from cellblock.guest import filesystem, limits, linux, seccomp
+from cellblock.messages import Level, Policy
+
+CAPABILITY_VERSION = 0x20080522
+INSIDE_UID = 1000
+KERNEL_OOM_SCORE = 1000
+CHILD_NAMESPACES = linux.NEWNS | linux.NEWNET | linux.NEWIPC | linux.NEWUTS | linux.NEWCGROUP
+KEPT_ENVIRONMENT = ("LANG", "TZ", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+ENVIRONMENT = {
+    "USER": "user",
+    "LOGNAME": "user",
+    "SHELL": "/bin/sh",
+    "TERM": "xterm-color",
+    "CLICOLOR": "1",
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PLOTLY_RENDERER": "plotly_mimetype",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+class StepFailed(Exception):
+    """A restriction could not be put in place: its name, and why."""
+
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(f"{step}: {reason}")
+        self.step = step
+        self.reason = reason
+
+
+@dataclass
+class Sandbox:
+    """What the steps need to know of one kernel, and the time each of them took."""
+
+    policy: Policy
+    home: str  # as this process sees it: below /.host, or the host's own path
+    uid: int
+    root: bool  # whether this process may change its user
+    prefixes: Sequence[str]
+    filter: bytes
+    grouped: bool  # a cgroup limits it
+    keep: set[int]  # descriptors that outlive the closing
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def full(self) -> bool:
+        return self.policy.level == "full"
+
+    @property
+    def workspace(self) -> str:
+        return "/workspace" if self.full else f"{self.home}/files"
+
+    @property
+    def sockets(self) -> str:
+        return "/run/cb" if self.full else f"{self.home}/run"
+
+    @property
+    def private(self) -> str:
+        """A place for HOME and temporary files; never the workspace."""
+        return "/tmp" if self.full else f"{self.home}/tmp"  # noqa: S108
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    take: Callable[[Sandbox], None]
+    levels: tuple[Level, ...] = ("full", "unprivileged", "off")
+
+
+def close(sandbox: Sandbox, steps: Sequence[Step]) -> None:
+    """Takes the steps of the sandbox's level, in order. StepFailed at the first that cannot be taken."""
+    for step in steps:
+        if sandbox.policy.level not in step.levels:
+            continue
+        began = time.perf_counter()
+        try:
+            step.take(sandbox)
+        except (OSError, ValueError) as problem:
+            raise StepFailed(step.name, str(problem)) from problem
+        sandbox.stages[step.name] = round((time.perf_counter() - began) * 1e3, 2)
+
+
+# --- init's steps ----------------------------------------------------------------------------------------------------
+
+
+def _session(_: Sandbox) -> None:
+    os.setsid()
+    linux.prctl(linux.PDEATHSIG, signal.SIGTERM)
+
+
+def _namespaces(_: Sandbox) -> None:
+    linux.unshare(CHILD_NAMESPACES)
+
+
+def _mounts(sandbox: Sandbox) -> None:
+    filesystem.mount_own(sandbox.home, sandbox.policy.tmp, sandbox.prefixes)
+
+
+def _network(_: Sandbox) -> None:
+    filesystem.raise_loopback()
+    linux.sethostname(b"cellblock")
+
+
+def _adopt_orphans(_: Sandbox) -> None:
+    linux.prctl(linux.CHILD_SUBREAPER, 1)
+
+
+def _descriptors(sandbox: Sandbox) -> None:
+    linux.close_all_but({0, 1, 2, *sandbox.keep})
+
+
+def _user(sandbox: Sandbox) -> None:
+    if not sandbox.root:
+        return
+    os.setgroups([])
+    os.setresgid(sandbox.uid, sandbox.uid, sandbox.uid)
+    os.setresuid(sandbox.uid, sandbox.uid, sandbox.uid)
+    linux.prctl(linux.DUMPABLE, 1)  # lost with the user; without it /proc/self/uid_map is root's
+    linux.prctl(linux.PDEATHSIG, signal.SIGTERM)  # lost as well
+
+
+def _reachable(sandbox: Sandbox) -> None:
+    """As another user than the server's: the paths that a mount namespace would have brought near."""
+    for path in (sandbox.workspace, sandbox.sockets, sandbox.private, *sandbox.prefixes):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise OSError(f"user {sandbox.uid} may not enter {path}; let others enter its parent directories, or run without root")
+
+
+def _user_namespace(sandbox: Sandbox) -> None:
+    gid = os.getgid()
+    linux.unshare(linux.NEWUSER)
+    linux.map_identity(INSIDE_UID, INSIDE_UID, sandbox.uid, gid)
+
+
+def _capabilities(sandbox: Sandbox) -> None:
+    if sandbox.full:
+        for capability in range(64):
+            try:
+                linux.prctl(linux.CAPBSET_DROP, capability)
+            except OSError:
+                break  # past the last one
+    linux.prctl(linux.CAP_AMBIENT, 4)
+    header = CAPABILITY_VERSION.to_bytes(4, sys.byteorder) + bytes(4)
+    linux.syscall("capset", header, bytes(24))
+    linux.prctl(linux.NO_NEW_PRIVS, 1)
+
+
+def _environment(sandbox: Sandbox) -> None:
+    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+    os.environ.clear()
+    path = f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
+    os.environ.update(ENVIRONMENT | {"LANG": "C.UTF-8"} | kept | {"PATH": path, "PWD": sandbox.workspace})
+    os.environ.update(HOME=sandbox.private, TMPDIR=sandbox.private)
+    os.umask(0o022)
+    os.chdir(sandbox.workspace)
+
+
+SHUT: tuple[Level, ...] = ("full", "unprivileged")
+FULL: tuple[Level, ...] = ("full",)
+UNSHIELDED: tuple[Level, ...] = ("unprivileged", "off")
+
+INIT = (
+    Step("session", _session),
+    Step("namespaces", _namespaces, FULL),
+    Step("mounts", _mounts, FULL),
+    Step("network", _network, FULL),
+    Step("orphans", _adopt_orphans, UNSHIELDED),
+    Step("descriptors", _descriptors),
+    Step("user", _user, SHUT),
+    Step("reachable", _reachable, ("unprivileged",)),
+    # Last of the namespaces, so that the others belong to the fork server's, and RLIMIT_NPROC counts this sandbox alone.
+    Step("user namespace", _user_namespace, FULL),
+    Step("capabilities", _capabilities, SHUT),
+    Step("environment", _environment),
+)
+
+
+# --- the kernel's steps ----------------------------------------------------------------------------------------------
+
+
+def _die_with_init(_: Sandbox) -> None:
+    linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
+
+
+def _score(_: Sandbox) -> None:
+    try:
+        linux.write("/proc/self/oom_score_adj", str(KERNEL_OOM_SCORE))
+    except OSError:
+        pass  # not a restriction: it only says whom the host should choose first
+
+
+def _limits(sandbox: Sandbox) -> None:
+    before = 0 if sandbox.full else limits.tasks_of(os.getuid())
+    held = None if sandbox.grouped else limits.data_held()
+    limits.apply_rlimits(limits.rlimits(sandbox.policy, tasks_before=before, data_before=held))
+
+
+def _landlock(sandbox: Sandbox) -> None:
+    if sandbox.full:
+        filesystem.landlock(filesystem.FULL_RULES, forbid_tcp=False)
+        return
+    abi = filesystem.landlock_abi()
+    if abi < 6:
+        raise OSError(f"Landlock ABI {abi}: below 6 it does not stop signals to other processes of the user")
+    filesystem.landlock(filesystem.unprivileged_rules(sandbox.home, sandbox.prefixes), forbid_tcp=True)
+
+
+def _seccomp(sandbox: Sandbox) -> None:
+    seccomp.install(sandbox.filter)
+
+
+KERNEL = (
+    Step("die with init", _die_with_init),
+    Step("out-of-memory score", _score),
+    Step("limits", _limits),
+    Step("landlock", _landlock, SHUT),  # before any thread: it binds only the one that calls
+    Step("seccomp", _seccomp, SHUT),
+)
+
+
+def shut_init(filter_program: bytes, level: Level) -> None:
+    """Once the kernel is born: nothing of init is readable through /proc, and it keeps to the same system calls."""
+    linux.prctl(linux.DUMPABLE, 0)
+    if level != "off":
+        seccomp.install(filter_program)
+
+
+def packet_pair() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -1,0 +1,480 @@
+"""Asks a fork server for kernel processes. One Launcher is one fork server; one Process is one sandbox's life."""
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+from uuid import uuid4
+
+from cellblock.errors import KernelStartFailed, SandboxUnavailable
+from cellblock.messages import (
+    MAX_PACKET,
+    Bound,
+    Configure,
+    Exit,
+    Gone,
+    Interrupt,
+    Launch,
+    Level,
+    Message,
+    Policy,
+    Ready,
+    Refused,
+    Stop,
+    decode,
+    encode,
+)
+
+GUEST = Path(__file__).resolve().parent.parent / "guest" / "__main__.py"
+PASSED_ON = ("PATH", "HOME", "LANG", "TZ")  # what the fork server is exec'd with stays readable in every kernel's /proc
+START_SECONDS = 180.0  # the first start of an environment may have to look for fonts
+LAUNCH_SECONDS = 30.0
+STOP_SECONDS = 15.0
+PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
+
+Channel: TypeAlias = Literal["shell", "iopub", "stdin", "control"]
+SOCKETS: Mapping[Channel, str] = {"shell": "k-1", "iopub": "k-2", "stdin": "k-3", "control": "k-5"}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An interpreter and what its fork server imports beforehand. `python` is a path; ipykernel must be installed there."""
+
+    name: str = "python3"
+    python: str = sys.executable
+    preload: tuple[str, ...] = PRELOAD
+    display_name: str = "Python 3"
+
+
+@dataclass(frozen=True)
+class Death:
+    """The kernel process ended: an exit status ≥ 0, or minus the signal. `memory_peak`: bytes, 0 if unknown."""
+
+    status: int
+    out_of_memory: bool
+    memory_peak: int
+
+
+@dataclass(frozen=True)
+class ProcessUsage:
+    """Bytes and milliseconds; zeros once the process has gone."""
+
+    memory_bytes: int
+    memory_peak_bytes: int
+    cpu_ms: int
+
+
+async def run_guest(python: str, room: str, *arguments: str) -> bytes:
+    """What a room of the guest prints, run under an interpreter. OSError or KernelStartFailed when it cannot."""
+    process = await asyncio.create_subprocess_exec(
+        python,
+        str(GUEST),
+        room,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=allowed_environment(),
+    )
+    output, errors = await process.communicate()
+    if process.returncode:
+        raise KernelStartFailed(f"{python} could not run the guest's {room}: {errors.decode(errors='replace')[-2000:]}")
+    return output
+
+
+async def probe(python: str = sys.executable) -> dict[str, Any]:
+    """What this host gives: {level, layers: [{name, ok, detail, remedy}], …}; see guest/probe.py."""
+    try:
+        answer: dict[str, Any] = json.loads(await run_guest(python, "probe"))
+    except OSError as problem:
+        raise KernelStartFailed(f"{python} cannot be run: {problem.strerror}") from problem
+    return answer
+
+
+def allowed_environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
+class Launcher:
+    """The embedded engine: one fork server for one environment.
+
+    `level` is the one in force, `facts` what the fork server found (with `layers` of the host); `closed` resolves when it dies.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, control: socket.socket, ready: Ready, data_dir: Path) -> None:
+        self.level: Level = ready.level
+        self.facts = ready.facts
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._data_dir = data_dir
+        self._process = process
+        self._control = control
+        self._waiting = asyncio.create_task(self._wait())
+
+    @classmethod
+    async def start(
+        cls, environment: Environment, *, data_dir: Path, level: Literal["auto"] | Level = "auto", log: Path
+    ) -> "Launcher":
+        """Returns when kernels can be launched. SandboxUnavailable: the level cannot be had; KernelStartFailed: all else."""
+        data_dir = data_dir.resolve()
+        host = await probe() if level != "off" else {"level": "off", "layers": []}
+        chosen = choose_level(level, host)
+        programs = {} if chosen == "off" else json.loads(await run_guest(sys.executable, "filter"))
+        config = Configure(environment.name, str(data_dir), chosen, environment.preload, programs.get(chosen, ""))
+        process, control = await _spawn(environment.python, log)
+        try:
+            ready = await _configure(control, config)
+        except BaseException:
+            control.close()
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            raise
+        ready.facts["layers"] = host["layers"]
+        return cls(process, control, ready, data_dir)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def launch(self, *, id: str, home: Path, uid: int, policy: Policy) -> "Process":
+        """A new kernel in `home`, below the data directory; returns once its sockets are bound. KernelStartFailed."""
+        if self.closed.done():
+            raise KernelStartFailed("The fork server has ended.")
+        prepare_home(home)
+        process = Process(home, uuid4().hex, self.facts["cgroups"])
+        request = Launch(id, str(home.resolve().relative_to(self._data_dir)), uid, process.key, policy)
+        try:
+            process.connect(self._control, request)
+            await asyncio.wait_for(asyncio.shield(process.bound), LAUNCH_SECONDS)
+        except TimeoutError:
+            await process.stop()
+            raise KernelStartFailed(f"The kernel did not start within {LAUNCH_SECONDS:.0f} s.") from None
+        except OSError as problem:
+            process.close()
+            raise KernelStartFailed(f"The fork server cannot be reached: {problem}") from problem
+        except asyncio.CancelledError:
+            process.close()
+            raise
+        return process
+
+    async def _wait(self) -> None:
+        await self._process.wait()
+        self._control.close()
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    async def aclose(self) -> None:
+        """Ends the fork server and every kernel of it."""
+        self._control.close()
+        try:
+            await asyncio.wait_for(asyncio.shield(self._waiting), STOP_SECONDS)
+        except TimeoutError:
+            self._process.kill()
+            await self._waiting
+
+
+def choose_level(wanted: Literal["auto"] | Level, host: Mapping[str, Any]) -> Level:
+    """The level to start at. SandboxUnavailable when the host does not give what is wanted, with the layers that are missing."""
+    if wanted == "off":
+        return "off"
+    best: Level | None = host["level"]
+    order = ("unprivileged", "full")
+    if best is None or (wanted != "auto" and order.index(best) < order.index(wanted)):
+        missing = [layer for layer in host["layers"] if not layer["ok"] and layer.get("needed", True)]
+        says = "; ".join(f"{layer['name']}: {layer['detail']}" for layer in missing)
+        hint = " ".join(layer["remedy"] for layer in missing if layer["remedy"])
+        level = "unprivileged" if wanted == "auto" else wanted
+        raise SandboxUnavailable(f"Sandbox level {level} cannot be had here ({says}).", hint=hint or None)
+    return best if wanted == "auto" else wanted
+
+
+def prepare_home(home: Path) -> None:
+    """`files` and an empty `run`: what a former kernel left in it may be hostile, and is not followed."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run = home / "run"
+    if run.is_symlink():
+        run.unlink()
+    elif run.exists():
+        shutil.rmtree(run)
+    run.mkdir(mode=0o700)
+    (home / "files").mkdir(mode=0o700, exist_ok=True)
+
+
+async def _spawn(python: str, log: Path) -> tuple[asyncio.subprocess.Process, socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with theirs, log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                python,
+                str(GUEST),
+                "forkserver",
+                stdin=theirs.fileno(),
+                stdout=output,
+                stderr=output,
+                env=allowed_environment(),
+                start_new_session=True,
+            )
+    except OSError as problem:
+        ours.close()
+        raise KernelStartFailed(f"{python} cannot be run: {problem.strerror}", hint="Check environments.toml.") from problem
+    return process, ours
+
+
+async def _configure(control: socket.socket, config: Configure) -> Ready:
+    loop = asyncio.get_running_loop()
+    try:
+        await loop.sock_sendall(control, encode(config))
+        packet = await asyncio.wait_for(loop.sock_recv(control, MAX_PACKET), START_SECONDS)
+        answer = decode(packet)
+    except TimeoutError:
+        raise KernelStartFailed(f"Environment {config.environment} was not ready in {START_SECONDS:.0f} s.") from None
+    except (OSError, ValueError) as problem:
+        raise KernelStartFailed(f"The fork server of environment {config.environment} died at its start.") from problem
+    if isinstance(answer, Refused):
+        raise KernelStartFailed(f"Environment {config.environment}: step “{answer.step}” failed: {answer.reason}")
+    if not isinstance(answer, Ready):
+        raise KernelStartFailed(f"The fork server answered {answer.op}.")
+    return answer
+
+
+@dataclass(eq=False)
+class Process:
+    """One kernel process in its sandbox. `death` resolves when the kernel has ended and nothing of the sandbox is left."""
+
+    home: Path
+    key: str
+    cgroups: Mapping[str, Any]
+    stages: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.bound: asyncio.Future[None] = loop.create_future()
+        self.death: asyncio.Future[Death] = loop.create_future()
+        self._gone: asyncio.Future[Gone] = loop.create_future()
+        self._connection: socket.socket | None = None
+        self._status: int | None = None
+        self._stopping = False
+        self._pidfd = -1
+        self._endpoints: dict[Channel, int] = {}
+        self._meter: Meter = NoMeter()
+
+    @property
+    def pid(self) -> int:
+        """The kernel's pid as the server sees it; 0 when it is not known."""
+        return pid_of(self._pidfd) if self._pidfd >= 0 else 0
+
+    def connect(self, control: socket.socket, request: Launch) -> None:
+        """Hands the fork server one end of this sandbox's connection."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self._connection = ours
+        with theirs:
+            socket.send_fds(control, [encode(request)], [theirs.fileno()])
+        asyncio.get_running_loop().add_reader(ours, self._readable)
+
+    def endpoint(self, channel: Channel) -> str:
+        """Where to connect: the socket itself, whatever its name leads to later. KernelStartFailed when it is none."""
+        if channel not in self._endpoints:
+            path = self.home / "run" / SOCKETS[channel]
+            try:
+                fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except OSError as problem:
+                raise KernelStartFailed(f"The kernel's {channel} socket cannot be opened: {problem.strerror}") from problem
+            if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+                os.close(fd)
+                raise KernelStartFailed(f"The kernel's {channel} socket has been replaced.")
+            self._endpoints[channel] = fd
+        return f"ipc:///proc/self/fd/{self._endpoints[channel]}"
+
+    def interrupt(self) -> None:
+        """SIGINT to the kernel and to the processes of its group."""
+        self._send(Interrupt())
+
+    async def stop(self) -> Gone:
+        """Ends the sandbox and everything in it; may be called again."""
+        self._stopping = True
+        self._send(Stop())
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._gone), STOP_SECONDS)
+        except TimeoutError:
+            self.close()
+            return Gone()
+
+    def usage(self) -> ProcessUsage:
+        """Now."""
+        return self._meter.read()
+
+    def close(self) -> None:
+        """Lets go of the connection, which ends the sandbox; nobody waits for it."""
+        if self._connection is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._connection)
+        self._connection.close()
+        self._connection = None
+        self._meter.close()
+        for fd in (*self._endpoints.values(), self._pidfd):
+            if fd >= 0:
+                os.close(fd)
+        self._endpoints.clear()
+        self._pidfd = -1
+        self._resolve(Gone())
+
+    def _send(self, message: Message) -> None:
+        if self._connection is not None:
+            try:
+                self._connection.send(encode(message))
+            except OSError:
+                pass  # it has gone; the end of the connection tells
+
+    def _readable(self) -> None:
+        if self._connection is None:
+            return
+        try:
+            packet, fds, _, _ = socket.recv_fds(self._connection, MAX_PACKET, 1)
+            message = decode(packet) if packet else None
+        except BlockingIOError:
+            return
+        except (OSError, ValueError):
+            message, fds = None, []
+        self._heard(message, fds)
+
+    def _heard(self, message: Message | None, fds: list[int]) -> None:
+        if isinstance(message, Bound) and fds and self._pidfd < 0:
+            os.set_inheritable(fds[0], False)
+            self._pidfd = fds.pop(0)
+            self.stages = message.stages
+            self._meter = meter_for(self.cgroups, message.group, self.pid)
+            _settle(self.bound, None)
+        elif isinstance(message, Exit):
+            self._status = message.status
+        elif isinstance(message, Refused):
+            self._fail(f"Step “{message.step}” failed: {message.reason}")
+        elif isinstance(message, Gone):
+            self._resolve(message)
+            self.close()
+        elif message is None:
+            self.close()
+        for fd in fds:
+            os.close(fd)
+
+    def _fail(self, why: str) -> None:
+        if not self.bound.done():
+            self.bound.set_exception(KernelStartFailed(f"The kernel was not started. {why}"))
+            self.bound.exception()  # whoever waits sees it; nobody has to
+
+    def _resolve(self, gone: Gone) -> None:
+        self._fail("It ended before its sockets were bound.")
+        killed = self._status == -9
+        out_of_memory = killed and gone.oom_kills > 0 and not self._stopping
+        status = -9 if self._status is None else self._status
+        _settle(self._gone, gone)
+        _settle(self.death, Death(status, out_of_memory, gone.memory_peak))
+
+
+def _settle(future: "asyncio.Future[Any]", value: Any) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def pid_of(pidfd: int) -> int:
+    """The pid behind a pidfd in this process's own PID namespace; 0 when it has ended."""
+    lines = Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines()
+    return max(0, int(next(line.split()[1] for line in lines if line.startswith("Pid:"))))
+
+
+# --- usage -----------------------------------------------------------------------------------------------------------
+
+
+class NoMeter:
+    def read(self) -> ProcessUsage:
+        return ProcessUsage(0, 0, 0)
+
+    def close(self) -> None:
+        pass
+
+
+class GroupMeter:
+    """Reads a cgroup through files opened once. Zeros after the group is removed."""
+
+    def __init__(self, version: int, memory: str, cpu: str | None) -> None:
+        self._version = version
+        now, peak = ("memory.usage_in_bytes", "memory.max_usage_in_bytes") if version == 1 else ("memory.current", "memory.peak")
+        self._now = _open(f"{memory}/{now}")
+        self._peak = _open(f"{memory}/{peak}")
+        self._cpu = _open(f"{cpu}/{'cpuacct.usage' if version == 1 else 'cpu.stat'}") if cpu else -1
+
+    def read(self) -> ProcessUsage:
+        now, peak, cpu = (_contents(fd) for fd in (self._now, self._peak, self._cpu))
+        used = int(now or 0)
+        return ProcessUsage(used, max(used, int(peak or 0)), self._milliseconds(cpu))
+
+    def _milliseconds(self, text: str) -> int:
+        if self._version == 1:
+            return int(text or 0) // 1_000_000
+        return next((int(line.split()[1]) // 1000 for line in text.splitlines() if line.startswith("usage_usec")), 0)
+
+    def close(self) -> None:
+        for fd in (self._now, self._peak, self._cpu):
+            if fd >= 0:
+                os.close(fd)
+        self._now = self._peak = self._cpu = -1
+
+
+class ProcessMeter:
+    """Without cgroups: the kernel process alone, from /proc. What it shares with its template is not counted."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._peak = 0
+
+    def read(self) -> ProcessUsage:
+        try:
+            rollup = Path(f"/proc/{self._pid}/smaps_rollup").read_text().splitlines()
+            fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return ProcessUsage(0, self._peak, 0)
+        held = 1024 * sum(int(line.split()[1]) for line in rollup if line.startswith(("Private_", "Swap:")))
+        self._peak = max(self._peak, held)
+        ticks = sum(int(value) for value in fields[11:15])  # user, system, and the same of children waited for
+        return ProcessUsage(held, self._peak, ticks * 1000 // os.sysconf("SC_CLK_TCK"))
+
+    def close(self) -> None:
+        self._pid = 0
+
+
+Meter: TypeAlias = NoMeter | GroupMeter | ProcessMeter
+
+
+def meter_for(cgroups: Mapping[str, Any], group: str, pid: int) -> Meter:
+    """By cgroup where there is one, else by /proc."""
+    if not cgroups.get("version") or not group:
+        return ProcessMeter(pid)
+    paths: Mapping[str, str] = cgroups["paths"]
+    memory = paths.get("memory", paths.get("all", ""))
+    cpu = paths.get("cpuacct", paths.get("all"))
+    return GroupMeter(cgroups["version"], f"{memory}/{group}", f"{cpu}/{group}" if cpu else None)
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def _contents(fd: int) -> str:
+    try:
+        return os.pread(fd, 4096, 0).decode() if fd >= 0 else ""
+    except OSError:
+        return ""
+
+
