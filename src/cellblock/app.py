@@ -20,7 +20,6 @@ from cellblock.adapters.limits import BodyLimit
 from cellblock.errors import CellblockError
 from cellblock.host.config import Config
 from cellblock.host.interpreter import Interpreter
-from cellblock.host.launcher import Environment
 from cellblock.host.policy import CodeRules
 from cellblock.host.runs import Runs
 from cellblock.settings import Settings, environments
@@ -145,8 +144,11 @@ SAME_NAME = (
 def config(settings: Settings) -> Config:
     """What the interpreter is told. ConfigurationError when `environments.toml` cannot be used."""
     forbidden = CodeRules(settings.forbidden_modules, settings.forbidden_calls, settings.forbidden_magics)
-    rows = [Environment(**row._asdict()) for row in environments(settings.data_dir)]
-    return Config(environments=rows, forbidden=forbidden, **{name: getattr(settings, name) for name in SAME_NAME})
+    return Config(
+        environments=environments(settings.data_dir),
+        forbidden=forbidden,
+        **{name: getattr(settings, name) for name in SAME_NAME},
+    )
 
 
 def model_settings(settings: Settings) -> chat.ModelSettings:

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -22,6 +22,7 @@ from cellblock.app import Server, config, create_app
 from cellblock.errors import CellblockError, ConfigurationError, InvalidRequest
 from cellblock.execution import Event
 from cellblock.host.interpreter import ExecuteRequest, Interpreter
+from cellblock.host.launcher import probe
 from cellblock.logs import configure
 from cellblock.settings import Settings
 
@@ -186,6 +187,39 @@ def banner(server: Server) -> list[str]:
         f"Cellblock {__version__} is at http://{authority}/{token}",
         f"Its data is in {server.settings.data_dir}; Ctrl-C stops it.",
     ]
+
+
+@cli.command()
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Whose environments.toml to look at.")] = None,
+) -> None:
+    """Say what this host gives to shut kernels in, and how to get what is missing."""
+    with one_sentence():
+        loaded = settings.load(data_dir=data_dir)
+        environment = settings.environments(loaded.data_dir)[0]
+        found = asyncio.run(probe(environment.python))
+        good = sufficient(loaded.sandbox, found["level"])
+        print(json.dumps({**found, "wanted": loaded.sandbox, "ok": good}) if as_json else report(found, loaded.sandbox))
+        raise typer.Exit(0 if good else 1)
+
+
+def sufficient(wanted: str, offered: str | None) -> bool:
+    """Whether the best level of this host is what the setting demands."""
+    return wanted == "off" or offered == "full" or (offered == "unprivileged" and wanted != "full")
+
+
+def report(found: Mapping[str, Any], wanted: str) -> str:
+    """The probe for a person: a line for each layer, and what to do where one is missing."""
+    lines = []
+    for layer in found["layers"]:
+        lines.append(f"{'yes' if layer['ok'] else 'no':<4} {layer['name']:<24} {layer['detail']}".rstrip())
+        if not layer["ok"] and layer["remedy"]:
+            lines.append(f"     {'':<24} → {layer['remedy']}")
+    lines.append(f"Sandbox level here: {found['level'] or 'none'} (CELLBLOCK_SANDBOX={wanted})")
+    if not sufficient(wanted, found["level"]):
+        lines.append("Kernels will not start with this setting.")
+    return "\n".join(lines)
 
 
 @cli.command()

@@ -2,7 +2,6 @@
 
 import difflib
 import os
-import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cellblock.errors import ConfigurationError
+from cellblock.host.launcher import Environment
 
 PREFIX = "CELLBLOCK_"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -185,24 +185,11 @@ def _unknown(name: str, known: list[str]) -> str:
     return f"{name} is not a setting and has no effect." + (f" Did you mean {near[0]}?" if near else "")
 
 
-class EnvironmentRow(NamedTuple):
-    """An interpreter and what its fork server imports beforehand."""
-
-    name: str
-    python: str
-    preload: tuple[str, ...]
-    display_name: str
-
-
-PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
-DEFAULT_ENVIRONMENT = EnvironmentRow("python3", sys.executable, PRELOAD, "Python 3")
-
-
-def environments(data_dir: Path) -> tuple[EnvironmentRow, ...]:
+def environments(data_dir: Path) -> tuple[Environment, ...]:
     """The rows of `environments.toml`, or `python3`, the server's own interpreter. ConfigurationError names the row."""
     path = data_dir / "environments.toml"
     if not path.exists():
-        return (DEFAULT_ENVIRONMENT,)
+        return (Environment(),)
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
@@ -213,7 +200,7 @@ def environments(data_dir: Path) -> tuple[EnvironmentRow, ...]:
     return made
 
 
-def _environment(name: str, row: object, path: Path) -> EnvironmentRow:
+def _environment(name: str, row: object, path: Path) -> Environment:
     if not isinstance(row, dict) or not isinstance(row.get("python"), str):
         raise ConfigurationError(f'{path}: [{name}] needs python = "/path/to/python".')
     if unknown := set(row) - {"python", "preload", "display_name"}:
@@ -221,7 +208,7 @@ def _environment(name: str, row: object, path: Path) -> EnvironmentRow:
     preload = row.get("preload", [])
     if not isinstance(preload, list) or not all(isinstance(module, str) for module in preload):
         raise ConfigurationError(f"{path}: [{name}] preload is a list of module names.")
-    return EnvironmentRow(name, row["python"], tuple(preload), str(row.get("display_name", name)))
+    return Environment(name, row["python"], tuple(preload), str(row.get("display_name", name)))
 
 
 def markdown() -> str:
