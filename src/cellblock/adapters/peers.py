@@ -26,12 +26,13 @@ NLM_F_REQUEST = 1
 def is_loopback(host: str) -> bool:
     """Whether an address is loopback, mapped IPv4 included."""
     try:
-        return _plain(host).is_loopback
+        return plain(host).is_loopback
     except ValueError:
         return False
 
 
-def _plain(host: str) -> IP:
+def plain(host: str) -> IP:
+    """The address, a mapped IPv4 one as IPv4. ValueError when it is none."""
     address = ipaddress.ip_address(host)
     return getattr(address, "ipv4_mapped", None) or address
 
@@ -39,7 +40,7 @@ def _plain(host: str) -> IP:
 def owner_of(peer: Address, ours: Address) -> int | None:
     """The uid that holds the live socket `peer` connected to `ours`, or None when it cannot be told."""
     try:
-        near, far = (_plain(peer[0]), peer[1]), (_plain(ours[0]), ours[1])
+        near, far = (plain(peer[0]), peer[1]), (plain(ours[0]), ours[1])
     except ValueError:
         return None
     if near[0].version != far[0].version:
