@@ -14,7 +14,7 @@ import types
 
 
 def main(room: str, arguments: list[str]) -> None:
-    """Runs one module of the guest, in a `cellblock` package that has these files but runs no `__init__` of the server's."""
+    """Runs one module of the guest, in a `cellblock` package of these files that runs no `__init__` of the server's."""
     here = os.path.dirname(os.path.abspath(__file__))
     for name, directory in (("cellblock", os.path.dirname(here)), ("cellblock.guest", here)):
         package = types.ModuleType(name)

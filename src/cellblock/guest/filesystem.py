@@ -33,7 +33,12 @@ TEMPLATE_TMP = 64 << 20
 
 def interpreter_prefixes() -> list[str]:
     """Directories this interpreter and its packages live in, as they are spelt and as they really are."""
-    found = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.dirname(os.path.realpath(sys.executable)))}
+    found = {
+        sys.prefix,
+        sys.base_prefix,
+        sys.exec_prefix,
+        os.path.dirname(os.path.dirname(os.path.realpath(sys.executable))),
+    }
     found.add(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # the guest's own files
     if site.ENABLE_USER_SITE and site.USER_BASE:
         found.add(site.USER_BASE)
@@ -45,7 +50,7 @@ def interpreter_prefixes() -> list[str]:
 
 
 def enter_base_root(data: str, prefixes: Iterable[str]) -> None:
-    """In a mount namespace of our own: a root that holds the interpreter and nothing else of the host; HOST is `data`."""
+    """In a mount namespace of our own: a root that holds the interpreter and no more of the host. HOST is `data`."""
     scratch = os.path.join(data, ".root")
     os.makedirs(scratch, exist_ok=True)
     os.umask(0o022)
@@ -135,7 +140,7 @@ def _terminals(target: str) -> None:
 
 
 def mount_own(home: str, tmp: int, prefixes: Iterable[str]) -> None:
-    """Own /proc, /tmp, /dev/shm and terminals; `home`/files at /workspace, `home`/run at /run/cb; HOST is gone after it."""
+    """Own /proc, /tmp, /dev/shm and terminals; `home`/files at /workspace, `home`/run at /run/cb. HOST goes."""
     linux.mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
     hidden = {p: os.open(p, os.O_PATH | os.O_CLOEXEC) for p in prefixes if p.startswith("/tmp/")}  # noqa: S108
     _scratch("/tmp", tmp)  # noqa: S108
@@ -191,17 +196,21 @@ def unprivileged_rules(home: str, prefixes: Iterable[str]) -> dict[str, int]:
     places = [*(f"/{name}" for name in SYSTEM), *(f"/etc/{name}" for name in ETC), *prefixes]
     rules = {path: READ for path in places if os.path.exists(path)}
     rules |= {f"{home}/{part}": EVERYTHING for part in ("files", "run", "tmp")}
-    rules |= {f"/dev/{name}": READ_FILE | WRITE_FILE for name in ("null", "zero", "full") if os.path.exists(f"/dev/{name}")}
+    rules |= {
+        f"/dev/{name}": READ_FILE | WRITE_FILE for name in ("null", "zero", "full") if os.path.exists(f"/dev/{name}")
+    }
     return rules | {f"/dev/{name}": READ_FILE for name in ("random", "urandom")}
 
 
 def landlock(rules: Mapping[str, int], *, forbid_tcp: bool) -> int:
-    """Shuts this thread, and what it starts, into `rules`, for good. Returns the ABI in force; a missing path is an error."""
+    """Shuts this thread, and what it starts, into `rules`, for good. Returns the ABI; a missing path is an error."""
     abi = landlock_abi()
     if abi < 1:
         raise OSError("this kernel has no Landlock, or it is switched off (boot parameter lsm=)")
     rights = _RIGHTS_SINCE[max(since for since in _RIGHTS_SINCE if since <= abi)]
-    attributes = struct.pack("=QQQ", rights, 3 if forbid_tcp and abi >= _TCP_SINCE else 0, 3 if abi >= _SCOPES_SINCE else 0)
+    attributes = struct.pack(
+        "=QQQ", rights, 3 if forbid_tcp and abi >= _TCP_SINCE else 0, 3 if abi >= _SCOPES_SINCE else 0
+    )
     attributes = attributes[: 8 if abi < _TCP_SINCE else 16 if abi < _SCOPES_SINCE else 24]
     ruleset = linux.syscall("landlock_create_ruleset", attributes, len(attributes), 0)
     for path, access in rules.items():

@@ -1,4 +1,4 @@
-"""The template process kernels are forked from: prepares once, then forks on request. One thread; it never waits for anybody."""
+"""The template process kernels are forked from: prepares once, then forks on request. One thread; waits for nobody."""
 
 import base64
 import gc
@@ -51,7 +51,7 @@ class Child:
 
 @dataclass
 class ForkServer:
-    """`groups` are the cgroups, if any; `children` the inits that live, by pid; `leftover` the groups still to be removed."""
+    """`groups`: cgroups, if any; `children`: the inits that live, by pid; `leftover`: groups still to be removed."""
 
     control: socket.socket
     config: Configure
@@ -73,7 +73,7 @@ class ForkServer:
         return filesystem.HOST if self.full else self.config.data
 
     def start(self) -> None:
-        """Closes the base around itself, prepares the template, and says Ready. StepFailed with the step that did not work."""
+        """Closes the base around itself, prepares the template, says Ready. StepFailed names what did not work."""
         began = time.perf_counter()
         if not linux.supported():
             raise sandbox.StepFailed("machine", f"{os.uname().machine} is not supported: x86_64 and aarch64 are")
@@ -101,7 +101,7 @@ class ForkServer:
         self.own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
     def _enter_namespaces(self) -> None:
-        """Own mount, PID and, for an ordinary user, user namespace. We go on as PID 1: when we die, so does every sandbox."""
+        """Own mount, PID and, if not root, user namespace. We go on as PID 1: when we die, so does every sandbox."""
         uid, gid = os.getuid(), os.getgid()
         linux.unshare(linux.NEWNS | linux.NEWPID | (0 if self.root else linux.NEWUSER))
         if not self.root:
@@ -112,16 +112,16 @@ class ForkServer:
         linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
 
     def _stay_outside(self, pid: int) -> NoReturn:
-        """The process the server knows: waits for the one inside, and removes its cgroups, whose paths only it still has."""
+        """The process the server knows: waits for the one inside, and removes the cgroups that it cannot."""
         self.control.close()
         _, status = os.waitpid(pid, 0)
         if self.groups:
             for top in self.groups.top.values():  # by descriptor: the paths are gone with the root
-                limits.sweep(top, self.groups.token)
+                limits.sweep(top, prefix=self.groups.token)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
     def _prepare(self) -> dict[str, Any]:
-        """Imports ipykernel and what is to be preloaded, in a private directory that lasts (fonts are searched for once)."""
+        """Imports ipykernel and the preload, with a private directory that lasts (fonts are searched for once)."""
         private = os.path.join(self.data, ".template", self.config.environment)
         os.makedirs(private, mode=0o700, exist_ok=True)
         os.environ.update(SINGLE_THREADED, MPLBACKEND=sandbox.ENVIRONMENT["MPLBACKEND"])
@@ -142,7 +142,9 @@ class ForkServer:
         """One task, or a fork would lose the others; and nothing for the collector to touch in shared pages."""
         tasks = os.listdir("/proc/self/task")
         if len(tasks) != 1:
-            raise sandbox.StepFailed("one task", f"{len(tasks)} threads after preloading {', '.join(self.config.preload)}")
+            raise sandbox.StepFailed(
+                "one task", f"{len(tasks)} threads after preloading {', '.join(self.config.preload)}"
+            )
         gc.collect()
         gc.freeze()
         self._prepare_group()

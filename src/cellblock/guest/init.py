@@ -1,4 +1,4 @@
-"""Init of one sandbox: reaps, signals, watches, and dies with the sandbox. It rebuilds what the kernel says; it forwards nothing."""
+"""Init of one sandbox: reaps, signals, watches. It rebuilds what the kernel says and forwards nothing."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def report(kernel: socket.socket, **fields: object) -> None:
 
 @dataclass
 class Init:
-    """`connection` leads to the server, `kernel` to the kernel's process `pid`, `output` is the read end of its 1 and 2."""
+    """`connection` leads to the server, `kernel` to the process `pid`; `output` is the read end of its 1 and 2."""
 
     connection: socket.socket
     kernel: socket.socket
@@ -96,7 +96,7 @@ class Init:
             os.kill(self.pid, signal.SIGINT)
 
     def listen(self) -> bool:
-        """The kernel's only word: bound, or the step that failed. It is heard once, and believed in nothing but that."""
+        """The kernel's only word, heard once: bound, or the step that failed."""
         try:
             said = json.loads(self.kernel.recv(MAX_PACKET))
             self.pass_on(said)

@@ -1,7 +1,10 @@
-"""The kernel's body, in two halves: `prepare` is all that needs no socket and no thread, once before any fork; `open` is the rest.
+"""The kernel's body in two halves: `prepare`, what needs no socket and no thread, before any fork; `open`, the rest.
 
 The only module of the guest that imports more than the standard library: ipykernel, and what comes with it.
 """
+
+# mypy: disable-error-code="no-untyped-call, attr-defined, union-attr, misc, override"
+# ipykernel and IPython say that they are typed, and are in part only.
 
 import asyncio
 import atexit
@@ -9,7 +12,6 @@ import contextlib
 import contextvars
 import importlib
 import importlib.abc
-import importlib.machinery
 import io
 import os
 import random
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -75,7 +78,7 @@ _graveyard: list[object] = []  # objects of another life, whose destructors must
 # --- what is sent ----------------------------------------------------------------------------------------------------
 
 
-class BoundedSession(Session):  # type: ignore[misc, unused-ignore]
+class BoundedSession(Session):
     """Lets no message grow beyond MAX_DISPLAY: above it, an error says so in its place."""
 
     def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
@@ -88,7 +91,7 @@ class BoundedSession(Session):  # type: ignore[misc, unused-ignore]
         return small
 
     def _instead(self, msg: dict[str, Any], size: int) -> dict[str, Any]:
-        says = f"{msg['msg_type']} of {size:,} bytes: more than {MAX_DISPLAY:,} cannot be shown. Write it to a file instead."
+        says = f"{msg['msg_type']} of {size:,} bytes: at most {MAX_DISPLAY:,} can be shown. Write it to a file."
         error = {"ename": "OutputTooLarge", "evalue": says, "traceback": [f"OutputTooLarge: {says}"]}
         if msg["msg_type"].endswith("_reply"):
             count = msg["content"].get("execution_count")
@@ -97,7 +100,7 @@ class BoundedSession(Session):  # type: ignore[misc, unused-ignore]
         return msg | {"header": header, "msg_type": "error", "content": error, "metadata": {}}
 
 
-class SplitStream(ipykernel.iostream.OutStream):  # type: ignore[misc, unused-ignore]
+class SplitStream(ipykernel.iostream.OutStream):
     """Sends what was written in messages of at most MAX_STREAM bytes, and lets a writer wait who is far ahead."""
 
     _ahead = 0
@@ -119,7 +122,7 @@ class SplitStream(ipykernel.iostream.OutStream):  # type: ignore[misc, unused-ig
 # --- the shell -------------------------------------------------------------------------------------------------------
 
 
-class Shell(ipykernel.zmqshell.ZMQInteractiveShell):  # type: ignore[misc, unused-ignore]
+class Shell(ipykernel.zmqshell.ZMQInteractiveShell):
     """`!cmd` on a terminal of its own where there are terminals, else through a pipe."""
 
     terminals = True
@@ -129,7 +132,8 @@ class Shell(ipykernel.zmqshell.ZMQInteractiveShell):  # type: ignore[misc, unuse
             super().system_piped(cmd)
             return
         pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        with subprocess.Popen(self.var_expand(cmd, depth=1), shell=True, text=True, errors="replace", **pipes) as process:  # noqa: S602
+        command = self.var_expand(cmd, depth=1)
+        with subprocess.Popen(command, shell=True, text=True, errors="replace", **pipes) as process:  # noqa: S602
             try:
                 for line in process.stdout or ():
                     print(line, end="", flush=True)
@@ -141,11 +145,11 @@ class Shell(ipykernel.zmqshell.ZMQInteractiveShell):  # type: ignore[misc, unuse
     system = system_piped
 
 
-class Kernel(ipykernel.ipkernel.IPythonKernel):  # type: ignore[misc, unused-ignore]
+class Kernel(ipykernel.ipkernel.IPythonKernel):
     shell_class = Shell
 
 
-class App(ipykernel.kernelapp.IPKernelApp):  # type: ignore[misc, unused-ignore]
+class App(ipykernel.kernelapp.IPKernelApp):
     """ipykernel's application, taken apart at the line between what can be forked and what cannot."""
 
     @traitlets.default("session")
@@ -179,7 +183,7 @@ class App(ipykernel.kernelapp.IPKernelApp):  # type: ignore[misc, unused-ignore]
         self.shell_channel_thread = ipykernel.kernelapp.ShellChannelThread(context, daemon=True)
 
     def init_iopub(self, context: Any) -> None:
-        """Without the TCP pipe for forked children (libzmq aborts where AF_NETLINK is refused); nothing is dropped."""
+        """Without the TCP pipe for forked children (libzmq aborts where AF_NETLINK is refused)."""
         self.iopub_socket = context.socket(zmq.XPUB)
         self.iopub_socket.linger = 1000
         self.iopub_socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue waits: a lost `idle` would hang its reader
@@ -189,7 +193,7 @@ class App(ipykernel.kernelapp.IPKernelApp):  # type: ignore[misc, unused-ignore]
         self.iopub_socket = self.iopub_thread.background_socket
 
     def open(self, key: str, sockets: str, *, terminals: bool) -> None:
-        """Sockets in the directory `sockets`, threads, loops, streams. After the fork, and after the sandbox has closed."""
+        """Sockets in the directory `sockets`, threads, loops, streams. After the fork, in the closed sandbox."""
         self._new_life(key)
         workspace = os.getcwd()
         os.chdir(sockets)  # bound by relative name: a socket's whole path has 107 bytes at most
@@ -258,10 +262,11 @@ class App(ipykernel.kernelapp.IPKernelApp):  # type: ignore[misc, unused-ignore]
 def prepare(preload: Sequence[str]) -> tuple[App, dict[str, Any]]:
     """The template of all kernels, and what became of it: {ipykernel, missing: [module], warming: [failure]}.
 
-    RuntimeError when ipykernel is too old, or a module that is preloaded leaves threads behind (they would not survive a fork).
+    RuntimeError when ipykernel is too old, or a preloaded module leaves threads behind (they would not survive a fork).
     """
     if ipykernel.version_info[:2] < MINIMUM:
-        raise RuntimeError(f"ipykernel {ipykernel.__version__} is too old: {'.'.join(map(str, MINIMUM))} or newer is needed")
+        needed = ".".join(map(str, MINIMUM))
+        raise RuntimeError(f"ipykernel {ipykernel.__version__} is too old: {needed} or newer is needed")
     ipykernel.debugger._is_debugpy_available = False
     sys.meta_path.insert(0, RendererHook())
     missing = [name for name in preload if not _preload(name)]
@@ -287,7 +292,7 @@ def _preload(name: str) -> bool:
 def _warming_of(present: set[str]) -> list[str]:
     pandas, pyplot = {"numpy", "pandas"} <= present, "matplotlib.pyplot" in present
     cells = [*(WARM_PANDAS if pandas else ()), *(WARM_PLOT if pyplot else ())]
-    return cells + [*(WARM_BOTH if pandas and pyplot else ())]
+    return [*cells, *(WARM_BOTH if pandas and pyplot else ())]
 
 
 def warm(app: App, cells: Sequence[str]) -> list[str]:
@@ -325,12 +330,12 @@ def _forget(shell: Any, before: set[str]) -> None:
 
 
 class RendererHook(importlib.abc.MetaPathFinder):
-    """Sets altair's renderer when, and only when, altair is imported: its own default needs scripts from the network."""
+    """Sets altair's renderer if and when altair is imported: its own default needs scripts from the network."""
 
-    def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
         if name != "altair":
             return None
-        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        spec = PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:
             spec.loader = _RendererLoader(spec.loader)
         return spec
@@ -343,7 +348,7 @@ class _RendererLoader(importlib.abc.Loader):
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         made: ModuleType | None = self._inner.create_module(spec)
         return made
 
@@ -361,16 +366,16 @@ def reseed() -> None:
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
-    tempfile._name_sequence = tempfile.tempdir = None  # type: ignore[attr-defined]
+    tempfile._name_sequence = tempfile.tempdir = None
 
 
 def print_to_descriptors() -> None:
-    """In a process the user's code forks: print goes to descriptors 1 and 2, pipes that the kernel reads. No socket is shared."""
+    """In a process that a cell forks: print goes to descriptors 1 and 2, which the kernel reads."""
     for name, fd in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         if isinstance(stream, ipykernel.iostream.OutStream):
             _graveyard.append(stream)
-            setattr(sys, name, open(fd, "w", buffering=1, closefd=False))
+            setattr(sys, name, open(fd, "w", buffering=1, closefd=False))  # noqa: SIM115
 
 
 def forget_package() -> None:
@@ -389,5 +394,3 @@ def private_places(home: str) -> None:
         function = getattr(matplotlib, name, None)
         if hasattr(function, "cache_clear"):
             function.cache_clear()
-
-

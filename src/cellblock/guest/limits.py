@@ -6,6 +6,7 @@ What to use is decided from text (`choose`); the writers only write below direct
 import os
 import resource
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,6 +19,7 @@ V2_CONTROLLERS = ("memory", "pids", "cpu")
 NEEDED = frozenset(("memory", "pids"))
 PERIOD = 100_000  # microseconds
 PARENT = "cellblock"
+STALE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ def choose(own: str, mounts: str, v2_controllers: str) -> Hierarchy | None:
         if kind == "cgroup2" and "" in groups and set(v2_controllers.split()) >= NEEDED:
             return Hierarchy(2, {"all": _below(point, root, groups[""])})
         if kind == "cgroup":
-            found |= {c: _below(point, root, groups[c]) for c in options.split(",") if c in V1_CONTROLLERS and c in groups}
+            usable = {c for c in options.split(",") if c in V1_CONTROLLERS and c in groups}
+            found |= {controller: _below(point, root, groups[controller]) for controller in usable}
     return Hierarchy(1, found) if found.keys() >= NEEDED else None
 
 
@@ -93,7 +96,7 @@ class Groups:
                 linux.write(f"{path}/cgroup.subtree_control", _wanted(linux.read(f"{path}/cgroup.controllers")))
             self.paths[controller] = path
             self.top[controller] = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            sweep(self.top[controller])
+            sweep(self.top[controller], older=STALE_SECONDS)
         self.token = secrets.token_hex(4)  # not our pid, which is 1
         self.probe()
 
@@ -118,11 +121,17 @@ class Groups:
 
     def _forbid_swap(self, name: str, policy: Policy) -> None:
         """Memory plus swap is memory; absent where the host has no swap accounting."""
-        file, value = ("memory.memsw.limit_in_bytes", str(policy.memory)) if self.version == 1 else ("memory.swap.max", "0")
         try:
-            linux.write(f"{name}/{file}", value, dir_fd=self._memory)
+            if self.version == 1:
+                linux.write(f"{name}/memory.memsw.limit_in_bytes", str(policy.memory), dir_fd=self._memory)
+            else:
+                linux.write(f"{name}/memory.swap.max", "0", dir_fd=self._memory)
         except OSError:
             pass
+
+    @property
+    def controllers(self) -> set[str]:
+        return set(self.top) if self.version == 1 else set(V2_CONTROLLERS)
 
     @property
     def _memory(self) -> int:
@@ -182,21 +191,24 @@ def open_groups() -> tuple[Groups | None, str]:
         return None, str(problem)
 
 
-def sweep(parent: int, prefix: str = "") -> None:
-    """Removes groups without processes below a directory descriptor; one that is in use refuses, and stays."""
+def sweep(parent: int, *, prefix: str = "", older: float = 0) -> None:
+    """Removes groups without processes below a directory descriptor; one that is in use refuses, and stays.
+
+    `older`: seconds; younger ones may be another fork server's that has not joined them yet.
+    """
     for name in os.listdir(parent):
-        if name.startswith(prefix):
-            try:
+        try:
+            if name.startswith(prefix) and os.stat(name, dir_fd=parent).st_mtime <= time.time() - older:
                 os.rmdir(name, dir_fd=parent)
-            except OSError:
-                pass
+        except OSError:
+            pass
 
 
 def delegated(own: str) -> str:
     """v2: the directory below which groups with controllers can be made, for a process in `own`.
 
-    A group with processes cannot hand controllers on. So: `own` if it can; else its processes, when all are this user's,
-    move into a leaf of it; else the parent, where it is this user's (a systemd user slice).
+    A group with processes cannot hand controllers on. So: `own` if it can; else its parent, where that is this user's
+    (a systemd user slice); else the processes of `own` move into a leaf of it.
     """
     try:
         return _hand_on(own)
@@ -297,7 +309,7 @@ def descendants(of: int) -> set[int]:
 
 @dataclass
 class Watchdog:
-    """Without a cgroup: says when the private memory of a sandbox's processes is above its limit. Looked at a few times a second."""
+    """Without a cgroup: says when the private memory of a sandbox's processes is above its limit."""
 
     limit: int
     peak: int = field(default=0)

@@ -1,4 +1,4 @@
-"""The system calls that Python lacks. Every failure is an OSError that names the call; nothing here decides anything."""
+"""The system calls that Python lacks. Every failure is an OSError that names the call; nothing is decided here."""
 
 import ctypes
 import os

@@ -137,7 +137,9 @@ def _reachable(sandbox: Sandbox) -> None:
     """As another user than the server's: the paths that a mount namespace would have brought near."""
     for path in (sandbox.workspace, sandbox.sockets, sandbox.private, *sandbox.prefixes):
         if not os.access(path, os.R_OK | os.X_OK):
-            raise OSError(f"user {sandbox.uid} may not enter {path}; let others enter its parent directories, or run without root")
+            raise OSError(
+                f"user {sandbox.uid} may not enter {path}; let others enter its parent directories, or run without root"
+            )
 
 
 def _user_namespace(sandbox: Sandbox) -> None:
@@ -182,7 +184,7 @@ INIT = (
     Step("descriptors", _descriptors),
     Step("user", _user, SHUT),
     Step("reachable", _reachable, ("unprivileged",)),
-    # Last of the namespaces, so that the others belong to the fork server's, and RLIMIT_NPROC counts this sandbox alone.
+    # Last of the namespaces: the others then belong to the fork server's, and RLIMIT_NPROC counts this sandbox.
     Step("user namespace", _user_namespace, FULL),
     Step("capabilities", _capabilities, SHUT),
     Step("environment", _environment),

@@ -1,4 +1,4 @@
-"""Which system calls a kernel may make. The rules are data, compiled once to BPF before any fork, installed by one call.
+"""Which system calls a kernel may make. The rules are data; compiled to BPF before any fork, installed by one call.
 
 `python …/guest/__main__.py filter` prints {"full": base64, "unprivileged": base64}; only that needs pyseccomp.
 """
@@ -17,29 +17,43 @@ from typing import Any
 from cellblock.guest import linux
 from cellblock.messages import Level
 
-_MOUNTS = """mount umount2 pivot_root open_tree open_tree_attr move_mount fsopen fsconfig fsmount fspick mount_setattr
-statmount listmount chroot""".split()
-_OTHERS = """unshare setns ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd process_madvise process_mrelease
-lookup_dcookie move_pages migrate_pages mbind set_mempolicy set_mempolicy_home_node""".split()
-_KERNEL = """bpf keyctl add_key request_key io_uring_setup io_uring_enter io_uring_register userfaultfd perf_event_open
-init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff acct quotactl quotactl_fd
-name_to_handle_at open_by_handle_at fanotify_init iopl ioperm settimeofday clock_settime adjtimex clock_adjtime
-sethostname setdomainname syslog vhangup nfsservctl uselib ustat sysfs _sysctl modify_ldt vm86
-landlock_create_ruleset memfd_secret""".split()
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_MOUNTS = _names("""mount umount2 pivot_root open_tree open_tree_attr move_mount fsopen fsconfig fsmount fspick
+mount_setattr statmount listmount chroot""")
+_OTHERS = _names("""unshare setns ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd process_madvise
+process_mrelease lookup_dcookie move_pages migrate_pages mbind set_mempolicy set_mempolicy_home_node""")
+_KERNEL = _names("""bpf keyctl add_key request_key io_uring_setup io_uring_enter io_uring_register userfaultfd
+perf_event_open init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff acct quotactl
+quotactl_fd name_to_handle_at open_by_handle_at fanotify_init iopl ioperm settimeofday clock_settime adjtimex
+clock_adjtime sethostname setdomainname syslog vhangup nfsservctl uselib ustat sysfs _sysctl modify_ldt vm86
+landlock_create_ruleset memfd_secret""")
 DENIED = (*_MOUNTS, *_OTHERS, *_KERNEL)
 
 FAMILIES: dict[Level, frozenset[int]] = {
     "full": frozenset((AF_UNIX, AF_INET, AF_INET6, AF_NETLINK)),  # vsock would ignore the network namespace
     "unprivileged": frozenset((AF_UNIX,)),
 }
-NAMESPACE_FLAGS = (0x80, linux.NEWNS, linux.NEWCGROUP, linux.NEWUTS, linux.NEWIPC, linux.NEWUSER, linux.NEWPID, linux.NEWNET)
+NAMESPACE_FLAGS = (
+    0x80,
+    linux.NEWNS,
+    linux.NEWCGROUP,
+    linux.NEWUTS,
+    linux.NEWIPC,
+    linux.NEWUSER,
+    linux.NEWPID,
+    linux.NEWNET,
+)
 TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 
 # Without namespaces: what would reach other processes and files of the same user. Landlock does not cover these.
-SHARED = """shmget shmat shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq_open mq_unlink
-connect sendmmsg""".split()
-PRETENDED = """chmod fchmodat fchmodat2 chown lchown fchownat utime utimes utimensat futimesat setxattr lsetxattr
-setxattrat removexattr lremovexattr""".split()
+SHARED = _names("""shmget shmat shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq_open mq_unlink
+connect sendmmsg""")
+PRETENDED = _names("""chmod fchmodat fchmodat2 chown lchown fchownat utime utimes utimensat futimesat setxattr
+lsetxattr setxattrat removexattr lremovexattr""")
 OWN_ONLY = {"prlimit64": errno.EPERM, "sched_setaffinity": errno.EPERM, "sched_setattr": errno.EPERM}
 OWN_ONLY_PRETENDED = ("sched_setscheduler", "sched_setparam")  # libzmq names its own thread by id and aborts if refused
 
@@ -57,7 +71,7 @@ NEWEST = 467  # open_tree_attr, Linux 6.15; what came later (file_setattr by pat
 
 @dataclass(frozen=True)
 class Rule:
-    """Answer `error` (0: pretend success) to a system call whose arguments fit all of `when`: (index, operator, value, mask).
+    """Answer `error` (0: pretend success) to a call whose arguments fit all of `when`: (index, operator, value, mask).
 
     Arguments that the kernel reads as 32 bits are compared under INT: a filter sees 64, and the caller fills the rest.
     """

@@ -45,7 +45,7 @@ SOCKETS: Mapping[Channel, str] = {"shell": "k-1", "iopub": "k-2", "stdin": "k-3"
 
 @dataclass(frozen=True)
 class Environment:
-    """An interpreter and what its fork server imports beforehand. `python` is a path; ipykernel must be installed there."""
+    """An interpreter and what its fork server imports beforehand. `python`: a path; it must have ipykernel."""
 
     name: str = "python3"
     python: str = sys.executable
@@ -105,10 +105,12 @@ def allowed_environment() -> dict[str, str]:
 class Launcher:
     """The embedded engine: one fork server for one environment.
 
-    `level` is the one in force, `facts` what the fork server found (with `layers` of the host); `closed` resolves when it dies.
+    `level` is the one in force; `facts` what the fork server found and the host's `layers`; `closed` resolves at its end.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, control: socket.socket, ready: Ready, data_dir: Path) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, control: socket.socket, ready: Ready, data_dir: Path
+    ) -> None:
         self.level: Level = ready.level
         self.facts = ready.facts
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -121,7 +123,7 @@ class Launcher:
     async def start(
         cls, environment: Environment, *, data_dir: Path, level: Literal["auto"] | Level = "auto", log: Path
     ) -> "Launcher":
-        """Returns when kernels can be launched. SandboxUnavailable: the level cannot be had; KernelStartFailed: all else."""
+        """Returns when kernels can be launched. SandboxUnavailable: no such level here; KernelStartFailed: all else."""
         data_dir = data_dir.resolve()
         host = await probe() if level != "off" else {"level": "off", "layers": []}
         chosen = choose_level(level, host)
@@ -181,13 +183,13 @@ class Launcher:
 
 
 def choose_level(wanted: Literal["auto"] | Level, host: Mapping[str, Any]) -> Level:
-    """The level to start at. SandboxUnavailable when the host does not give what is wanted, with the layers that are missing."""
+    """The level to start at. SandboxUnavailable, with what is missing, when the host does not give what is wanted."""
     if wanted == "off":
         return "off"
     best: Level | None = host["level"]
     order = ("unprivileged", "full")
     if best is None or (wanted != "auto" and order.index(best) < order.index(wanted)):
-        missing = [layer for layer in host["layers"] if not layer["ok"] and layer.get("needed", True)]
+        missing = [layer for layer in host["layers"] if not layer["ok"] and layer["needed_for"]]
         says = "; ".join(f"{layer['name']}: {layer['detail']}" for layer in missing)
         hint = " ".join(layer["remedy"] for layer in missing if layer["remedy"])
         level = "unprivileged" if wanted == "auto" else wanted
@@ -225,7 +227,9 @@ async def _spawn(python: str, log: Path) -> tuple[asyncio.subprocess.Process, so
             )
     except OSError as problem:
         ours.close()
-        raise KernelStartFailed(f"{python} cannot be run: {problem.strerror}", hint="Check environments.toml.") from problem
+        raise KernelStartFailed(
+            f"{python} cannot be run: {problem.strerror}", hint="Check environments.toml."
+        ) from problem
     return process, ours
 
 
@@ -248,7 +252,7 @@ async def _configure(control: socket.socket, config: Configure) -> Ready:
 
 @dataclass(eq=False)
 class Process:
-    """One kernel process in its sandbox. `death` resolves when the kernel has ended and nothing of the sandbox is left."""
+    """One kernel process in its sandbox. `death` resolves when it has ended and nothing of the sandbox is left."""
 
     home: Path
     key: str
@@ -288,7 +292,9 @@ class Process:
             try:
                 fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
             except OSError as problem:
-                raise KernelStartFailed(f"The kernel's {channel} socket cannot be opened: {problem.strerror}") from problem
+                raise KernelStartFailed(
+                    f"The kernel's {channel} socket cannot be opened: {problem.strerror}"
+                ) from problem
             if not stat.S_ISSOCK(os.fstat(fd).st_mode):
                 os.close(fd)
                 raise KernelStartFailed(f"The kernel's {channel} socket has been replaced.")
@@ -407,7 +413,11 @@ class GroupMeter:
 
     def __init__(self, version: int, memory: str, cpu: str | None) -> None:
         self._version = version
-        now, peak = ("memory.usage_in_bytes", "memory.max_usage_in_bytes") if version == 1 else ("memory.current", "memory.peak")
+        now, peak = (
+            ("memory.usage_in_bytes", "memory.max_usage_in_bytes")
+            if version == 1
+            else ("memory.current", "memory.peak")
+        )
         self._now = _open(f"{memory}/{now}")
         self._peak = _open(f"{memory}/{peak}")
         self._cpu = _open(f"{cpu}/{'cpuacct.usage' if version == 1 else 'cpu.stat'}") if cpu else -1
@@ -476,5 +486,3 @@ def _contents(fd: int) -> str:
         return os.pread(fd, 4096, 0).decode() if fd >= 0 else ""
     except OSError:
         return ""
-
-
