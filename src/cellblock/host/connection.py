@@ -1,0 +1,338 @@
+"""One live kernel seen from outside. A thin shell: bytes go through zmtp and wire, messages to who runs their parent.
+
+A kernel is hostile: what no honest one sends breaks the connection with ProtocolError, what belongs to nobody is
+dropped, and a flood is read no faster than it is handled, a slice per turn of the loop.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, cast
+
+from cellblock.errors import KernelDied, KernelFault, KernelTimeout, NotWaitingForInput, ProtocolError
+from cellblock.host import zmtp
+from cellblock.host.wire import Channel, KernelMessage, Wire, checked
+
+__all__ = ["Connection", "KernelMessage"]
+
+CHANNELS: tuple[Channel, ...] = ("shell", "iopub", "control", "stdin")
+OPEN_TIMEOUT = 10.0  # seconds for the kernel to answer at all
+WELCOME = 0.25  # seconds for `iopub_welcome`, which ipykernel before 7 does not send
+QUIET = 1.0  # seconds of silence between a reply and a missing idle until the kernel is asked
+LAST_WORDS = 0.5  # seconds for the rest of iopub once another channel has been closed
+SLICE = 0.005  # seconds of one turn of the loop that one channel may take
+SLICE_MESSAGES = 64
+
+
+@dataclass(eq=False, slots=True)
+class _Run:
+    """An execution on its way: over when reply and idle are both in."""
+
+    id: str
+    on_message: Callable[[KernelMessage], None]
+    done: asyncio.Future[None]
+    replied: bool = False
+    idle: bool = False
+    messages: int = 0
+
+
+class _Socket(asyncio.Protocol):
+    """One channel's bytes. Reading stops while messages wait to be handled."""
+
+    def __init__(self, channel: Channel, max_message: int, opening: bytes, owner: "Connection") -> None:
+        self.closed = asyncio.get_running_loop().create_future()
+        self._channel = channel
+        self._decoder = zmtp.Decoder(max_message)
+        self._opening = opening
+        self._owner = owner
+        self._transport: asyncio.Transport | None = None
+        self._again: asyncio.Handle | None = None
+        self._ended = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._opening)
+
+    def data_received(self, data: bytes) -> None:
+        self._decoder.feed(data)
+        if self._again is None:
+            self._handle()
+
+    def send(self, frames: list[bytes]) -> None:
+        if self._transport is not None:
+            self._transport.write(zmtp.message(frames))
+
+    def connection_lost(self, problem: Exception | None) -> None:
+        self._ended = True
+        if not self.closed.done():
+            self.closed.set_result(None)
+        if self._again is None:
+            self._owner._closed_by_kernel(self._channel)
+
+    def abort(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _handle(self) -> None:
+        """Messages for a slice of time; the rest in the loop's next turn, and no more is read until then."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + SLICE
+        self._again = None
+        try:
+            for _ in range(SLICE_MESSAGES):
+                frames = self._decoder.next()
+                if frames is None:
+                    self._caught_up()
+                    return
+                self._owner._received(self._channel, frames)
+                if loop.time() > until:
+                    break
+        except zmtp.Violation as problem:
+            self._owner._lost(ProtocolError(f"The kernel broke the protocol on {self._channel}: {problem}."))
+            return
+        self._read(False)
+        self._again = loop.call_soon(self._handle)
+
+    def _caught_up(self) -> None:
+        self._read(True)
+        if self._ended:
+            self._owner._closed_by_kernel(self._channel)
+
+    def _read(self, on: bool) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.is_reading() == on:
+            return
+        transport.resume_reading() if on else transport.pause_reading()
+
+
+class Connection:
+    """Open with `open()`, close with `aclose()`. One event loop; any number of requests at once.
+
+    Every method raises what broke the connection once it is broken: ProtocolError (a hostile kernel) or KernelDied (its
+    end was closed).
+    """
+
+    def __init__(self, key: str) -> None:
+        self.broken: KernelFault | None = None
+        self._loop = asyncio.get_running_loop()
+        self._wire = Wire(key, uuid.uuid4().hex)
+        self._sockets: dict[Channel, _Socket] = {}
+        self._runs: dict[str, _Run] = {}
+        self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._probes: dict[str, _Run] = {}
+        self._heard: asyncio.Future[None] = self._loop.create_future()  # something came over iopub
+        self._asked: dict[str, Any] | None = None  # the header of an unanswered input_request
+
+    @classmethod
+    async def open(
+        cls, endpoints: Mapping[str, str], key: str, *, max_message: int, timeout: float = OPEN_TIMEOUT
+    ) -> "Connection":
+        """Connects all four channels (`ipc://PATH` or `tcp://HOST:PORT`); returns once outputs can be heard.
+
+        `max_message`: bytes. KernelTimeout when the kernel does not answer within `timeout` seconds.
+        """
+        made = cls(key)
+        try:
+            async with asyncio.timeout(timeout):
+                for name in CHANNELS:
+                    await made._connect(name, endpoints[name], max_message)
+                await made._until_heard()
+        except TimeoutError:
+            await made.aclose()
+            raise KernelTimeout(f"The kernel did not answer within {timeout:g} s.") from None
+        except OSError as problem:
+            await made.aclose()
+            raise KernelDied(f"The kernel cannot be connected to: {problem.strerror or problem}.") from None
+        except BaseException:
+            await made.aclose()
+            raise
+        return made
+
+    async def _connect(self, channel: Channel, endpoint: str, max_message: int) -> None:
+        # stdin is routed by the identity of the shell channel that asked
+        kind: Literal["SUB", "DEALER"] = "SUB" if channel == "iopub" else "DEALER"
+        opening = zmtp.opening(kind, b"" if kind == "SUB" else self._wire.session.encode())
+        factory = partial(_Socket, channel, max_message, opening, self)
+        scheme, _, address = endpoint.partition("://")
+        if scheme == "ipc":
+            _, protocol = await self._loop.create_unix_connection(factory, address)
+        else:
+            host, _, port = address.rpartition(":")
+            _, protocol = await self._loop.create_connection(factory, host, int(port))
+        self._sockets[channel] = protocol
+
+    async def _until_heard(self) -> None:
+        """`iopub_welcome` says that the subscription is in force; without it, any message that comes over iopub."""
+        while True:
+            self._check()
+            await asyncio.wait([self._heard], timeout=WELCOME)
+            if self._heard.done():
+                return self._heard.result()
+            self._send("shell", "kernel_info_request", {}, uuid.uuid4().hex)
+
+    async def execute(
+        self,
+        code: str,
+        *,
+        msg_id: str,
+        silent: bool = False,
+        store_history: bool = True,
+        allow_stdin: bool = False,
+        stop_on_error: bool = False,
+        on_message: Callable[[KernelMessage], None],
+    ) -> None:
+        """Runs code; returns when reply and idle are in. Every message of it goes to `on_message`, in its channel's order.
+
+        What `on_message` raises is raised here. Cancelling it stops listening, not the code. An idle that got lost is
+        noticed by asking the kernel after QUIET seconds.
+        """
+        self._check()
+        run = self._runs[msg_id] = _Run(msg_id, on_message, self._loop.create_future())
+        content = {
+            "code": code,
+            "silent": silent,
+            "store_history": store_history,
+            "user_expressions": {},
+            "allow_stdin": allow_stdin,
+            "stop_on_error": stop_on_error,
+        }
+        try:
+            self._send("shell", "execute_request", content, msg_id)
+            await run.done
+        finally:
+            self._runs.pop(msg_id, None)
+            self._probes = {probe: asker for probe, asker in self._probes.items() if asker is not run}
+
+    def answer(self, value: str) -> None:
+        """Answers the last `input_request`. NotWaitingForInput."""
+        self._check()
+        asked, self._asked = self._asked, None
+        if asked is None:
+            raise NotWaitingForInput("The code is not waiting for input.")
+        frames = self._wire.encode(
+            "input_reply", {"status": "ok", "value": value}, msg_id=uuid.uuid4().hex, parent=asked
+        )
+        self._sockets["stdin"].send(frames)
+
+    async def complete(self, code: str, cursor_pos: int, *, timeout: float = 10.0) -> dict[str, Any]:
+        """The content of a `complete_reply`; `cursor_pos` in characters. KernelTimeout while a cell runs."""
+        return await self.request("complete_request", {"code": code, "cursor_pos": cursor_pos}, timeout=timeout)
+
+    async def inspect(
+        self, code: str, cursor_pos: int, detail_level: int = 0, *, timeout: float = 10.0
+    ) -> dict[str, Any]:
+        """The content of an `inspect_reply`; `cursor_pos` in characters. KernelTimeout while a cell runs."""
+        content = {"code": code, "cursor_pos": cursor_pos, "detail_level": detail_level}
+        return await self.request("inspect_request", content, timeout=timeout)
+
+    async def request(
+        self,
+        msg_type: str,
+        content: dict[str, Any],
+        channel: Literal["shell", "control"] = "shell",
+        timeout: float = 10.0,
+    ) -> dict[str, Any]:
+        """Any request with a reply; its content. KernelTimeout after `timeout` seconds."""
+        self._check()
+        msg_id = uuid.uuid4().hex
+        reply = self._replies[msg_id] = self._loop.create_future()
+        try:
+            self._send(channel, msg_type, content, msg_id)
+            async with asyncio.timeout(timeout):
+                await asyncio.wait([reply])
+            return reply.result()
+        except TimeoutError:
+            raise KernelTimeout(f"The kernel did not answer {msg_type} within {timeout:g} s.") from None
+        finally:
+            self._replies.pop(msg_id, None)
+
+    async def aclose(self) -> None:
+        """Closes all channels; whoever waits gets KernelDied."""
+        self._lost(KernelDied("The connection was closed."))
+        await asyncio.gather(*(socket.closed for socket in self._sockets.values()))
+
+    # within
+
+    def _check(self) -> None:
+        if self.broken is not None:
+            raise type(self.broken)(self.broken.message)
+
+    def _send(self, channel: Channel, msg_type: str, content: dict[str, Any], msg_id: str) -> None:
+        self._sockets[channel].send(self._wire.encode(msg_type, content, msg_id=msg_id))
+
+    def _lost(self, why: KernelFault) -> None:
+        """The first reason counts; everybody who waits learns it."""
+        if self.broken is None:
+            self.broken = why
+        for socket in self._sockets.values():
+            socket.abort()
+        for waiting in (self._heard, *(run.done for run in self._runs.values())):
+            self._fail(waiting)
+        for reply in self._replies.values():
+            self._fail(reply)
+
+    def _fail(self, future: asyncio.Future[Any]) -> None:
+        if self.broken is not None and not future.done():
+            future.set_exception(type(self.broken)(self.broken.message))
+            future.exception()  # whoever waits raises it; if nobody does, it is in `broken`
+
+    def _closed_by_kernel(self, channel: Channel) -> None:
+        """A process that died closes all channels: what it had still said over iopub is heard first."""
+        why = KernelDied(f"The kernel closed its {channel} channel.")
+        if channel == "iopub" or self.broken is not None:
+            self._lost(why)
+        else:
+            self._loop.call_later(LAST_WORDS, self._lost, why)
+
+    def _received(self, channel: Channel, frames: list[bytes]) -> None:
+        message = self._wire.decode(channel, frames)
+        if channel == "iopub" and not self._heard.done():
+            self._heard.set_result(None)
+        if run := self._runs.get(message.parent_id):
+            self._deliver(run, message)
+        elif channel in ("shell", "control") and (reply := self._replies.get(message.parent_id)):
+            if not reply.done():
+                reply.set_result(checked(message.content))
+        elif channel == "iopub" and _is_idle(message) and (run := self._probes.pop(message.parent_id, None)):
+            _finish(run)
+
+    def _deliver(self, run: _Run, message: KernelMessage) -> None:
+        if run.done.done():
+            return
+        run.messages += 1
+        if message.channel == "stdin" and message.msg_type == "input_request":
+            self._asked = message.header
+        try:
+            run.on_message(message)
+        except Exception as problem:
+            run.done.set_exception(problem)
+            return
+        if message.channel == "shell" and message.msg_type == "execute_reply":
+            run.replied = True
+            self._loop.call_later(QUIET, self._look_for_idle, run, run.messages)
+        run.idle = run.idle or _is_idle(message)
+        if run.replied and run.idle:
+            _finish(run)
+
+    def _look_for_idle(self, run: _Run, messages: int) -> None:
+        """iopub may drop messages of a flood, idle among them: silence, then an answer to a later request, ends it."""
+        if run.done.done() or self.broken is not None:
+            return
+        if run.messages == messages:
+            probe = uuid.uuid4().hex
+            self._probes[probe] = run
+            self._send("control", "kernel_info_request", {}, probe)
+        self._loop.call_later(QUIET, self._look_for_idle, run, run.messages)
+
+
+def _finish(run: _Run) -> None:
+    if not run.done.done():
+        run.done.set_result(None)
+
+
+def _is_idle(message: KernelMessage) -> bool:
+    return message.msg_type == "status" and message.content.get("execution_state") == "idle"

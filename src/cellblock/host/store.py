@@ -1,0 +1,366 @@
+"""What lasts: written behind the scenes in small batches, so that no execution ever waits for a disk.
+
+`put` and `remove` only note what is to be written; a task writes all of it in one transaction at most 50 ms later. A
+batch that cannot be written is kept, tried again, logged, and shown in `status()`. Whoever reads sees every write
+noted before.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from cellblock.errors import ConversationNotFound
+from cellblock.host import schema
+
+FILE = "cellblock.db"
+BATCH_SECONDS = 0.05
+RETRY_SECONDS = 1.0
+MAX_WAITING = 256 << 20  # bytes of rows held back while the disk takes none
+
+log = structlog.get_logger("cellblock.store")
+
+Row = dict[str, Any]
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation as the chat door keeps it; `messages` is the door's own encoding."""
+
+    id: str
+    title: str | None
+    updated: str
+    running: bool
+    messages: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A row to insert, or to take the place of the one with its key."""
+
+    table: sa.Table
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Rows to delete: those of `table` in which `column` is `value`."""
+
+    table: sa.Table
+    column: str
+    value: str
+
+
+class Store:
+    """The database of one data directory. Use from one event loop."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._waiting: dict[Key, Put | Remove] = {}
+        self._noted = asyncio.Event()
+        self._closing = False
+        self._writing = asyncio.Lock()
+        self.error: str | None = None
+        self.dropped = 0
+        self._task = asyncio.create_task(self._write_behind(), name="store")
+
+    @classmethod
+    async def open(cls, data_dir: Path) -> "Store":
+        """Opens the database below `data_dir`, migrating it when it is of an older version. ConfigurationError."""
+        path = data_dir / FILE
+        await asyncio.to_thread(schema.prepare, path)
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", json_serializer=dumps, pool_pre_ping=False)
+        sa.event.listen(engine.sync_engine, "connect", tuned)
+        return cls(engine)
+
+    # writing
+
+    def put(self, table: sa.Table, row: Row) -> None:
+        """Notes a whole row; of several with one key the last is written."""
+        self._note((table.name, *(str(row[column.name]) for column in table.primary_key)), Put(table, row))
+
+    def remove(self, table: sa.Table, column: str, value: str) -> None:
+        """Notes that the rows in which `column` is `value` go, those noted before included."""
+        for key, op in list(self._waiting.items()):
+            if isinstance(op, Put) and op.table is table and op.row[column] == value:
+                del self._waiting[key]
+        self._note(("-", table.name, column, value), Remove(table, column, value))
+
+    async def flush(self) -> None:
+        """Writes what is noted now. Raises what the database says, after which the writes are still noted."""
+        if not self._waiting and not self._writing.locked():
+            return
+        async with self._writing:
+            batch, self._waiting = self._waiting, {}
+            try:
+                await self._write(batch)
+            except BaseException:
+                newer = self._waiting
+                self._waiting = {key: op for key, op in batch.items() if key not in newer} | newer
+                raise
+
+    async def _write(self, batch: dict[Key, Put | Remove]) -> None:
+        """One transaction; if a row in it is at fault, and not the disk, each row by itself without that one."""
+        try:
+            async with self._engine.begin() as connection:
+                await written(connection, batch)
+            self.error = None
+        except sa.exc.OperationalError:
+            raise
+        except Exception as problem:
+            if len(batch) > 1:
+                for key, op in batch.items():
+                    await self._write({key: op})
+                return
+            self.dropped += 1
+            log.error("store_dropped_row", key=next(iter(batch))[:2], error=type(problem).__name__)
+
+    async def aclose(self) -> None:
+        """Writes what is noted and closes. A failure is logged: there is nobody left to tell."""
+        self._closing = True
+        self._noted.set()
+        await self._task
+        try:
+            await self.flush()
+        except Exception as problem:
+            log.exception("store_lost_writes", rows=len(self._waiting), error=str(problem))
+        await self._engine.dispose()
+
+    def status(self) -> dict[str, Any]:
+        """{waiting: rows not yet written, error: why the last batch could not be, or None, dropped: rows lost}."""
+        return {"waiting": len(self._waiting), "error": self.error, "dropped": self.dropped}
+
+    def _note(self, key: Key, op: Put | Remove) -> None:
+        self._waiting.pop(key, None)
+        self._waiting[key] = op
+        self._noted.set()
+
+    async def _write_behind(self) -> None:
+        while await self._due():
+            self._noted.clear()
+            try:
+                await self.flush()
+            except Exception as problem:
+                self._failed(problem)
+                await self._pause()
+
+    async def _due(self) -> bool:
+        """Waits until a batch should be written; False when the store is being closed."""
+        await self._noted.wait()
+        if not self._closing:
+            await asyncio.sleep(BATCH_SECONDS)
+        return not self._closing
+
+    def _failed(self, problem: Exception) -> None:
+        self.error = f"{type(problem).__name__}: {problem.args[0] if problem.args else problem}"[:500]
+        log.error("store_not_written", rows=len(self._waiting), error=self.error)
+        held = sum(len(op.row["lines"]) for op in self._waiting.values() if isinstance(op, Put) and "lines" in op.row)
+        if held > MAX_WAITING:
+            self._waiting = {key: op for key, op in self._waiting.items() if key[0] != schema.events.name}
+            log.error("store_dropped_events", bytes=held)
+
+    async def _pause(self) -> None:
+        """Until it is worth another try; closing does not wait for that."""
+        self._noted.clear()
+        try:
+            async with asyncio.timeout(RETRY_SECONDS):
+                while not self._closing:
+                    await self._noted.wait()
+                    self._noted.clear()
+        except TimeoutError:
+            pass
+        self._noted.set()
+
+    # reading
+
+    async def rows(self, query: sa.Select[Any]) -> list[Row]:
+        """The rows of a query, after what is noted was written."""
+        await self.flush()
+        async with self._engine.connect() as connection:
+            return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+    async def uids(self) -> set[int]:
+        """User ids that files on disk may belong to."""
+        query = sa.union(sa.select(schema.sessions.c.uid), sa.select(schema.executions.c.uid))
+        await self.flush()
+        async with self._engine.connect() as connection:
+            return {uid for (uid,) in await connection.execute(query) if uid is not None}
+
+    async def session(self, id: str) -> tuple[Row, list[Row]] | None:
+        """A session's row and its cells' (`id`, `cell`)."""
+        found = await self.rows(sa.select(schema.sessions).where(schema.sessions.c.id == id))
+        if not found:
+            return None
+        cells = await self.rows(sa.select(schema.cells).where(schema.cells.c.session_id == id))
+        return found[0], cells
+
+    async def sessions(self, owner: str, *, limit: int, after: str | None) -> list[Row]:
+        """An owner's sessions, newest first, from the one behind `after`."""
+        table = schema.sessions
+        query = sa.select(table).where(table.c.owner == owner).order_by(table.c.created.desc(), table.c.id)
+        return await self.rows(behind(query, table, table.c.created, after).limit(limit))
+
+    def remove_session(self, id: str) -> None:
+        """The session with its cells, executions, their events, and its conversation."""
+        self.remove(schema.sessions, "id", id)
+        self.remove(schema.cells, "session_id", id)
+        self.remove(schema.executions, "session_id", id)
+        self.remove(schema.conversations, "id", id)
+
+    async def execution(self, id: str) -> Row | None:
+        found = await self.rows(sa.select(schema.executions).where(schema.executions.c.id == id))
+        return found[0] if found else None
+
+    async def unfinished(self) -> list[Row]:
+        """Executions that have no end: the server that ran them is gone."""
+        return await self.rows(sa.select(schema.executions).where(schema.executions.c.ended.is_(None)))
+
+    def put_events(self, execution_id: str, events: Sequence[Mapping[str, Any]]) -> None:
+        """A run of consecutive events."""
+        lines = "\n".join(map(dumps, events)).encode()
+        first, last = events[0]["seq"], events[-1]["seq"]
+        self.put(schema.events, {"execution_id": execution_id, "first": first, "last": last, "lines": lines})
+
+    async def events(self, execution_id: str, after: int) -> list[dict[str, Any]]:
+        """The events that follow number `after`, as far as they were kept."""
+        table = schema.events
+        query = sa.select(table.c.lines).where(table.c.execution_id == execution_id, table.c.last > after)
+        chunks = await self.rows(query.order_by(table.c.first))
+        read = [json.loads(line) for chunk in chunks for line in chunk["lines"].split(b"\n")]
+        return [event for event in read if event["seq"] > after]
+
+    async def idempotent(self, owner: str, key: str) -> Row | None:
+        table = schema.idempotency
+        found = await self.rows(sa.select(table).where(table.c.owner == owner, table.c.key == key))
+        return found[0] if found else None
+
+    # conversations
+
+    async def load_conversation(self, owner: str, id: str) -> Conversation | None:
+        row = await self._conversation(owner, id)
+        if row is None:
+            return None
+        return Conversation(row["id"], row["title"], stamp(row["updated"]), row["running"], row["messages"])
+
+    async def save_conversation(
+        self, owner: str, id: str, *, messages: bytes, title: str | None, running: bool, at: float
+    ) -> None:
+        """`title` None keeps the title there is."""
+        if title is None:
+            old = await self._conversation(owner, id)
+            title = old["title"] if old else None
+        row = {"id": id, "owner": owner, "title": title, "updated": at, "running": running, "messages": messages}
+        self.put(schema.conversations, row)
+
+    async def conversations(self, owner: str, *, limit: int, after: str | None) -> dict[str, Any]:
+        """{items: [{id, title, updated, running}], next}, the last updated first."""
+        table = schema.conversations
+        columns = (table.c.id, table.c.title, table.c.updated, table.c.running)
+        query = sa.select(*columns).where(table.c.owner == owner).order_by(table.c.updated.desc(), table.c.id)
+        found = await self.rows(behind(query, table, table.c.updated, after).limit(limit + 1))
+        items = [{**row, "updated": stamp(row["updated"])} for row in found[:limit]]
+        return {"items": items, "next": items[-1]["id"] if len(found) > limit else None}
+
+    async def rename_conversation(self, owner: str, id: str, title: str) -> None:
+        self.put(schema.conversations, {**await self._known(owner, id), "title": title})
+
+    async def delete_conversation(self, owner: str, id: str) -> None:
+        await self._known(owner, id)
+        self.remove(schema.conversations, "id", id)
+
+    async def _known(self, owner: str, id: str) -> Row:
+        row = await self._conversation(owner, id)
+        if row is None:
+            raise ConversationNotFound(f"There is no conversation {id[:80]!r}.")
+        return row
+
+    async def _conversation(self, owner: str, id: str) -> Row | None:
+        table = schema.conversations
+        found = await self.rows(sa.select(table).where(table.c.owner == owner, table.c.id == id))
+        return found[0] if found else None
+
+    # housekeeping
+
+    async def fold_events(self, ended_before: float) -> None:
+        """Drops the events of executions that ended before; their Results stay. Events without execution go too."""
+        kept = sa.select(schema.executions.c.id).where(
+            sa.or_(schema.executions.c.ended.is_(None), schema.executions.c.ended >= ended_before)
+        )
+        await self._delete(sa.delete(schema.events).where(schema.events.c.execution_id.not_in(kept)))
+
+    async def one_shots(self, ended_before: float, *, with_home: bool) -> list[Row]:
+        """One-shot executions that ended before; `with_home`: those whose files are still there."""
+        table = schema.executions
+        query = sa.select(table).where(table.c.session_id.is_(None), table.c.ended < ended_before)
+        return await self.rows(query.where(table.c.home.is_not(None)) if with_home else query)
+
+    async def forget_keys(self, created_before: float) -> None:
+        await self._delete(sa.delete(schema.idempotency).where(schema.idempotency.c.created < created_before))
+
+    async def homes(self) -> set[str]:
+        """Directories below `kernels` that belong to a session or a one-shot."""
+        sessions = await self.rows(sa.select(schema.sessions.c.id))
+        shots = await self.rows(sa.select(schema.executions.c.home).where(schema.executions.c.home.is_not(None)))
+        return {row["id"] for row in sessions} | {row["home"] for row in shots}
+
+    async def _delete(self, statement: sa.Delete) -> None:
+        await self.flush()
+        async with self._writing, self._engine.begin() as connection:
+            await connection.execute(statement)
+
+
+def dumps(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def stamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def tuned(connection: Any, _: Any) -> None:
+    """SQLite as a server wants it: readers beside the writer, and a wait instead of an error."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def behind(query: sa.Select[Any], table: sa.Table, order: sa.ColumnElement[Any], after: str | None) -> sa.Select[Any]:
+    """The part of a descending listing that follows row `after`."""
+    if after is None:
+        return query
+    at = sa.select(order).where(table.c.id == after).scalar_subquery()
+    return query.where(sa.or_(order < at, sa.and_(order == at, table.c.id > after)))
+
+
+async def written(connection: AsyncConnection, batch: Mapping[Key, Put | Remove]) -> None:
+    """Executes a batch in its order, consecutive rows of a table together."""
+    rows: list[Row] = []
+    table: sa.Table | None = None
+    for op in batch.values():
+        if rows and table is not None and (isinstance(op, Remove) or op.table is not table):
+            await connection.execute(upsert(table), rows)
+            rows = []
+        if isinstance(op, Remove):
+            await connection.execute(sa.delete(op.table).where(op.table.c[op.column] == op.value))
+        else:
+            table = op.table
+            rows.append(op.row)
+    if rows and table is not None:
+        await connection.execute(upsert(table), rows)
+
+
+def upsert(table: sa.Table) -> sa.Insert:
+    statement = insert(table)
+    keys = {column.name for column in table.primary_key}
+    changed = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed)

@@ -1,0 +1,116 @@
+"""Jupyter messages as frames: signed, checked, bounded. Pure; whatever is wrong with a frame is a Violation."""
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+from cellblock.content import Malformed, plain
+from cellblock.host.zmtp import Violation
+
+Channel: TypeAlias = Literal["shell", "iopub", "control", "stdin"]
+
+DELIMITER = b"<IDS|MSG>"
+MAX_HEADER = 64 << 10
+MAX_VALUES = 2_000_000  # JSON values in one message: small ones cost twenty times their bytes
+_PARTS = 5  # signature, header, parent, metadata, content
+
+
+@dataclass(frozen=True, slots=True)
+class KernelMessage:
+    """One message from a kernel. Nothing in it is true only because the signature is: the code knows the key."""
+
+    channel: Channel
+    msg_type: str
+    parent_id: str
+    content: dict[str, Any]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    buffers: tuple[bytes, ...] = ()
+    header: dict[str, Any] = field(default_factory=dict)
+
+
+class Wire:
+    """Signs and checks messages of one connection. `key` is the kernel's, `session` names us."""
+
+    def __init__(self, key: str, session: str) -> None:
+        self.session = session
+        self._auth = hmac.new(key.encode(), digestmod=hashlib.sha256)
+
+    def encode(
+        self, msg_type: str, content: dict[str, Any], *, msg_id: str, parent: dict[str, Any] | None = None
+    ) -> list[bytes]:
+        """The frames of one message."""
+        header = {
+            "msg_id": msg_id,
+            "msg_type": msg_type,
+            "session": self.session,
+            "username": "",
+            "date": datetime.now(UTC).isoformat(),
+            "version": "5.4",
+        }
+        parts = [_dumps(header), _dumps(parent or {}), b"{}", _dumps(content)]
+        return [DELIMITER, self._sign(parts), *parts]
+
+    def decode(self, channel: Channel, frames: list[bytes]) -> KernelMessage:
+        """The message of some frames. Violation: no delimiter, a wrong signature, bad JSON, a header that is none."""
+        try:
+            at = frames.index(DELIMITER, 0, 4) + 1
+        except ValueError:
+            raise Violation("a message without delimiter") from None
+        parts = frames[at + 1 : at + _PARTS]
+        if len(parts) < _PARTS - 1:
+            raise Violation("a message with parts missing")
+        if not hmac.compare_digest(self._sign(parts), frames[at]):
+            raise Violation("a message with a wrong signature")
+        header, parent = _object(parts[0], MAX_HEADER), _object(parts[1], MAX_HEADER)
+        return KernelMessage(
+            channel,
+            _text(header, "msg_type"),
+            _text(parent, "msg_id") if parent else "",
+            _object(parts[3]),
+            _object(parts[2]),
+            tuple(frames[at + _PARTS :]),
+            header,
+        )
+
+    def _sign(self, parts: list[bytes]) -> bytes:
+        auth = self._auth.copy()
+        for part in parts:
+            auth.update(part)
+        return auth.hexdigest().encode()
+
+
+def checked(content: dict[str, Any]) -> dict[str, Any]:
+    """A reply's content as strict JSON that is not too deep. Violation."""
+    try:
+        made: dict[str, Any] = plain(content)
+    except Malformed as problem:
+        raise Violation(str(problem)) from None
+    return made
+
+
+def _dumps(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def _object(data: bytes, limit: int | None = None) -> dict[str, Any]:
+    if limit is not None and len(data) > limit:
+        raise Violation("a header that is too long")
+    if len(data) > MAX_VALUES and sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise Violation(f"more than {MAX_VALUES:,} values in one message")
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as problem:
+        raise Violation(f"bad JSON: {type(problem).__name__}") from None
+    if not isinstance(value, dict):
+        raise Violation("JSON that is no object")
+    return value
+
+
+def _text(header: dict[str, Any], key: str) -> str:
+    value = header.get(key)
+    if not isinstance(value, str) or len(value) > 256:
+        raise Violation(f"a header whose {key} is no short text")
+    return value

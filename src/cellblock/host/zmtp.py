@@ -1,0 +1,122 @@
+"""ZeroMQ's wire protocol (ZMTP 3.0, NULL) for a client of one peer, as a pure machine: bytes in, messages out.
+
+libzmq is not used on this side of the boundary because it cannot bound a hostile peer: parts of one endless multipart
+message are queued without limit, whatever ZMQ_MAXMSGSIZE and ZMQ_RCVHWM say. Here a message that
+passes a limit is a Violation before its bytes are kept, and a reader that is not read from stops the peer.
+"""
+
+from typing import Literal
+
+MAX_FRAMES = 256
+MAX_COMMAND = 4096
+GREETING = b"\xff" + b"\0" * 8 + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" * 32
+_MORE, _LONG, _COMMAND = 1, 2, 4
+
+
+class Violation(ValueError):
+    """Bytes that no honest peer sends."""
+
+
+def opening(socket_type: Literal["DEALER", "SUB"], identity: bytes = b"") -> bytes:
+    """What a client may send at once: greeting, READY, and for SUB a subscription to everything."""
+    ready = b"\x05READY" + _property(b"Socket-Type", socket_type.encode()) + _property(b"Identity", identity)
+    subscription = message([b"\x01"]) if socket_type == "SUB" else b""
+    return GREETING + bytes((_COMMAND, len(ready))) + ready + subscription
+
+
+def _property(name: bytes, value: bytes) -> bytes:
+    return bytes((len(name),)) + name + len(value).to_bytes(4, "big") + value
+
+
+def message(frames: list[bytes]) -> bytes:
+    """One multipart message."""
+    parts: list[bytes] = []
+    for n, frame in enumerate(frames, 1):
+        flags = _MORE if n < len(frames) else 0
+        if len(frame) < 256:
+            parts += [bytes((flags, len(frame))), frame]
+        else:
+            parts += [bytes((flags | _LONG,)), len(frame).to_bytes(8, "big"), frame]
+    return b"".join(parts)
+
+
+class Decoder:
+    """Feed it bytes, then take messages until there is none. `max_message`: bytes of all frames of one message."""
+
+    def __init__(self, max_message: int) -> None:
+        self.ready = False
+        self._max = max_message
+        self._buffer = bytearray()
+        self._greeted = False
+        self._frames: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> None:
+        """Takes what has arrived."""
+        self._buffer += data
+
+    def next(self) -> list[bytes] | None:
+        """The next whole message, None when more bytes are needed. Violation."""
+        if not self._greeted and not self._greeting():
+            return None
+        while (frame := self._frame()) is not None:
+            flags, body = frame
+            if flags & _COMMAND:
+                self._command(body)
+            elif not self.ready:
+                raise Violation("a message before READY")
+            else:
+                self._frames.append(body)
+                if not flags & _MORE:
+                    frames, self._frames, self._size = self._frames, [], 0
+                    return frames
+        return None
+
+    def _greeting(self) -> bool:
+        got = bytes(self._buffer[: len(GREETING)])
+        if got[:1] not in (b"", b"\xff") or got[9:10] not in (b"", b"\x7f"):
+            raise Violation("not ZMTP")
+        if len(got) < len(GREETING):
+            return False
+        if got[10] < 3 or got[12:32].rstrip(b"\0") != b"NULL":
+            raise Violation("not ZMTP 3 with the NULL mechanism")
+        del self._buffer[: len(GREETING)]
+        self._greeted = True
+        return True
+
+    def _frame(self) -> tuple[int, bytes] | None:
+        """One frame, its size judged before its body is waited for."""
+        buffer = self._buffer
+        if len(buffer) < 2:
+            return None
+        flags = buffer[0]
+        if flags & ~(_MORE | _LONG | _COMMAND):
+            raise Violation("reserved flags")
+        head = 9 if flags & _LONG else 2
+        if len(buffer) < head:
+            return None
+        size = int.from_bytes(buffer[1:head], "big")
+        self._judge(flags, size)
+        if len(buffer) < head + size:
+            return None
+        body = bytes(memoryview(buffer)[head : head + size])
+        del buffer[: head + size]
+        if not flags & _COMMAND:
+            self._size += size
+        return flags, body
+
+    def _judge(self, flags: int, size: int) -> None:
+        if flags & _COMMAND:
+            if flags & _MORE or size > MAX_COMMAND or self._frames:
+                raise Violation("a command that is too long or inside a message")
+        elif self._size + size > self._max:
+            raise Violation(f"a message of more than {self._max:,} bytes")
+        elif len(self._frames) >= MAX_FRAMES:
+            raise Violation(f"a message of more than {MAX_FRAMES} frames")
+
+    def _command(self, body: bytes) -> None:
+        name = body[1 : 1 + body[0]] if body else b""
+        if name == b"READY":
+            self.ready = True
+        elif name == b"ERROR":
+            raise Violation("the peer refused the connection")
