@@ -50,10 +50,10 @@ class Deps:
 class CellEvent(CustomEvent, name="cell"):
     """A picture of a cell, for the `data-cell` part of its id."""
 
-    data: dict[str, Any] = field(default_factory=dict)
+    picture: dict[str, Any] = field(default_factory=dict)
 
     def to_payload(self) -> DataChunk:
-        return DataChunk(type="data-cell", id=self.data["cellId"], data=self.data)
+        return DataChunk(type="data-cell", id=self.picture["cellId"], data=self.picture)
 
 
 class LiveCell:
@@ -104,7 +104,7 @@ class LiveCell:
         self._ref["status"] = result["status"]
         self._ctx.deps.on_cell(self._ref)
         self._spent += weight(result["outputs"])
-        await self._ctx.emit(CellEvent(data={**self._ref, "outputs": result["outputs"]}))
+        await self._ctx.emit(CellEvent(picture={**self._ref, "outputs": result["outputs"]}))
 
 
 async def execute(ctx: RunContext[Deps], **given: Any) -> ToolReturn | str:

@@ -180,6 +180,7 @@ def for_model(turns: Sequence[Turn]) -> list[ModelMessage]:
         message if n >= recent else older(message)
         for n, turn in enumerate(turns)
         for message in (turn.messages or [ModelRequest(parts=[UserPromptPart(turn.text)])])
+        if message.parts  # an answer that failed before its first word
     ]
 
 
@@ -237,9 +238,8 @@ def answer_parts(turn: Turn, cells: dict[str, Cell]) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
     for message in turn.messages:
         if isinstance(message, ModelResponse):
-            parts.append({"type": "step-start"})
-            for part in message.parts:
-                parts += response_part(part, returns, refs, cells)
+            shown = [made for part in message.parts for made in response_part(part, returns, refs, cells)]
+            parts += [{"type": "step-start"}, *shown] if shown else []
     return parts
 
 
