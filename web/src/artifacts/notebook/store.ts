@@ -1,0 +1,290 @@
+// One session, live: the server's events and a person's actions meet here; what follows from them is decided in core.
+import {
+  adopt,
+  announcement,
+  edit,
+  empty,
+  isActive,
+  neighbour,
+  runnable,
+  sourceOf,
+  transition,
+  type CellView,
+  type Edit,
+  type Session,
+} from '../../core/notebook.ts'
+import * as api from '../../wire/client.ts'
+import { watchSession } from '../../wire/events.ts'
+import type { CellType, Notebook, SessionEvent } from '../../wire/types.ts'
+
+const SAVE_AFTER = 500
+
+export interface Problem {
+  readonly message: string
+  readonly hint: string
+}
+
+export class SessionStore {
+  readonly id: string
+  #session: Session
+  #connected = true
+  #refused: api.ApiError | null = null
+  #problem: Problem | null = null
+  #listeners = new Set<() => void>()
+  #pending: SessionEvent[] = []
+  #frame = 0
+  #stopWatching: (() => void) | null = null
+  #saves = new Map<string, ReturnType<typeof setTimeout>>()
+  #queue: Promise<unknown> = Promise.resolve()
+  #runAll = 0
+  #announce: (sentence: string) => void
+  #view: StoreView
+
+  constructor(id: string, announce: (sentence: string) => void) {
+    this.id = id
+    this.#session = empty(id)
+    this.#announce = announce
+    this.#view = this.#snapshot()
+  }
+
+  // for React
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  getView = (): StoreView => this.#view
+
+  start(): () => void {
+    this.#stopWatching = watchSession(this.id, {
+      onEvents: (events) => this.#receive(events),
+      onConnection: (connected) => {
+        this.#connected = connected
+        this.#publish()
+      },
+      onRefused: (error) => {
+        this.#refused = error
+        this.#publish()
+      },
+    })
+    return () => {
+      this.#stopWatching?.()
+      cancelAnimationFrame(this.#frame)
+    }
+  }
+
+  #snapshot(): StoreView {
+    return {
+      session: this.#session,
+      connected: this.#connected,
+      refused: this.#refused,
+      problem: this.#problem,
+      runningAll: this.#runAll > 0,
+    }
+  }
+
+  #publish(): void {
+    this.#view = this.#snapshot()
+    for (const listener of this.#listeners) listener()
+  }
+
+  #set(next: Session): void {
+    const said = announcement(this.#session, next)
+    this.#session = next
+    if (said !== null) this.#announce(said)
+    this.#publish()
+  }
+
+  /** Events of one frame are applied together: five thousand prints are a few paints. */
+  #receive(events: readonly SessionEvent[]): void {
+    this.#pending.push(...events)
+    if (document.visibilityState === 'hidden') return this.#flush()
+    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#flush())
+  }
+
+  #flush(): void {
+    cancelAnimationFrame(this.#frame)
+    this.#frame = 0
+    const events = this.#pending
+    this.#pending = []
+    this.#set(events.reduce(transition, this.#session))
+    if (this.#session.stale) void this.refresh()
+  }
+
+  async refresh(): Promise<void> {
+    await this.#try(async () => this.#set(adopt(this.#session, await api.getNotebook(this.id))))
+  }
+
+  // edits of a person
+
+  apply(change: Edit): void {
+    this.#set(edit(this.#session, change))
+  }
+
+  type(cellId: string, source: string): void {
+    this.apply({ kind: 'type', cellId, source })
+    clearTimeout(this.#saves.get(cellId))
+    this.#saves.set(
+      cellId,
+      setTimeout(() => void this.save(cellId), SAVE_AFTER),
+    )
+  }
+
+  async save(cellId: string): Promise<void> {
+    clearTimeout(this.#saves.get(cellId))
+    this.#saves.delete(cellId)
+    await this.#mutate((revision) => {
+      const cell = this.cell(cellId)
+      if (!cell?.draft || cell.conflict !== null) return null
+      return api.editCell(this.id, cellId, { source: cell.draft.source }, revision)
+    })
+  }
+
+  /** Everything typed so far is on its way to the server. */
+  async saveAll(): Promise<void> {
+    await Promise.all([...this.#saves.keys()].map((cellId) => this.save(cellId)))
+  }
+
+  resolve(cellId: string, keep: 'mine' | 'theirs'): void {
+    this.apply({ kind: 'resolve', cellId, keep })
+    void this.save(cellId)
+  }
+
+  /** A new cell behind `after`, at the top with null, at the end without it: its id. */
+  async add(type: CellType, after?: string | null, source = ''): Promise<string | null> {
+    const before = new Set(this.#session.cells.map((cell) => cell.id))
+    const place = typeof after === 'string' ? { after } : {}
+    await this.#mutate((revision) => api.addCell(this.id, { type, source, ...place }, revision))
+    const added = this.#session.cells.find((cell) => !before.has(cell.id))?.id ?? null
+    if (added !== null && after === null && before.size > 0) await this.#moveTo(added, null)
+    return added
+  }
+
+  async remove(cellId: string): Promise<void> {
+    clearTimeout(this.#saves.get(cellId))
+    this.#saves.delete(cellId)
+    this.apply({ kind: 'delete', cellId })
+    await this.#mutate((revision) => api.deleteCell(this.id, cellId, revision))
+  }
+
+  async move(cellId: string, step: 1 | -1): Promise<void> {
+    const after = neighbour(this.#session.cells, cellId, step)
+    if (after !== undefined) await this.#moveTo(cellId, after)
+  }
+
+  async #moveTo(cellId: string, after: string | null): Promise<void> {
+    this.apply({ kind: 'move', cellId, after })
+    await this.#mutate((revision) => api.moveCell(this.id, cellId, after, revision))
+  }
+
+  async retype(cellId: string, type: CellType): Promise<void> {
+    this.apply({ kind: 'retype', cellId, type })
+    await this.#mutate((revision) => api.editCell(this.id, cellId, { type }, revision))
+  }
+
+  /** One edit after another; one that came too late is tried again on the notebook as it is now. */
+  #mutate(change: (revision: number) => Promise<Notebook> | null): Promise<void> {
+    const turn = this.#queue.then(() => this.#try(() => this.#attempt(change, 3)))
+    this.#queue = turn
+    return turn
+  }
+
+  async #attempt(change: (revision: number) => Promise<Notebook> | null, tries: number): Promise<void> {
+    try {
+      const answer = await change(this.#session.revision)
+      if (answer !== null && answer.revision >= this.#session.revision) this.#set(adopt(this.#session, answer))
+    } catch (error) {
+      if (!(error instanceof api.ApiError) || error.status !== 409 || tries === 0) throw error
+      this.#set(adopt(this.#session, error.current ?? (await api.getNotebook(this.id))))
+      await this.#attempt(change, tries - 1)
+    }
+  }
+
+  // running
+
+  async run(cellId: string): Promise<string | null> {
+    const cell = this.cell(cellId)
+    if (!cell || cell.type !== 'code' || isActive(cell.status)) return null
+    clearTimeout(this.#saves.get(cellId))
+    this.#saves.delete(cellId)
+    let execution: string | null = null
+    await this.#try(async () => {
+      await this.#queue
+      execution = (await api.execute(this.id, cellId, sourceOf(this.cell(cellId) ?? cell))).id
+    })
+    return execution
+  }
+
+  /** Code cells from the first (or `from`) on, one after another, until one does not end well. */
+  async runAll(from?: string, until?: string): Promise<void> {
+    const turn = Date.now()
+    this.#runAll = turn
+    this.#publish()
+    for (const cell of runnable(this.#session.cells, from, until)) {
+      if (this.#runAll !== turn) return
+      const execution = await this.run(cell.id)
+      if (execution === null || (await this.#ended(cell.id, execution)) !== 'ok') break
+    }
+    if (this.#runAll === turn) this.#runAll = 0
+    this.#publish()
+  }
+
+  /** The status a cell's execution ends with, as the events tell it. */
+  #ended(cellId: string, execution: string): Promise<string | null> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const cell = this.cell(cellId)
+        if (cell && (cell.execution_id !== execution || isActive(cell.status))) return
+        leave()
+        resolve(cell?.status ?? null)
+      }
+      const leave = this.subscribe(look)
+      look()
+    })
+  }
+
+  async interrupt(): Promise<void> {
+    this.#runAll = 0
+    await this.#try(() => api.interruptKernel(this.id))
+  }
+
+  async restart(): Promise<void> {
+    this.#runAll = 0
+    await this.#try(() => api.restartKernel(this.id))
+  }
+
+  async answer(value: string): Promise<void> {
+    const { input } = this.#session
+    if (input !== null) await this.#try(() => api.answerInput(input.executionId, value))
+  }
+
+  // problems
+
+  dismissProblem(): void {
+    this.#problem = null
+    this.#publish()
+  }
+
+  async #try(action: () => Promise<unknown>): Promise<void> {
+    try {
+      await action()
+    } catch (error) {
+      const known = error instanceof api.ApiError
+      this.#problem = { message: known ? error.message : String(error), hint: known ? error.hint : '' }
+      this.#publish()
+    }
+  }
+
+  cell(id: string): CellView | undefined {
+    return this.#session.cells.find((cell) => cell.id === id)
+  }
+}
+
+export interface StoreView {
+  readonly session: Session
+  readonly connected: boolean
+  readonly refused: api.ApiError | null
+  readonly problem: Problem | null
+  readonly runningAll: boolean
+}

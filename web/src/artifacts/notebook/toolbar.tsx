@@ -1,0 +1,123 @@
+// Above the cells: what is shown, how the kernel is, and what can be done to all of them.
+import { ChevronsRight, Download, Ellipsis, RotateCcw, Square } from 'lucide-react'
+import { plural } from '../../core/format.ts'
+import { isBusy, runnable, type Session } from '../../core/notebook.ts'
+import { Button, IconButton } from '../../ui/button.tsx'
+import { Menu, MenuItem, MenuLabel, MenuLine, MenuLink } from '../../ui/menu.tsx'
+import { exportUrl, type Format } from '../../wire/client.ts'
+import type { SessionStore, StoreView } from './store.ts'
+
+export type Pane = 'notebook' | 'files'
+
+const FORMATS: readonly { format: Format; label: string; name: string }[] = [
+  { format: 'ipynb', label: 'Notebook', name: '.ipynb' },
+  { format: 'py', label: 'Python', name: '.py' },
+  { format: 'html', label: 'Web page', name: '.html' },
+  { format: 'md', label: 'Markdown', name: '.md' },
+]
+
+export function Toolbar({
+  store,
+  view,
+  pane,
+  onPane,
+  files,
+}: {
+  store: SessionStore
+  view: StoreView
+  pane: Pane
+  onPane: (pane: Pane) => void
+  files: number
+}) {
+  const { session } = view
+  const busy = isBusy(session)
+  return (
+    <header className="flex h-12 shrink-0 items-center gap-1 border-b border-line px-2 md:px-4">
+      <div role="tablist" aria-label="Artifact" className="hidden gap-1 md:flex">
+        <Tab selected={pane === 'notebook'} onSelect={() => onPane('notebook')} label="Notebook" />
+        <Tab selected={pane === 'files'} onSelect={() => onPane('files')} label="Files" count={files} />
+      </div>
+      <KernelStatus session={session} connected={view.connected} />
+      <div className="ml-auto flex items-center gap-0.5">
+        <Button onClick={() => void store.runAll()} disabled={busy || runnable(session.cells).length === 0} className="px-2">
+          <ChevronsRight size={16} /> Run all
+        </Button>
+        <IconButton label="Interrupt" keys="stops the running cell" onClick={() => void store.interrupt()} disabled={!busy}>
+          <Square size={14} />
+        </IconButton>
+        <IconButton label="Restart the kernel" keys="variables are lost" onClick={() => void store.restart()}>
+          <RotateCcw size={15} />
+        </IconButton>
+        <Exports id={store.id} store={store} />
+      </div>
+    </header>
+  )
+}
+
+function Exports({ id, store }: { id: string; store: SessionStore }) {
+  return (
+    <Menu
+      trigger={
+        <IconButton label="Download and more">
+          <Ellipsis size={16} />
+        </IconButton>
+      }
+    >
+      <MenuLabel>Download as</MenuLabel>
+      {FORMATS.map(({ format, label, name }) => (
+        <MenuLink key={format} href={exportUrl(id, format)} download>
+          <Download size={14} className="text-ink-3" />
+          {label}
+          <span className="mono ml-auto pl-4 text-xs text-ink-3">{name}</span>
+        </MenuLink>
+      ))}
+      <MenuLine />
+      <MenuItem onSelect={() => void store.restart().then(() => store.runAll())}>
+        <RotateCcw size={14} className="text-ink-3" /> Restart and run all
+      </MenuItem>
+    </Menu>
+  )
+}
+
+export function Tab({ selected, onSelect, label, count }: { selected: boolean; onSelect: () => void; label: string; count?: number }) {
+  return (
+    <button
+      type="button"
+      role="tab"
+      aria-selected={selected}
+      onClick={onSelect}
+      className={`h-8 rounded-md px-2.5 text-sm font-medium ${selected ? 'bg-hover text-ink' : 'text-ink-3 hover:text-ink'}`}
+    >
+      {label}
+      {count !== undefined && count > 0 && <span className="ml-1.5 font-normal text-ink-3 tabular-nums">{count}</span>}
+    </button>
+  )
+}
+
+const WORDS: Record<Session['phase'], string> = {
+  starting: 'Starting',
+  idle: 'Ready',
+  busy: 'Running',
+  released: 'Asleep',
+}
+const EXPLAINED: Record<Session['phase'], string> = {
+  starting: 'The kernel is starting.',
+  idle: 'The kernel is ready.',
+  busy: 'The kernel is running code.',
+  released: 'The kernel was released; the next cell starts a fresh one.',
+}
+
+function KernelStatus({ session, connected }: { session: Session; connected: boolean }) {
+  const phase = session.phase === 'idle' && isBusy(session) ? 'busy' : session.phase
+  const word = connected ? WORDS[phase] : 'Offline'
+  const dot = phase === 'busy' ? 'bg-accent' : phase === 'idle' ? 'border-[1.5px] border-ink-3' : 'bg-line-strong'
+  return (
+    <span className="ml-1 flex items-center gap-2 text-xs text-ink-3 md:ml-3" title={connected ? EXPLAINED[phase] : 'The server cannot be reached.'} data-kernel={phase}>
+      <span className={`size-2 rounded-full ${dot}`} aria-hidden />
+      <span>
+        {word}
+        {session.queue > 1 && `, ${plural(session.queue, 'cell')} waiting`}
+      </span>
+    </span>
+  )
+}

@@ -1,0 +1,207 @@
+// A conversation: history from the server, the answer as it is written, and a composer that keeps a draft.
+import { useChat } from '@ai-sdk/react'
+import type { UIMessage } from 'ai'
+import { useEffect, useMemo, useRef, useState } from 'react'
+import { StickToBottom, useStickToBottomContext } from 'use-stick-to-bottom'
+import { ArrowDown } from 'lucide-react'
+import { turns, writing, type Message, type ToolItem } from '../core/chat.ts'
+import { Button, IconButton } from '../ui/button.tsx'
+import { announce } from '../ui/live.tsx'
+import { chatTransport } from '../wire/chat.ts'
+import { ApiError, stopConversation } from '../wire/client.ts'
+import { Composer, ModelNote, type ModelChoice } from './composer.tsx'
+import { Problem, TurnView, type TurnActions } from './turns.tsx'
+import type { Uploads } from './uploads.ts'
+
+export interface ChatProps {
+  readonly id: string
+  readonly history: readonly Message[]
+  readonly running: boolean
+  /** The first question, asked before this conversation was there. */
+  readonly first: string | null
+  readonly onFirstSent: () => void
+  readonly onWriting: (item: ToolItem | null) => void
+  readonly onChanged: () => void
+  readonly cellNumber: (cellId: string) => number | null
+  readonly showCell: (cellId: string) => void
+  readonly uploads: Uploads
+  readonly model: ModelChoice
+  readonly prompts: readonly string[]
+}
+
+const RECONNECT = [300, 1000, 2000, 4000, 8000]
+
+export function Chat(props: ChatProps) {
+  const { id, uploads, model } = props
+  const [text, setText] = useState(() => draftOf(id))
+  const chosen = useRef(model.chosen?.id ?? null)
+  chosen.current = model.chosen?.id ?? null
+  const transport = useMemo(() => chatTransport(() => chosen.current), [])
+  const chat = useChat({
+    id,
+    transport,
+    messages: props.history as unknown as UIMessage[],
+    resume: props.running,
+    throttle: 50,
+  })
+  const answering = chat.status === 'submitted' || chat.status === 'streaming'
+  const messages = chat.messages as unknown as readonly Message[]
+  const shown = useMemo(() => turns(messages), [messages])
+
+  useEffect(() => keepDraft(id, text), [id, text])
+  useReconnect(chat)
+  useTelling(chat.status, props.onChanged)
+
+  const draft = useMemo(() => writing(messages, answering), [messages, answering])
+  const { onWriting } = props
+  useEffect(() => onWriting(draft), [draft, onWriting])
+
+  const send = (question: string): void => {
+    const files = uploads.list.filter((one) => one.state === 'done').map((one) => one.name)
+    uploads.clear()
+    setText('')
+    chat.clearError()
+    void chat.sendMessage({ text: question, ...(files.length > 0 ? { metadata: { files } } : {}) })
+  }
+  const retry = (): void => {
+    const question = messages.findLast((message) => message.role === 'user')
+    if (!question) return
+    chat.clearError()
+    const said = question.parts.map((part) => String(part['text'] ?? '')).join('\n')
+    void chat.sendMessage({ text: said, messageId: question.id })
+  }
+  const stop = (): void => {
+    void stopConversation(id).catch(() => chat.stop())
+  }
+
+  const { first, onFirstSent } = props
+  const asked = useRef(false)
+  useEffect(() => {
+    if (first === null || asked.current) return
+    asked.current = true
+    onFirstSent()
+    send(first)
+  })
+
+  const { cellNumber, showCell } = props
+  const latestRetry = useRef(retry)
+  latestRetry.current = retry
+  const actions: TurnActions = useMemo(
+    () => ({ cellNumber, showCell, retry: () => latestRetry.current() }),
+    [cellNumber, showCell],
+  )
+  const lastTurn = shown.at(-1)
+  const told = lastTurn?.role === 'assistant' && lastTurn.problem !== null
+
+  return (
+    <div className="flex min-h-0 flex-1 flex-col">
+      <StickToBottom className="relative min-h-0 flex-1 overflow-hidden" resize="instant" initial="instant">
+        <StickToBottom.Content className="mx-auto flex max-w-[720px] flex-col gap-6 px-4 pt-6 pb-6 md:px-6" role="log" aria-label="Conversation" aria-live="off">
+          {shown.map((turn, at) => (
+            <TurnView key={turn.id} turn={turn} last={at === shown.length - 1 && !answering} actions={actions} />
+          ))}
+          {chat.status === 'submitted' && <p className="text-sm text-ink-3">Thinking…</p>}
+          {chat.error && !told && (
+            <Problem message={chat.error.message} hint={chat.error instanceof ApiError ? chat.error.hint : ''} onRetry={retry} />
+          )}
+          {shown.length === 0 && !answering && <Prompts prompts={props.prompts} onChoose={send} />}
+        </StickToBottom.Content>
+        <ToEnd />
+      </StickToBottom>
+      <div className="mx-auto w-full max-w-[720px] shrink-0 px-3 pb-3 md:px-5 md:pb-5">
+        <Composer
+          text={text}
+          onText={setText}
+          onSend={() => send(text.trim())}
+          onStop={stop}
+          answering={answering}
+          uploads={uploads}
+          model={model}
+          autoFocus={matchMedia('(pointer: fine)').matches}
+        />
+        <ModelNote model={model} />
+      </div>
+    </div>
+  )
+}
+
+function Prompts({ prompts, onChoose }: { prompts: readonly string[]; onChoose: (prompt: string) => void }) {
+  if (prompts.length === 0) return null
+  return (
+    <div className="flex flex-col items-start gap-1 pt-2">
+      <p className="pb-1 text-sm text-ink-3">You could ask</p>
+      {prompts.map((prompt) => (
+        <Button key={prompt} look="outline" onClick={() => onChoose(prompt)} className="h-auto min-h-8 py-1.5 text-left font-normal whitespace-normal">
+          {prompt}
+        </Button>
+      ))}
+    </div>
+  )
+}
+
+function ToEnd() {
+  const { isAtBottom, scrollToBottom } = useStickToBottomContext()
+  if (isAtBottom) return null
+  return (
+    <IconButton
+      label="To the end"
+      onClick={() => void scrollToBottom()}
+      className="absolute bottom-3 left-1/2 -translate-x-1/2 border border-line bg-surface shadow-sm"
+    >
+      <ArrowDown size={16} />
+    </IconButton>
+  )
+}
+
+/** An answer goes on when the connection breaks: take it up again, a few times. */
+function useReconnect(chat: ReturnType<typeof useChat>): void {
+  const tries = useRef(0)
+  const { error, status, resumeStream, messages } = chat
+  useEffect(() => {
+    if (status === 'streaming') tries.current = 0
+    if (!error || !isCut(error)) return
+    // A question that never reached the server is the person's to send again.
+    if (messages.at(-1)?.role !== 'assistant') return
+    const pause = RECONNECT[tries.current]
+    if (pause === undefined) return
+    tries.current += 1
+    const timer = setTimeout(() => void resumeStream(), pause)
+    return () => clearTimeout(timer)
+  }, [error, status, resumeStream, messages])
+}
+
+function isCut(error: Error): boolean {
+  if (error instanceof ApiError) return error.status === 0
+  return error instanceof TypeError || /network|fetch|load failed|terminated/i.test(error.message)
+}
+
+function useTelling(status: string, onChanged: () => void): void {
+  const before = useRef(status)
+  useEffect(() => {
+    if (before.current === status) return
+    const wasActive = before.current === 'submitted' || before.current === 'streaming'
+    before.current = status
+    if (status === 'ready' && wasActive) announce('The answer is finished.')
+    if (status === 'error') announce('The answer failed.')
+    onChanged()
+  }, [status, onChanged])
+}
+
+// what a person has typed and not sent
+
+function draftOf(id: string): string {
+  try {
+    return sessionStorage.getItem(`cellblock.draft.${id}`) ?? ''
+  } catch {
+    return ''
+  }
+}
+
+function keepDraft(id: string, text: string): void {
+  try {
+    if (text) sessionStorage.setItem(`cellblock.draft.${id}`, text)
+    else sessionStorage.removeItem(`cellblock.draft.${id}`)
+  } catch {
+    // Storage is refused: a draft lasts as long as the page.
+  }
+}

@@ -1,0 +1,186 @@
+// Where a question is written; files and the model are chosen here too.
+import { ArrowUp, ChevronDown, Paperclip, Square, X } from 'lucide-react'
+import { useLayoutEffect, useRef, type KeyboardEvent } from 'react'
+import { bytes } from '../core/format.ts'
+import { IconButton } from '../ui/button.tsx'
+import { Menu, MenuChoices, MenuLabel } from '../ui/menu.tsx'
+import type { Model } from '../wire/types.ts'
+import type { Uploads, UploadView } from './uploads.ts'
+
+export interface ModelChoice {
+  readonly models: readonly Model[]
+  readonly chosen: Model | null
+  readonly choose: (id: string) => void
+}
+
+export function Composer({
+  text,
+  onText,
+  onSend,
+  onStop,
+  answering,
+  uploads,
+  model,
+  autoFocus = false,
+}: {
+  text: string
+  onText: (text: string) => void
+  onSend: () => void
+  onStop: () => void
+  answering: boolean
+  uploads: Uploads
+  model: ModelChoice
+  autoFocus?: boolean
+}) {
+  const area = useRef<HTMLTextAreaElement>(null)
+  const picker = useRef<HTMLInputElement>(null)
+  const sending = uploads.list.some((one) => one.state === 'sending')
+  const ready = text.trim() !== '' && !sending && !answering
+
+  useLayoutEffect(() => {
+    const box = area.current
+    if (!box) return
+    box.style.height = 'auto'
+    box.style.height = `${Math.min(box.scrollHeight, 200)}px`
+  }, [text])
+
+  const onKey = (event: KeyboardEvent): void => {
+    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
+    event.preventDefault()
+    if (ready) onSend()
+  }
+
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (ready) onSend()
+      }}
+      className="rounded-xl border border-line-strong bg-surface focus-within:border-accent"
+    >
+      {uploads.list.length > 0 && (
+        <ul className="flex flex-wrap gap-2 px-3 pt-3" aria-label="Attached files">
+          {uploads.list.map((one) => (
+            <Chip key={one.key} upload={one} onRemove={() => uploads.cancel(one.key)} />
+          ))}
+        </ul>
+      )}
+      <textarea
+        ref={area}
+        value={text}
+        rows={1}
+        autoFocus={autoFocus}
+        aria-label="Your question"
+        placeholder="Ask about your data"
+        onChange={(event) => onText(event.target.value)}
+        onKeyDown={onKey}
+        onPaste={(event) => {
+          const files = [...event.clipboardData.files]
+          if (files.length === 0) return
+          event.preventDefault()
+          uploads.add(files)
+        }}
+        className="block w-full resize-none bg-transparent px-4 pt-3 pb-1 outline-none placeholder:text-ink-3"
+      />
+      <div className="flex items-center gap-1 px-2 pb-2">
+        <IconButton label="Attach files" onClick={() => picker.current?.click()}>
+          <Paperclip size={16} />
+        </IconButton>
+        <input
+          ref={picker}
+          type="file"
+          multiple
+          hidden
+          data-testid="file-input"
+          onChange={(event) => {
+            uploads.add([...(event.target.files ?? [])])
+            event.target.value = ''
+          }}
+        />
+        <ModelPicker model={model} />
+        <div className="ml-auto">
+          {answering ? (
+            <IconButton label="Stop" onClick={onStop} className="bg-ink text-surface hover:bg-ink hover:text-surface hover:opacity-85">
+              <Square size={12} fill="currentColor" />
+            </IconButton>
+          ) : (
+            <IconButton
+              label="Send"
+              type="submit"
+              disabled={!ready}
+              className="bg-accent text-accent-ink hover:bg-accent hover:text-accent-ink hover:opacity-90 disabled:bg-hover disabled:text-ink-3 disabled:opacity-100 disabled:hover:bg-hover"
+            >
+              <ArrowUp size={16} />
+            </IconButton>
+          )}
+        </div>
+      </div>
+    </form>
+  )
+}
+
+function Chip({ upload, onRemove }: { upload: UploadView; onRemove: () => void }) {
+  const { state, progress } = upload
+  const percent = Math.round(progress * 100)
+  return (
+    <li className="relative flex max-w-full items-center gap-2 overflow-hidden rounded-md bg-hover py-1 pr-1 pl-2.5 text-sm" data-upload={state}>
+      <span className="truncate">{upload.name}</span>
+      <span className={`text-xs tabular-nums ${state === 'failed' ? 'text-bad' : 'text-ink-3'}`}>
+        {state === 'failed' ? upload.problem : state === 'done' ? bytes(upload.size) : `${percent} %`}
+      </span>
+      <IconButton label={state === 'sending' ? `Cancel ${upload.name}` : `Put away ${upload.name}`} onClick={onRemove} className="size-6">
+        <X size={12} />
+      </IconButton>
+      {state === 'sending' && (
+        <span role="progressbar" aria-label={upload.name} aria-valuenow={percent} className="absolute bottom-0 left-0 h-0.5 bg-accent" style={{ width: `${percent}%` }} />
+      )}
+    </li>
+  )
+}
+
+function ModelPicker({ model }: { model: ModelChoice }) {
+  if (model.chosen === null) return null
+  const groups = [...new Set(model.models.map((one) => one.provider))]
+  return (
+    <Menu
+      align="start"
+      trigger={
+        <button type="button" aria-label={`Model: ${model.chosen.label}`} className="flex h-8 min-w-0 items-center gap-1 rounded-md px-2 text-sm text-ink-2 hover:bg-hover hover:text-ink">
+          <span className="truncate">{model.chosen.label}</span> <ChevronDown size={14} className="shrink-0" />
+        </button>
+      }
+    >
+      {groups.map((provider) => (
+        <div key={provider}>
+          <MenuLabel>{provider}</MenuLabel>
+          <MenuChoices
+            value={model.chosen?.id ?? ''}
+            onChange={model.choose}
+            choices={model.models
+              .filter((one) => one.provider === provider)
+              .map((one) => ({
+                value: one.id,
+                disabled: !one.available,
+                label: (
+                  <>
+                    {one.label}
+                    {one.reason && <span className="block text-xs text-ink-3">{one.reason}</span>}
+                  </>
+                ),
+              }))}
+          />
+        </div>
+      ))}
+    </Menu>
+  )
+}
+
+/** What the built-in analyst is, said where it is used. */
+export function ModelNote({ model }: { model: ModelChoice }) {
+  if (model.chosen?.provider.toLowerCase().replace('-', ' ') !== 'built in') return null
+  return (
+    <p className="px-1 pt-2 text-xs text-ink-3">
+      The built-in analyst works by rules. It is not a language model, and it needs no key.
+    </p>
+  )
+}

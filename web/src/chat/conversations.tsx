@@ -1,0 +1,171 @@
+// The list of conversations, and what holds for the whole page.
+import { Ellipsis, Monitor, Moon, PanelLeft, Pencil, SquarePen, Sun, Trash2 } from 'lucide-react'
+import { useState } from 'react'
+import { titleOf } from '../core/chat.ts'
+import { IconButton } from '../ui/button.tsx'
+import { Confirm } from '../ui/dialog.tsx'
+import { Menu, MenuChoices, MenuItem } from '../ui/menu.tsx'
+import { chooseTheme, useTheme, type Theme } from '../ui/theme.ts'
+import type { ConversationItem } from '../wire/types.ts'
+
+export interface ConversationsProps {
+  readonly items: readonly ConversationItem[]
+  readonly current: string | null
+  readonly onOpen: (id: string | null) => void
+  readonly onRename: (id: string, title: string) => void
+  readonly onDelete: (id: string) => void
+  readonly onHide: () => void
+}
+
+export function Conversations({ items, current, onOpen, onRename, onDelete, onHide }: ConversationsProps) {
+  const [renaming, setRenaming] = useState<string | null>(null)
+  const [doomed, setDoomed] = useState<ConversationItem | null>(null)
+  return (
+    <nav aria-label="Conversations" className="flex h-full w-60 flex-col border-r border-line bg-page">
+      <div className="flex h-12 shrink-0 items-center gap-1 pr-2 pl-4">
+        <a
+          href="/"
+          onClick={(event) => {
+            event.preventDefault()
+            onOpen(null)
+          }}
+          className="text-sm font-semibold tracking-tight"
+        >
+          Cellblock
+        </a>
+        <span className="ml-auto" />
+        <IconButton label="New conversation" onClick={() => onOpen(null)}>
+          <SquarePen size={16} />
+        </IconButton>
+        <IconButton label="Hide conversations" onClick={onHide}>
+          <PanelLeft size={16} />
+        </IconButton>
+      </div>
+      <ul className="min-h-0 flex-1 overflow-y-auto px-2 py-1">
+        {items.map((item) => (
+          <li key={item.id}>
+            {renaming === item.id ? (
+              <Rename
+                title={item.title ?? ''}
+                onDone={(title) => {
+                  setRenaming(null)
+                  if (title) onRename(item.id, title)
+                }}
+              />
+            ) : (
+              <Entry
+                item={item}
+                current={item.id === current}
+                onOpen={() => onOpen(item.id)}
+                onRename={() => setRenaming(item.id)}
+                onDelete={() => setDoomed(item)}
+              />
+            )}
+          </li>
+        ))}
+        {items.length === 0 && <li className="px-2 py-2 text-sm text-ink-3">No conversations yet</li>}
+      </ul>
+      <div className="flex h-12 shrink-0 items-center px-2">
+        <ThemeMenu />
+      </div>
+      {doomed !== null && (
+        <Confirm
+          question={`Delete “${titleOf(doomed.title)}”?`}
+          detail="The conversation, its notebook and its files are removed for good."
+          action="Delete"
+          onConfirm={() => onDelete(doomed.id)}
+          onClose={() => setDoomed(null)}
+        />
+      )}
+    </nav>
+  )
+}
+
+function Entry({
+  item,
+  current,
+  onOpen,
+  onRename,
+  onDelete,
+}: {
+  item: ConversationItem
+  current: boolean
+  onOpen: () => void
+  onRename: () => void
+  onDelete: () => void
+}) {
+  return (
+    <div className={`group flex h-9 items-center rounded-md text-sm ${current ? 'bg-hover' : 'hover:bg-hover'}`}>
+      <a
+        href={`/c/${item.id}`}
+        aria-current={current ? 'page' : undefined}
+        onClick={(event) => {
+          if (event.metaKey || event.ctrlKey || event.shiftKey) return
+          event.preventDefault()
+          onOpen()
+        }}
+        className={`min-w-0 flex-1 truncate rounded-md py-2 pl-2 ${current ? 'text-ink' : 'text-ink-2'}`}
+      >
+        {item.running && <span className="mr-2 inline-block size-1.5 rounded-full bg-accent align-middle" aria-label="Answering" />}
+        {titleOf(item.title)}
+      </a>
+      <Menu
+        trigger={
+          <IconButton label={`Rename or delete ${titleOf(item.title)}`} className="opacity-0 group-hover:opacity-100 focus-visible:opacity-100 data-[state=open]:opacity-100 pointer-coarse:opacity-100">
+            <Ellipsis size={14} />
+          </IconButton>
+        }
+      >
+        <MenuItem onSelect={onRename}>
+          <Pencil size={14} className="text-ink-3" /> Rename
+        </MenuItem>
+        <MenuItem danger onSelect={onDelete}>
+          <Trash2 size={14} /> Delete
+        </MenuItem>
+      </Menu>
+    </div>
+  )
+}
+
+function Rename({ title, onDone }: { title: string; onDone: (title: string) => void }) {
+  const [value, setValue] = useState(title)
+  return (
+    <input
+      autoFocus
+      aria-label="Title"
+      maxLength={200}
+      value={value}
+      onChange={(event) => setValue(event.target.value)}
+      onFocus={(event) => event.target.select()}
+      onBlur={() => onDone(value.trim())}
+      onKeyDown={(event) => {
+        if (event.key === 'Enter') onDone(value.trim())
+        if (event.key === 'Escape') onDone('')
+      }}
+      className="h-9 w-full rounded-md border border-accent bg-surface px-2 text-sm"
+    />
+  )
+}
+
+const THEMES: readonly { value: Theme; label: string }[] = [
+  { value: 'system', label: 'As the system' },
+  { value: 'light', label: 'Light' },
+  { value: 'dark', label: 'Dark' },
+]
+
+export function ThemeMenu() {
+  const theme = useTheme()
+  const Icon = theme === 'light' ? Sun : theme === 'dark' ? Moon : Monitor
+  return (
+    <Menu
+      align="start"
+      trigger={
+        <IconButton label="Theme">
+          <Icon size={16} />
+        </IconButton>
+      }
+    >
+      <MenuChoices value={theme} onChange={chooseTheme} choices={THEMES} />
+    </Menu>
+  )
+}

@@ -1,0 +1,55 @@
+// An empty page: what it is for, a place to ask, and a data set to try it with.
+import { Table } from 'lucide-react'
+import { useState } from 'react'
+import { SAMPLE_ABOUT, SAMPLE_NAME } from '../sample/sample.ts'
+import { Composer, ModelNote, type ModelChoice } from './composer.tsx'
+import type { Uploads } from './uploads.ts'
+
+export function Start({
+  uploads,
+  model,
+  limit,
+  onAsk,
+  onSample,
+}: {
+  uploads: Uploads
+  model: ModelChoice
+  limit: string
+  onAsk: (text: string) => void
+  onSample: () => void
+}) {
+  const [text, setText] = useState('')
+  return (
+    <div className="flex min-h-0 flex-1 flex-col overflow-y-auto">
+      <div className="mx-auto flex w-full max-w-[640px] flex-1 flex-col justify-center px-4 py-10 pb-[14vh]">
+        <h1 className="text-2xl font-semibold tracking-tight">What do you want to know?</h1>
+        <p className="mt-2 mb-6 text-ink-2">
+          Drop a data file anywhere on this page, or paste one. Python runs in a sandbox on this server, and you see every line of it.
+        </p>
+        <Composer
+          text={text}
+          onText={setText}
+          onSend={() => onAsk(text.trim())}
+          onStop={() => {}}
+          answering={false}
+          uploads={uploads}
+          model={model}
+          autoFocus
+        />
+        <ModelNote model={model} />
+        <button
+          type="button"
+          onClick={onSample}
+          className="mt-6 flex w-full items-center gap-3 rounded-lg border border-line px-4 py-3 text-left hover:bg-hover"
+        >
+          <Table size={18} className="shrink-0 text-ink-3" />
+          <span className="min-w-0 flex-1">
+            <span className="block text-sm font-medium">Try it with {SAMPLE_NAME}</span>
+            <span className="block text-sm text-ink-3">{SAMPLE_ABOUT}</span>
+          </span>
+        </button>
+        <p className="mt-4 text-xs text-ink-3">{limit}</p>
+      </div>
+    </div>
+  )
+}

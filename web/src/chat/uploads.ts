@@ -1,0 +1,77 @@
+// Files on their way into a workspace, each with its progress; limits are told before anything is sent.
+import { useMemo, useRef, useState } from 'react'
+import { bytes } from '../core/format.ts'
+import { ApiError } from '../wire/client.ts'
+import { uploadFile } from '../wire/upload.ts'
+
+export interface UploadView {
+  readonly key: number
+  readonly name: string
+  readonly size: number
+  /** From 0 to 1. */
+  readonly progress: number
+  readonly state: 'sending' | 'done' | 'failed'
+  readonly problem: string | null
+}
+
+export interface Uploads {
+  readonly list: readonly UploadView[]
+  readonly add: (files: readonly File[]) => void
+  readonly cancel: (key: number) => void
+  /** Puts away what is done or failed. */
+  readonly clear: () => void
+}
+
+export interface UploadOptions {
+  /** The session the files go to; made when there is none yet. */
+  readonly session: () => Promise<string>
+  readonly limit: number | null
+  readonly onDone: (name: string) => void
+}
+
+let keys = 0
+
+export function useUploads(options: UploadOptions): Uploads {
+  const [list, setList] = useState<readonly UploadView[]>([])
+  const running = useRef(new Map<number, () => void>())
+  const latest = useRef(options)
+  latest.current = options
+
+  return useMemo(() => {
+    const change = (key: number, next: Partial<UploadView>): void =>
+      setList((before) => before.map((one) => (one.key === key ? { ...one, ...next } : one)))
+
+    const send = async (key: number, file: File): Promise<void> => {
+      try {
+        const id = await latest.current.session()
+        const upload = uploadFile(id, file, (sent, total) => change(key, { progress: total > 0 ? sent / total : 0 }))
+        running.current.set(key, upload.cancel)
+        await upload.done
+        change(key, { state: 'done', progress: 1 })
+        latest.current.onDone(file.name)
+      } catch (error) {
+        change(key, { state: 'failed', problem: error instanceof ApiError ? error.message : String(error) })
+      } finally {
+        running.current.delete(key)
+      }
+    }
+
+    const add = (files: readonly File[]): void => {
+      const { limit } = latest.current
+      const views = files.map((file): UploadView => {
+        const over = limit !== null && file.size > limit
+        const problem = over ? `${bytes(file.size)} is more than the limit of ${bytes(limit)}.` : null
+        return { key: ++keys, name: file.name, size: file.size, progress: 0, state: over ? 'failed' : 'sending', problem }
+      })
+      setList((before) => [...before.filter((one) => one.state !== 'failed'), ...views])
+      for (const [at, view] of views.entries()) if (view.state === 'sending') void send(view.key, files[at]!)
+    }
+
+    const cancel = (key: number): void => {
+      running.current.get(key)?.()
+      setList((before) => before.filter((one) => one.key !== key))
+    }
+    const clear = (): void => setList((before) => before.filter((one) => one.state === 'sending'))
+    return { list, add, cancel, clear }
+  }, [list])
+}

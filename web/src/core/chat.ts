@@ -1,0 +1,188 @@
+// The transcript as turns: the wire splits an answer into messages and parts, a person sees one answer.
+
+/** As much of an AI SDK part as is read here. */
+export interface Part {
+  readonly type: string
+  readonly [field: string]: unknown
+}
+
+export interface Message {
+  readonly id: string
+  readonly role: 'user' | 'assistant' | 'system'
+  readonly parts: readonly Part[]
+  readonly metadata?: unknown
+}
+
+export type ToolPhase = 'writing' | 'running' | 'ok' | 'failed'
+
+export interface ToolItem {
+  readonly kind: 'tool'
+  readonly id: string
+  readonly title: string
+  readonly code: string
+  readonly phase: ToolPhase
+  readonly status: string | null
+  readonly cellId: string | null
+  readonly executionId: string | null
+  readonly error: string | null
+}
+
+export type Item =
+  | { readonly kind: 'text'; readonly text: string; readonly live: boolean }
+  | { readonly kind: 'reasoning'; readonly text: string; readonly live: boolean }
+  | ToolItem
+
+export type Turn =
+  | { readonly role: 'user'; readonly id: string; readonly text: string; readonly files: readonly string[] }
+  | {
+      readonly role: 'assistant'
+      readonly id: string
+      readonly items: readonly Item[]
+      /** How it ended: complete, stopped by a person, in an error, or cut off with the server. */
+      readonly state: AnswerState
+      readonly problem: { readonly message: string; readonly hint: string } | null
+    }
+
+export type AnswerState = 'running' | 'complete' | 'stopped' | 'error' | 'interrupted'
+
+export const TOOL = 'tool-executeNotebook'
+
+/** Turns in order; consecutive messages of the assistant are one. */
+export function turns(messages: readonly Message[]): Turn[] {
+  const found: Turn[] = []
+  for (const message of messages) {
+    if (message.role === 'system') continue
+    if (message.role === 'user') {
+      found.push({ role: 'user', id: message.id, text: textOf(message), files: filesOf(message) })
+      continue
+    }
+    const turn = answerOf(message)
+    const last = found.at(-1)
+    if (last?.role === 'assistant') found[found.length - 1] = { ...turn, id: last.id, items: [...last.items, ...turn.items] }
+    else found.push(turn)
+  }
+  return found
+}
+
+function answerOf(message: Message): Extract<Turn, { role: 'assistant' }> {
+  const state = (message.metadata as { state?: AnswerState } | null | undefined)?.state ?? 'complete'
+  const problem = message.parts.findLast((part) => part.type === 'data-error')?.['data'] as
+    | { message?: unknown; hint?: unknown }
+    | undefined
+  return {
+    role: 'assistant',
+    id: message.id,
+    items: itemsOf(message),
+    state,
+    problem: problem ? { message: String(problem.message ?? ''), hint: String(problem.hint ?? '') } : null,
+  }
+}
+
+export function textOf(message: Message): string {
+  return message.parts
+    .filter((part) => part.type === 'text')
+    .map((part) => String(part['text'] ?? ''))
+    .join('\n')
+}
+
+function filesOf(message: Message): readonly string[] {
+  const metadata = message.metadata as { files?: unknown } | null | undefined
+  return Array.isArray(metadata?.files) ? metadata.files.map(String) : []
+}
+
+interface CellData {
+  readonly cellId: string
+  readonly executionId: string | null
+  readonly status: string | null
+  readonly toolCallId: string | null
+}
+
+function itemsOf(message: Message): Item[] {
+  const links = linkCells(message.parts)
+  return message.parts.flatMap((part): Item[] => {
+    if (part.type === 'text' || part.type === 'reasoning') return textItem(part)
+    return part.type === TOOL ? [toolItem(part, links.get(callId(part)))] : []
+  })
+}
+
+function textItem(part: Part): Item[] {
+  const text = String(part['text'] ?? '')
+  const kind = part.type === 'text' ? 'text' : 'reasoning'
+  return text.trim() === '' ? [] : [{ kind, text, live: part['state'] === 'streaming' }]
+}
+
+function callId(part: Part): string {
+  return String(part['toolCallId'] ?? '')
+}
+
+/** Which cell each call made: by the call id the server put into the cell's data, else by their order. */
+function linkCells(parts: readonly Part[]): Map<string, CellData> {
+  const cells = new Map<string, CellData>()
+  for (const part of parts) {
+    const data = part.type === 'data-cell' ? cellData(part['data']) : null
+    if (data) cells.set(data.toolCallId ?? data.cellId, data)
+  }
+  const links = new Map<string, CellData>()
+  const unnamed = [...cells.values()].filter((cell) => cell.toolCallId === null)
+  for (const part of parts) {
+    if (part.type !== TOOL) continue
+    const data = cells.get(callId(part)) ?? outputData(part) ?? unnamed.shift()
+    if (data) links.set(callId(part), data)
+  }
+  return links
+}
+
+function cellData(data: unknown): CellData | null {
+  if (typeof data !== 'object' || data === null) return null
+  const fields = data as Record<string, unknown>
+  const text = (name: string): string | null => (typeof fields[name] === 'string' ? fields[name] : null)
+  const cellId = text('cellId') ?? text('cell_id')
+  if (cellId === null) return null
+  return {
+    cellId,
+    executionId: text('executionId') ?? text('execution_id'),
+    status: text('status'),
+    toolCallId: text('toolCallId'),
+  }
+}
+
+/** A call loaded from the store may name its cell in its output. */
+function outputData(part: Part): CellData | null {
+  return cellData(part['output'])
+}
+
+function toolItem(part: Part, cell: CellData | undefined): ToolItem {
+  const input = (part['input'] ?? {}) as { title?: unknown; code?: unknown }
+  return {
+    kind: 'tool',
+    id: callId(part),
+    title: typeof input.title === 'string' ? input.title.trim() : '',
+    code: typeof input.code === 'string' ? input.code : '',
+    phase: phaseOf(part, cell?.status ?? null),
+    status: cell?.status ?? null,
+    cellId: cell?.cellId ?? null,
+    executionId: cell?.executionId ?? null,
+    error: typeof part['errorText'] === 'string' ? part['errorText'] : null,
+  }
+}
+
+function phaseOf(part: Part, status: string | null): ToolPhase {
+  if (part['state'] === 'output-error') return 'failed'
+  if (part['state'] === 'input-streaming') return 'writing'
+  if (status === 'queued' || status === 'running') return part['state'] === 'output-available' ? 'ok' : 'running'
+  if (status !== null) return status === 'ok' ? 'ok' : 'failed'
+  return part['state'] === 'output-available' ? 'ok' : 'running'
+}
+
+/** Code that is being written and has no cell yet: the notebook shows it as its last cell. */
+export function writing(messages: readonly Message[], active: boolean): ToolItem | null {
+  const last = messages.at(-1)
+  if (!active || last?.role !== 'assistant') return null
+  const item = itemsOf(last).findLast((one) => one.kind === 'tool')
+  return item && item.cellId === null && (item.phase === 'writing' || item.phase === 'running') && item.code ? item : null
+}
+
+/** A conversation's name until it has one. */
+export function titleOf(title: string | null | undefined): string {
+  return title?.trim() || 'New conversation'
+}

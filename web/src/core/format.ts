@@ -1,0 +1,43 @@
+// Figures as people read them.
+
+/** Bytes with at most one decimal, in binary units: 1.5 MiB. */
+export function bytes(count: number | null): string {
+  if (count === null) return ''
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  let value = count
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : trimZero(value.toFixed(1))} ${units[unit]}`
+}
+
+/** Milliseconds as a duration: 12 ms, 1.4 s, 2 min 5 s. */
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  const seconds = Math.round(ms / 1000)
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+}
+
+/** When something was, seen from now: a time of day today, a date before. */
+export function moment(iso: string, now: Date): string {
+  const then = new Date(iso)
+  if (Number.isNaN(then.getTime())) return ''
+  const pad = (value: number): string => String(value).padStart(2, '0')
+  const clock = `${pad(then.getHours())}:${pad(then.getMinutes())}`
+  if (then.toDateString() === now.toDateString()) return clock
+  const day = `${then.getDate()} ${MONTHS[then.getMonth()]}`
+  return then.getFullYear() === now.getFullYear() ? day : `${day} ${then.getFullYear()}`
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+
+function trimZero(text: string): string {
+  return text.endsWith('.0') ? text.slice(0, -2) : text
+}

@@ -1,0 +1,460 @@
+// The session as the page sees it: events from the server and a person's edits go in, the next state comes out.
+import { merge } from './merge.ts'
+import { foldOutput, never, type OutputEvent } from './outputs.ts'
+import { joined } from './text.ts'
+import type {
+  Cell,
+  CellType,
+  KernelPhase,
+  MimeBundle,
+  Notebook,
+  Output,
+  Result,
+  SessionEvent,
+  Status,
+} from '../wire/types.ts'
+
+export interface CellView extends Cell {
+  /** What a person typed that the server has not confirmed, and the source it was typed over. */
+  readonly draft: { readonly source: string; readonly base: string } | null
+  /** The same lines were changed elsewhere: the other version, until a person chooses. */
+  readonly conflict: string | null
+  readonly clearing: boolean
+  readonly startedAt: string | null
+  readonly runMs: number | null
+  readonly truncated: boolean
+  readonly spill: string | null
+  readonly limit: Result['limit']
+  readonly created: readonly string[]
+}
+
+export interface InputRequest {
+  readonly executionId: string
+  readonly cellId: string | null
+  readonly prompt: string
+  readonly password: boolean
+}
+
+export interface Session {
+  readonly loaded: boolean
+  readonly kernelId: string
+  readonly revision: number
+  readonly title: string | null
+  readonly environment: string
+  readonly cells: readonly CellView[]
+  readonly phase: KernelPhase
+  readonly queue: number
+  readonly input: InputRequest | null
+  /** A sentence on what state was lost, until a person puts it away. */
+  readonly notice: string | null
+  /** Grows with every change of the workspace. */
+  readonly filesVersion: number
+  /** Something happened that this page cannot replay: take the notebook again. */
+  readonly stale: boolean
+}
+
+export function empty(kernelId: string): Session {
+  return {
+    loaded: false,
+    kernelId,
+    revision: 0,
+    title: null,
+    environment: '',
+    cells: [],
+    phase: 'starting',
+    queue: 0,
+    input: null,
+    notice: null,
+    filesVersion: 0,
+    stale: false,
+  }
+}
+
+export function sourceOf(cell: CellView): string {
+  return cell.draft?.source ?? cell.source
+}
+
+export function isActive(status: Status | null): boolean {
+  return status === 'queued' || status === 'running'
+}
+
+// events from the server
+
+/** One event of `GET /api/jupyter/kernel/{id}/events`. */
+export function transition(session: Session, event: SessionEvent): Session {
+  switch (event.event) {
+    case 'snapshot':
+      return snapshot(session, event.content)
+    case 'kernel_state':
+      return kernelState(session, event.content)
+    case 'file_changed':
+      return { ...session, filesVersion: session.filesVersion + 1 }
+    case 'gap':
+      return { ...session, stale: true }
+    default:
+      if (/^(cell|notebook)_/.test(event.event)) return edited(session, event)
+      return executed(session, event)
+  }
+}
+
+function snapshot(session: Session, content: SessionEvent['content']): Session {
+  const notebook = (content['notebook'] ?? content) as Notebook
+  if (!Array.isArray(notebook.cells)) return { ...session, stale: true }
+  return {
+    ...adopt({ ...session, cells: session.cells.map(ordered) }, notebook),
+    ...phaseIn(session, content),
+    input: session.input,
+    filesVersion: session.filesVersion + 1,
+  }
+}
+
+const PHASES: ReadonlySet<unknown> = new Set<KernelPhase>(['starting', 'idle', 'busy', 'released'])
+
+function phaseIn(session: Session, content: SessionEvent['content']): Pick<Session, 'phase' | 'queue'> {
+  const kernel = (content['kernel'] ?? content) as Record<string, unknown>
+  const phase = PHASES.has(kernel['state']) ? (kernel['state'] as KernelPhase) : session.phase
+  const queue = kernel['queue'] ?? content['queue']
+  return { phase, queue: typeof queue === 'number' ? queue : Array.isArray(queue) ? queue.length : session.queue }
+}
+
+function kernelState(session: Session, content: SessionEvent['content']): Session {
+  const notice = content['notice']
+  const { phase, queue } = phaseIn(session, content)
+  return {
+    ...session,
+    phase,
+    queue,
+    input: phase === 'busy' ? session.input : null,
+    notice: typeof notice === 'string' && notice ? notice : session.notice,
+  }
+}
+
+/** The server's notebook, with what a person has typed meanwhile kept on top. */
+export function adopt(session: Session, notebook: Notebook): Session {
+  const known = new Map(session.cells.map((cell) => [cell.id, cell]))
+  return {
+    ...session,
+    loaded: true,
+    stale: false,
+    kernelId: notebook.kernel_id ?? session.kernelId,
+    revision: notebook.revision,
+    title: notebook.title,
+    environment: notebook.environment,
+    cells: notebook.cells.map((cell) => adoptCell(known.get(cell.id), cell)),
+  }
+}
+
+/** A snapshot comes in order with the events: it says more than what was folded before it. */
+function ordered(cell: CellView): CellView {
+  return { ...cell, execution_id: null, status: null }
+}
+
+function adoptCell(before: CellView | undefined, cell: Cell): CellView {
+  if (before === undefined) return view(cell)
+  const same = before.execution_id === cell.execution_id
+  if (same && isActive(before.status)) return rebase(before, cell.source)
+  const next: CellView = same ? { ...before, ...cell } : { ...view(cell), draft: before.draft, conflict: before.conflict }
+  return rebase(next, cell.source)
+}
+
+export function view(cell: Cell): CellView {
+  return {
+    ...cell,
+    draft: null,
+    conflict: null,
+    clearing: false,
+    startedAt: null,
+    runMs: runMs(cell.metadata),
+    truncated: false,
+    spill: null,
+    limit: null,
+    created: [],
+  }
+}
+
+/** The time the server noted for a cell, where it did. */
+function runMs(metadata: Cell['metadata'] | undefined): number | null {
+  const own = metadata?.['cellblock'] as { run_ms?: unknown } | undefined
+  const value = own?.run_ms
+  return typeof value === 'number' ? value : null
+}
+
+/** A draft meets a new source of the server: dropped when they agree, merged when it can be, else shown as a conflict. */
+function rebase(cell: CellView, source: string): CellView {
+  if (cell.draft === null) return { ...cell, source, conflict: null }
+  const { draft } = cell
+  if (draft.source === source) return { ...cell, source, draft: null, conflict: null }
+  if (draft.base === source) return { ...cell, source }
+  const merged = merge(draft.base, draft.source, source)
+  if (merged === null) return { ...cell, source, conflict: source }
+  return { ...cell, source, draft: merged === source ? null : { source: merged, base: source } }
+}
+
+function edited(session: Session, event: SessionEvent): Session {
+  const { content } = event
+  const notebook = content['notebook'] as Notebook | undefined
+  if (notebook && Array.isArray(notebook.cells)) return adopt(session, notebook)
+  const revision = typeof content['revision'] === 'number' ? content['revision'] : session.revision
+  const cells = editedCells(session.cells, event)
+  return cells === null ? { ...session, stale: true } : { ...session, revision, cells }
+}
+
+/** The cells after an edit, or null when the event says too little to know them. */
+function editedCells(cells: readonly CellView[], event: SessionEvent): readonly CellView[] | null {
+  const cell = event.content['cell'] as Cell | undefined
+  const named = event.content['cell_id']
+  const id = event.cell_id ?? cell?.id ?? (typeof named === 'string' ? named : null)
+  if (id === null) return null
+  if (event.event === 'cell_deleted') return cells.filter((other) => other.id !== id)
+  const before = cells.find((other) => other.id === id)
+  const next = cell ? adoptCell(before, cell) : before
+  if (next === undefined) return null
+  const after = event.content['after']
+  if (event.event !== 'cell_moved' && before) return cells.map((other) => (other.id === id ? next : other))
+  if (after === undefined) return null
+  return placed(cells.filter((other) => other.id !== id), next, after as string | null)
+}
+
+function placed(cells: readonly CellView[], cell: CellView, after: string | null): readonly CellView[] | null {
+  if (after === null) return [cell, ...cells]
+  const at = cells.findIndex((other) => other.id === after)
+  return at < 0 ? null : [...cells.slice(0, at + 1), cell, ...cells.slice(at + 1)]
+}
+
+// executions
+
+function executed(session: Session, event: SessionEvent): Session {
+  const next = sessionDuring(session, event)
+  if (event.cell_id === null) return next
+  const known = next.cells.some((cell) => cell.id === event.cell_id)
+  if (!known && event.event !== 'execution_start') return next
+  const cells = known ? next.cells : [...next.cells, view(blank(event.cell_id))]
+  return {
+    ...next,
+    cells: cells.map((cell) => (cell.id === event.cell_id ? executedCell(cell, event) : cell)),
+  }
+}
+
+function blank(id: string): Cell {
+  return { id, type: 'code', source: '', outputs: [], execution_count: null, status: null, execution_id: null, metadata: {} }
+}
+
+/** What an execution changes about the session as a whole. */
+function sessionDuring(session: Session, event: SessionEvent): Session {
+  if (event.event === 'execution_start') return { ...session, phase: session.phase === 'released' ? 'starting' : session.phase }
+  if (event.event === 'input_request' && event.execution_id !== null) {
+    return { ...session, input: inputRequest(event, event.execution_id) }
+  }
+  if (event.event !== 'execution_end') return session
+  const result = event.content as unknown as Result
+  const lost = result.kernel_state === 'lost' || result.notice
+  return {
+    ...session,
+    input: session.input?.executionId === event.execution_id ? null : session.input,
+    notice: lost ? (result.notice ?? 'The kernel was replaced: its variables and imports are gone.') : session.notice,
+    filesVersion: session.filesVersion + (result.files?.length ? 1 : 0),
+  }
+}
+
+function inputRequest(event: SessionEvent, executionId: string): InputRequest {
+  return {
+    executionId,
+    cellId: event.cell_id,
+    prompt: String(event.content['prompt'] ?? ''),
+    password: event.content['password'] === true,
+  }
+}
+
+function executedCell(cell: CellView, event: SessionEvent): CellView {
+  if (event.event === 'execution_start') return started(cell, event)
+  if (event.execution_id !== null && cell.execution_id !== null && cell.execution_id !== event.execution_id) return cell
+  if (event.event === 'execution_end') return ended(cell, event.content as unknown as Result)
+  if (event.event === 'status') return running(cell, event)
+  const output = outputEvent(event)
+  if (output === null || (output.kind !== 'update' && !isActive(cell.status))) return cell
+  const folded = foldOutput({ outputs: cell.outputs, clearing: cell.clearing }, output)
+  return { ...cell, ...folded, ...(cell.status === 'queued' ? { status: 'running' as const, startedAt: event.time } : {}) }
+}
+
+function started(cell: CellView, event: SessionEvent): CellView {
+  const code = event.content['code']
+  const status: Status = event.content['status'] === 'running' ? 'running' : 'queued'
+  const base: CellView = {
+    ...cell,
+    type: 'code',
+    execution_id: event.execution_id,
+    execution_count: null,
+    status,
+    outputs: [],
+    clearing: false,
+    startedAt: status === 'running' ? event.time : null,
+    runMs: null,
+    truncated: false,
+    spill: null,
+    limit: null,
+    created: [],
+  }
+  return typeof code === 'string' ? rebase(base, code) : base
+}
+
+function running(cell: CellView, event: SessionEvent): CellView {
+  const busy = event.content['execution_state'] === 'busy' || event.content['status'] === 'running'
+  if (!busy || cell.status !== 'queued') return cell
+  return { ...cell, status: 'running', startedAt: event.time }
+}
+
+function ended(cell: CellView, result: Result): CellView {
+  return {
+    ...cell,
+    status: result.status,
+    execution_count: result.execution_count,
+    outputs: withIds(result.outputs, cell.outputs),
+    clearing: false,
+    runMs: result.timing?.run_ms ?? null,
+    truncated: result.truncated,
+    spill: result.spill,
+    limit: result.limit,
+    created: (result.files ?? []).filter((file) => file.change !== 'deleted').map((file) => file.path),
+  }
+}
+
+/** A Result has no display ids; a later cell may still update a display of this one. */
+function withIds(outputs: readonly Output[], live: readonly Output[]): readonly Output[] {
+  if (outputs.length !== live.length) return outputs
+  return outputs.map((output, at) => {
+    const before = live[at]!
+    const id = 'transient' in before ? before.transient : undefined
+    return id && output.output_type === before.output_type ? ({ ...output, transient: id } as Output) : output
+  })
+}
+
+function outputEvent(event: SessionEvent): OutputEvent | null {
+  const { content } = event
+  switch (event.event) {
+    case 'stream':
+      return {
+        kind: 'stream',
+        name: content['name'] === 'stderr' ? 'stderr' : 'stdout',
+        text: joined(content['text'] as string),
+      }
+    case 'display_data':
+    case 'execute_result':
+      return { kind: 'display', output: { output_type: event.event, ...content } as unknown as Output }
+    case 'update_display_data':
+      return {
+        kind: 'update',
+        displayId: String((content['transient'] as { display_id?: string } | undefined)?.display_id ?? ''),
+        data: (content['data'] ?? {}) as MimeBundle,
+        metadata: (content['metadata'] ?? {}) as MimeBundle,
+      }
+    case 'clear_output':
+      return { kind: 'clear', wait: content['wait'] === true }
+    case 'error':
+      return { kind: 'display', output: { output_type: 'error', ...content } as unknown as Output }
+    default:
+      return null
+  }
+}
+
+// a person's edits
+
+export type Edit =
+  | { readonly kind: 'type'; readonly cellId: string; readonly source: string }
+  | { readonly kind: 'resolve'; readonly cellId: string; readonly keep: 'mine' | 'theirs' }
+  | { readonly kind: 'add'; readonly cell: Cell; readonly after: string | null }
+  | { readonly kind: 'delete'; readonly cellId: string }
+  | { readonly kind: 'move'; readonly cellId: string; readonly after: string | null }
+  | { readonly kind: 'retype'; readonly cellId: string; readonly type: CellType }
+  | { readonly kind: 'dismiss' }
+
+/** What the page shows at once, before the server has confirmed it. */
+export function edit(session: Session, change: Edit): Session {
+  switch (change.kind) {
+    case 'type':
+      return withCell(session, change.cellId, (cell) => typed(cell, change.source))
+    case 'resolve':
+      return withCell(session, change.cellId, (cell) => resolved(cell, change.keep))
+    case 'retype':
+      return withCell(session, change.cellId, (cell) => ({ ...cell, type: change.type, outputs: [], status: null }))
+    case 'add':
+      return { ...session, cells: placed(session.cells, view(change.cell), change.after) ?? session.cells }
+    case 'delete':
+      return { ...session, cells: session.cells.filter((cell) => cell.id !== change.cellId) }
+    case 'move':
+      return moved(session, change.cellId, change.after)
+    case 'dismiss':
+      return { ...session, notice: null }
+    default:
+      return never(change)
+  }
+}
+
+function withCell(session: Session, id: string, change: (cell: CellView) => CellView): Session {
+  return { ...session, cells: session.cells.map((cell) => (cell.id === id ? change(cell) : cell)) }
+}
+
+function typed(cell: CellView, source: string): CellView {
+  if (source === sourceOf(cell)) return cell
+  const base = cell.draft?.base ?? cell.source
+  return { ...cell, draft: source === cell.source ? null : { source, base } }
+}
+
+function resolved(cell: CellView, keep: 'mine' | 'theirs'): CellView {
+  if (cell.draft === null || keep === 'theirs') return { ...cell, draft: null, conflict: null }
+  return { ...cell, draft: { source: cell.draft.source, base: cell.source }, conflict: null }
+}
+
+function moved(session: Session, id: string, after: string | null): Session {
+  const cell = session.cells.find((other) => other.id === id)
+  if (!cell || after === id) return session
+  const rest = session.cells.filter((other) => other.id !== id)
+  return { ...session, cells: placed(rest, cell, after) ?? session.cells }
+}
+
+// what the page asks of it
+
+/** Where a cell goes when it moves one place: the id it then follows, or undefined when it cannot move. */
+export function neighbour(cells: readonly CellView[], id: string, step: 1 | -1): string | null | undefined {
+  const at = cells.findIndex((cell) => cell.id === id)
+  const to = at + step
+  if (at < 0 || to < 0 || to >= cells.length) return undefined
+  if (step === 1) return cells[to]!.id
+  return to === 0 ? null : cells[to - 1]!.id
+}
+
+/** Code cells that have something to run, from `from` (included) on. */
+export function runnable(cells: readonly CellView[], from?: string, until?: string): readonly CellView[] {
+  const first = from === undefined ? 0 : cells.findIndex((cell) => cell.id === from)
+  const last = until === undefined ? cells.length : cells.findIndex((cell) => cell.id === until)
+  return cells.slice(Math.max(first, 0), last).filter((cell) => cell.type === 'code' && sourceOf(cell).trim() !== '')
+}
+
+export function isBusy(session: Session): boolean {
+  return session.phase === 'busy' || session.cells.some((cell) => isActive(cell.status))
+}
+
+/** A short sentence for people who do not see the page, when a cell came to its end between two states. */
+export function announcement(before: Session, after: Session): string | null {
+  if (before === after || !before.loaded) return null
+  for (const [at, cell] of after.cells.entries()) {
+    const then = before.cells.find((other) => other.id === cell.id)
+    if (then && isActive(then.status) && !isActive(cell.status)) return `Cell ${at + 1} ${OUTCOMES[cell.status ?? 'ok']}.`
+  }
+  if (after.input !== null && before.input === null) return 'The code asks for input.'
+  return after.notice !== null && after.notice !== before.notice ? after.notice : null
+}
+
+export const OUTCOMES: Readonly<Record<Status, string>> = {
+  queued: 'is waiting',
+  running: 'is running',
+  ok: 'finished',
+  error: 'finished with an error',
+  timeout: 'ran out of time',
+  interrupted: 'was interrupted',
+  out_of_memory: 'ran out of memory',
+  disk_full: 'filled the workspace',
+  kernel_died: 'lost its kernel',
+  protocol_error: 'was stopped: its kernel broke the protocol',
+  cancelled: 'was cancelled',
+  refused: 'was refused by the operator’s policy',
+}

@@ -1,0 +1,162 @@
+// Outputs of a cell as data: events folded in, and the blocks a person sees, each safe in the page or meant for the frame.
+import { append, joined } from './text.ts'
+import type { MimeBundle, Output } from '../wire/types.ts'
+
+export interface Folded {
+  readonly outputs: readonly Output[]
+  /** `clear_output(wait=True)`: the next output replaces all of these. */
+  readonly clearing: boolean
+}
+
+export type OutputEvent =
+  | { readonly kind: 'stream'; readonly name: 'stdout' | 'stderr'; readonly text: string }
+  | { readonly kind: 'display'; readonly output: Output }
+  | { readonly kind: 'update'; readonly displayId: string; readonly data: MimeBundle; readonly metadata: MimeBundle }
+  | { readonly kind: 'clear'; readonly wait: boolean }
+
+/** The outputs after one more event. */
+export function foldOutput(before: Folded, event: OutputEvent): Folded {
+  switch (event.kind) {
+    case 'clear':
+      return event.wait ? { ...before, clearing: true } : { outputs: [], clearing: false }
+    case 'stream':
+      return { outputs: appendStream(kept(before), event.name, event.text), clearing: false }
+    case 'display':
+      return { outputs: [...kept(before), event.output], clearing: false }
+    case 'update':
+      return { ...before, outputs: before.outputs.map((output) => updated(output, event)) }
+    default:
+      return never(event)
+  }
+}
+
+function kept(before: Folded): readonly Output[] {
+  return before.clearing ? [] : before.outputs
+}
+
+function appendStream(outputs: readonly Output[], name: 'stdout' | 'stderr', text: string): readonly Output[] {
+  const last = outputs.at(-1)
+  if (last?.output_type !== 'stream' || last.name !== name) {
+    return [...outputs, { output_type: 'stream', name, text: append('', text) }]
+  }
+  return [...outputs.slice(0, -1), { ...last, text: append(joined(last.text), text) }]
+}
+
+function updated(output: Output, event: Extract<OutputEvent, { kind: 'update' }>): Output {
+  const shows = output.output_type === 'display_data' || output.output_type === 'execute_result'
+  if (!shows || output.transient?.display_id !== event.displayId) return output
+  return { ...output, data: event.data, metadata: event.metadata }
+}
+
+/** What is drawn: consecutive outputs for the frame are one block, since some libraries spread one figure over several. */
+export type Block =
+  | { readonly kind: 'text'; readonly name: 'stdout' | 'stderr' | 'result'; readonly text: string }
+  | { readonly kind: 'error'; readonly ename: string; readonly evalue: string; readonly traceback: string }
+  | { readonly kind: 'image'; readonly mime: string; readonly data: string; readonly alt: string; readonly width: number | null }
+  | { readonly kind: 'markdown'; readonly text: string }
+  | { readonly kind: 'latex'; readonly text: string }
+  | { readonly kind: 'json'; readonly text: string }
+  | { readonly kind: 'file'; readonly mime: string; readonly data: string }
+  | { readonly kind: 'frame'; readonly bundles: readonly MimeBundle[] }
+
+export function blocks(outputs: readonly Output[]): Block[] {
+  const found: Block[] = []
+  for (const output of outputs) {
+    const block = blockOf(output)
+    const last = found.at(-1)
+    if (block === null) continue
+    if (block.kind === 'frame' && last?.kind === 'frame') {
+      found[found.length - 1] = { kind: 'frame', bundles: [...last.bundles, ...block.bundles] }
+    } else found.push(block)
+  }
+  return found
+}
+
+function blockOf(output: Output): Block | null {
+  switch (output.output_type) {
+    case 'stream':
+      return { kind: 'text', name: output.name, text: append('', joined(output.text)) }
+    case 'error':
+      return {
+        kind: 'error',
+        ename: output.ename,
+        evalue: output.evalue,
+        traceback: output.traceback.map((line) => joined(line)).join('\n'),
+      }
+    case 'display_data':
+    case 'execute_result':
+      return displayed(output.data, output.metadata ?? {})
+    default:
+      return never(output)
+  }
+}
+
+const IN_FRAME = [
+  /^application\/vnd\.plotly\.v\d+\+json$/,
+  /^application\/vnd\.vega(lite)?\.v\d+(\+json|\.json)$/,
+  /^text\/html$/,
+  /^image\/svg\+xml$/,
+]
+const IMAGES = ['image/png', 'image/jpeg', 'image/gif', 'image/webp']
+
+/** The richest form of one display that this page can show. */
+function displayed(data: MimeBundle, metadata: MimeBundle): Block | null {
+  const types = Object.keys(data)
+  const plotted = types.find((type) => IN_FRAME[0]!.test(type) || IN_FRAME[1]!.test(type))
+  if (plotted) return frame(plotted, data)
+  if ('text/html' in data) return frame('text/html', data)
+  const image = IMAGES.find((type) => type in data)
+  if (image) return imageBlock(image, data, metadata)
+  if ('image/svg+xml' in data) return frame('image/svg+xml', data)
+  return textual(data)
+}
+
+function textual(data: MimeBundle): Block | null {
+  const text = (type: string): string | null => (type in data ? content(data[type]) : null)
+  const markdown = text('text/markdown')
+  if (markdown !== null) return { kind: 'markdown', text: markdown }
+  const latex = text('text/latex')
+  if (latex !== null) return { kind: 'latex', text: latex }
+  if ('application/javascript' in data) return frame('application/javascript', data)
+  if ('application/pdf' in data) return { kind: 'file', mime: 'application/pdf', data: content(data['application/pdf']) }
+  if ('application/json' in data) return { kind: 'json', text: pretty(data['application/json']) }
+  const plain = text('text/plain')
+  return plain === null ? null : { kind: 'text', name: 'result', text: plain }
+}
+
+function frame(type: string, data: MimeBundle): Block {
+  return { kind: 'frame', bundles: [{ [type]: data[type], 'text/plain': data['text/plain'] ?? '' }] }
+}
+
+function imageBlock(mime: string, data: MimeBundle, metadata: MimeBundle): Block {
+  const meta = metadata[mime] as { width?: unknown; alt?: unknown } | undefined
+  const alt = typeof meta?.alt === 'string' ? meta.alt : content(data['text/plain'] ?? '')
+  return {
+    kind: 'image',
+    mime,
+    data: content(data[mime]).replace(/\s+/g, ''),
+    alt: described(alt),
+    width: typeof meta?.width === 'number' && meta.width > 0 ? meta.width : null,
+  }
+}
+
+/** `<Figure size 640x480 with 1 Axes>` says nothing to a person who cannot see it but this much. */
+function described(alt: string): string {
+  const figure = /^<Figure size .* with (\d+) Axes>$/.exec(alt)
+  if (!figure) return alt || 'Image'
+  return figure[1] === '1' ? 'Figure' : `Figure with ${figure[1]} axes`
+}
+
+function content(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (Array.isArray(value)) return value.map((part) => String(part)).join('')
+  return pretty(value)
+}
+
+function pretty(value: unknown): string {
+  return JSON.stringify(value, null, 2) ?? ''
+}
+
+export function never(value: never): never {
+  throw new Error(`A case is missing: ${JSON.stringify(value)}`)
+}

@@ -1,0 +1,111 @@
+// Runs without an origin, behind a policy that lets nothing out: draws what untrusted code has made.
+import './frame.css'
+import { dress } from './tables.ts'
+import type { FromFrame, Scheme, ToFrame } from './protocol.ts'
+import type { MimeBundle } from '../wire/types.ts'
+
+const root = document.getElementById('outputs')!
+
+function say(message: FromFrame): void {
+  parent.postMessage(message, '*')
+}
+
+let turn: Promise<void> = Promise.resolve()
+
+addEventListener('message', (event: MessageEvent<ToFrame>) => {
+  if (event.source !== parent) return
+  const message = event.data
+  document.documentElement.dataset['scheme'] = message.scheme
+  turn = turn.then(() => render(message.bundles, message.scheme))
+})
+
+interface Drawn {
+  readonly key: string
+  readonly box: HTMLElement
+}
+
+const drawn: Drawn[] = []
+
+/** What is there already stays: a figure does not start over because another one follows. */
+async function render(bundles: readonly MimeBundle[], scheme: Scheme): Promise<void> {
+  for (const old of drawn.splice(bundles.length)) old.box.remove()
+  for (const [at, bundle] of bundles.entries()) {
+    const key = JSON.stringify(bundle)
+    if (drawn[at]?.key === key) continue
+    const box = document.createElement('div')
+    if (drawn[at]) drawn[at].box.replaceWith(box)
+    else root.append(box)
+    drawn[at] = { key, box }
+    await draw(box, bundle, scheme).catch((error: unknown) => complain(box, error))
+  }
+}
+
+function complain(box: HTMLElement, error: unknown): void {
+  box.className = 'problem'
+  box.textContent = `This output could not be drawn: ${error instanceof Error ? error.message : String(error)}`
+}
+
+async function draw(box: HTMLElement, bundle: MimeBundle, scheme: Scheme): Promise<void> {
+  for (const [type, data] of Object.entries(bundle)) {
+    if (type.includes('plotly')) return plotly(box, data)
+    if (type.includes('vega')) return vega(box, data, scheme)
+    if (type === 'text/html' || type === 'image/svg+xml') return html(box, text(data))
+    if (type === 'application/javascript') return script(box, text(data))
+  }
+}
+
+function text(data: unknown): string {
+  return Array.isArray(data) ? data.join('') : String(data)
+}
+
+async function html(box: HTMLElement, markup: string): Promise<void> {
+  box.innerHTML = markup
+  dress(box)
+  for (const old of box.querySelectorAll('script')) {
+    const fresh = document.createElement('script')
+    for (const { name, value } of old.attributes) fresh.setAttribute(name, value)
+    fresh.textContent = old.textContent
+    const loaded = fresh.src ? new Promise((resolve) => (fresh.onload = fresh.onerror = resolve)) : null
+    old.replaceWith(fresh)
+    await loaded
+  }
+}
+
+async function script(box: HTMLElement, code: string): Promise<void> {
+  Object.assign(globalThis, { element: box })
+  const made = document.createElement('script')
+  made.textContent = code
+  box.append(made)
+}
+
+interface Figure {
+  data: unknown[]
+  layout?: { height?: number }
+  frames?: unknown[]
+  config?: object
+}
+
+async function plotly(box: HTMLElement, data: unknown): Promise<void> {
+  const { default: Plotly } = await import('plotly.js-dist-min')
+  const figure = data as Figure
+  box.style.height = `${figure.layout?.height ?? 420}px`
+  await Plotly.newPlot(box, {
+    data: figure.data,
+    layout: { autosize: true, ...figure.layout },
+    frames: figure.frames ?? [],
+    config: { responsive: true, displaylogo: false, ...figure.config },
+  })
+}
+
+async function vega(box: HTMLElement, spec: unknown, scheme: Scheme): Promise<void> {
+  const { default: embed } = await import('vega-embed')
+  await embed(box, spec as object, {
+    actions: false,
+    renderer: 'svg',
+    ...(scheme === 'dark' ? { theme: 'dark' as const } : {}),
+    config: { background: 'transparent' },
+  })
+}
+
+new ResizeObserver(() => say({ type: 'height', height: root.getBoundingClientRect().height })).observe(root)
+say({ type: 'ready' })

@@ -1,0 +1,55 @@
+// pandas tables, made readable: they scroll, numbers align right, the count of rows stands small below.
+
+const NUMBER = /^[-+−(]?[$€£]?\d[\d,.'\s]*(e[-+]?\d+)?\s?[%)]?$|^-?inf$|^NaN$|^<NA>$/i
+
+export function dress(root: ParentNode): void {
+  for (const table of root.querySelectorAll<HTMLTableElement>('table.dataframe')) {
+    align(table)
+    scroll(table)
+  }
+  for (const line of root.querySelectorAll('p')) {
+    if (/^[\d,]+ rows × [\d,]+ columns$/.test(line.textContent?.trim() ?? '')) line.className = 'rows'
+  }
+}
+
+function align(table: HTMLTableElement): void {
+  const rows = [...table.tBodies].flatMap((body) => [...body.rows])
+  const numeric = numericColumns(rows.slice(0, 200))
+  for (const row of [...(table.tHead?.rows ?? []), ...rows]) {
+    row.removeAttribute('style')
+    place(row, (cell, column) => {
+      if (numeric.has(column)) cell.classList.add('number')
+    })
+  }
+}
+
+/** Columns whose cells are all numbers or empty. */
+function numericColumns(rows: readonly HTMLTableRowElement[]): Set<number> {
+  const seen = new Map<number, boolean>()
+  for (const row of rows) {
+    place(row, (cell, column) => {
+      const text = cell.textContent?.trim() ?? ''
+      if (text !== '' && text !== '...' && text !== '…') seen.set(column, (seen.get(column) ?? true) && NUMBER.test(text))
+    })
+  }
+  return new Set([...seen].filter(([, all]) => all).map(([column]) => column))
+}
+
+/** Cells with the column they stand in, counted from the right: index cells may span rows. */
+function place(row: HTMLTableRowElement, visit: (cell: HTMLTableCellElement, column: number) => void): void {
+  let column = 0
+  for (const cell of [...row.cells].reverse()) {
+    visit(cell, column)
+    column += cell.colSpan
+  }
+}
+
+function scroll(table: HTMLTableElement): void {
+  const box = document.createElement('div')
+  box.className = 'scroll'
+  box.tabIndex = 0
+  box.setAttribute('role', 'group')
+  box.setAttribute('aria-label', 'Table')
+  table.replaceWith(box)
+  box.append(table)
+}

@@ -1,0 +1,44 @@
+// The whole page takes files.
+import { useEffect, useRef, useState } from 'react'
+
+export function DropTarget({ onFiles, limit }: { onFiles: (files: File[]) => void; limit: string }) {
+  const [over, setOver] = useState(false)
+  const latest = useRef(onFiles)
+  latest.current = onFiles
+  useEffect(() => {
+    let depth = 0
+    const carries = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false
+    const enter = (event: DragEvent): void => {
+      if (!carries(event)) return
+      depth += 1
+      setOver(true)
+    }
+    const leave = (event: DragEvent): void => {
+      if (carries(event) && --depth <= 0) setOver(false)
+    }
+    const hover = (event: DragEvent): void => {
+      if (carries(event)) event.preventDefault()
+    }
+    const drop = (event: DragEvent): void => {
+      if (!carries(event)) return
+      event.preventDefault()
+      depth = 0
+      setOver(false)
+      latest.current([...(event.dataTransfer?.files ?? [])])
+    }
+    const events = { dragenter: enter, dragleave: leave, dragover: hover, drop }
+    for (const [name, listen] of Object.entries(events)) addEventListener(name as 'drop', listen)
+    return () => {
+      for (const [name, listen] of Object.entries(events)) removeEventListener(name as 'drop', listen)
+    }
+  }, [])
+  if (!over) return null
+  return (
+    <div className="pointer-events-none fixed inset-2 z-50 grid place-items-center rounded-xl border-2 border-accent bg-page/90">
+      <p className="text-center">
+        <span className="block text-lg font-semibold">Drop the files here</span>
+        <span className="text-sm text-ink-2">{limit}</span>
+      </p>
+    </div>
+  )
+}

@@ -1,0 +1,178 @@
+// The native API, one function a route. Every failure is an ApiError with the server's own words.
+import type {
+  ApiProblem,
+  ConversationItem,
+  FileEntry,
+  Kernel,
+  Model,
+  Notebook,
+  Result,
+} from './types.ts'
+import type { Message } from '../core/chat.ts'
+
+export class ApiError extends Error {
+  readonly status: number
+  readonly code: string
+  readonly hint: string
+  /** The notebook as it is now, when an edit came too late. */
+  readonly current: Notebook | null
+
+  constructor(status: number, problem: Partial<ApiProblem> & { current?: Notebook }, current: Notebook | null = null) {
+    super(problem.message || `The server answered ${status}.`)
+    this.status = status
+    this.code = problem.code ?? 'error'
+    this.hint = problem.hint ?? ''
+    this.current = problem.current ?? current
+  }
+}
+
+/** The server was not reached at all. */
+export function unreachable(): ApiError {
+  return new ApiError(0, {
+    code: 'unreachable',
+    message: 'The server cannot be reached.',
+    hint: 'Is it running? The page goes on by itself when it is back.',
+  })
+}
+
+export async function failure(response: Response): Promise<ApiError> {
+  try {
+    return problem(response.status, await response.text())
+  } catch {
+    return new ApiError(response.status, {})
+  }
+}
+
+export function problem(status: number, body: string): ApiError {
+  try {
+    const answer = JSON.parse(body) as { error?: Partial<ApiProblem>; current?: Notebook }
+    return new ApiError(status, answer.error ?? {}, answer.current ?? null)
+  } catch {
+    return new ApiError(status, {})
+  }
+}
+
+interface Options {
+  readonly method?: string
+  readonly json?: unknown
+  readonly revision?: number
+  readonly headers?: Record<string, string>
+  readonly signal?: AbortSignal
+}
+
+export async function request(path: string, options: Options = {}): Promise<Response> {
+  const headers: Record<string, string> = { Accept: 'application/json', ...options.headers }
+  if (options.json !== undefined) headers['Content-Type'] = 'application/json'
+  if (options.revision !== undefined) headers['If-Match'] = `"${options.revision}"`
+  const response = await fetch(path, {
+    method: options.method ?? 'GET',
+    headers,
+    body: options.json === undefined ? null : JSON.stringify(options.json),
+    signal: options.signal ?? null,
+  }).catch((error: unknown) => {
+    throw error instanceof DOMException && error.name === 'AbortError' ? error : unreachable()
+  })
+  if (!response.ok) throw await failure(response)
+  return response
+}
+
+async function json<T>(path: string, options: Options = {}): Promise<T> {
+  return (await (await request(path, options)).json()) as T
+}
+
+async function nothing(path: string, options: Options): Promise<void> {
+  await request(path, options)
+}
+
+const KERNEL = '/api/jupyter/kernel'
+const encoded = (path: string): string => path.split('/').map(encodeURIComponent).join('/')
+
+// kernels
+
+export const createKernel = (title?: string): Promise<Kernel> =>
+  json(KERNEL, { method: 'POST', json: title ? { title } : {} })
+
+export const getKernel = (id: string): Promise<Kernel> => json(`${KERNEL}/${id}`)
+export const deleteKernel = (id: string): Promise<void> => nothing(`${KERNEL}/${id}`, { method: 'DELETE' })
+export const interruptKernel = (id: string): Promise<void> => nothing(`${KERNEL}/${id}/interrupt`, { method: 'POST' })
+export const restartKernel = (id: string): Promise<void> => nothing(`${KERNEL}/${id}/restart`, { method: 'POST' })
+
+export interface Completion {
+  readonly matches: readonly string[]
+  readonly cursor_start: number
+  readonly cursor_end: number
+  readonly metadata?: { readonly _jupyter_types_experimental?: readonly { text: string; type: string; signature?: string }[] }
+}
+
+export const complete = (id: string, code: string, cursor: number, signal: AbortSignal): Promise<Completion> =>
+  json(`${KERNEL}/${id}/complete`, { method: 'POST', json: { code, cursor_pos: cursor }, signal })
+
+// executions
+
+/** Starts a cell; what becomes of it arrives with the session's events. */
+export const execute = (kernelId: string, cellId: string, code: string): Promise<Result> =>
+  json('/api/jupyter/execute', {
+    method: 'POST',
+    json: { kernel_id: kernelId, cell_id: cellId, code, allow_stdin: true },
+    headers: { Prefer: 'respond-async' },
+  })
+
+export const answerInput = (executionId: string, value: string): Promise<void> =>
+  nothing(`/api/jupyter/execute/${executionId}/input`, { method: 'POST', json: { value } })
+
+// the notebook
+
+export const getNotebook = (id: string): Promise<Notebook> => json(`${KERNEL}/${id}/notebook`)
+
+export const addCell = (
+  id: string,
+  cell: { type: string; source: string; after?: string | null },
+  revision: number,
+): Promise<Notebook> => json(`${KERNEL}/${id}/notebook/cells`, { method: 'POST', json: cell, revision })
+
+export const editCell = (
+  id: string,
+  cellId: string,
+  change: { source?: string; type?: string },
+  revision: number,
+): Promise<Notebook> => json(`${KERNEL}/${id}/notebook/cells/${cellId}`, { method: 'PATCH', json: change, revision })
+
+export const deleteCell = (id: string, cellId: string, revision: number): Promise<Notebook> =>
+  json(`${KERNEL}/${id}/notebook/cells/${cellId}`, { method: 'DELETE', revision })
+
+export const moveCell = (id: string, cellId: string, after: string | null, revision: number): Promise<Notebook> =>
+  json(`${KERNEL}/${id}/notebook/cells/${cellId}/move`, { method: 'POST', json: { after }, revision })
+
+export type Format = 'ipynb' | 'py' | 'html' | 'md'
+export const exportUrl = (id: string, format: Format): string => `${KERNEL}/${id}/notebook?format=${format}`
+
+// files
+
+export const listFiles = (id: string): Promise<FileEntry[]> => json(`${KERNEL}/${id}/files`)
+export const fileUrl = (id: string, path: string): string => `${KERNEL}/${id}/files/${encoded(path)}`
+export const archiveUrl = (id: string): string => `${KERNEL}/${id}/files?format=zip`
+export const deleteFile = (id: string, path: string): Promise<void> => nothing(fileUrl(id, path), { method: 'DELETE' })
+
+// conversations
+
+export const listConversations = (): Promise<{ items: ConversationItem[]; next: string | null }> => json('/api/chat')
+
+export interface Conversation {
+  readonly id: string
+  readonly title: string | null
+  readonly messages: readonly Message[]
+  readonly running: boolean
+}
+
+export const getConversation = (id: string): Promise<Conversation> => json(`/api/chat/${id}`)
+export const renameConversation = (id: string, title: string): Promise<void> =>
+  nothing(`/api/chat/${id}`, { method: 'PATCH', json: { title } })
+export const stopConversation = (id: string): Promise<void> => nothing(`/api/chat/${id}/stop`, { method: 'POST' })
+export const listModels = (): Promise<Model[]> => json('/api/models')
+
+export interface Status {
+  readonly version?: string
+  readonly limits?: { readonly upload_limit?: number; readonly workspace_limit?: number }
+}
+
+export const getStatus = (): Promise<Status> => json('/api/status')

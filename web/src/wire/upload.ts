@@ -1,0 +1,28 @@
+// One file into a workspace, with progress; fetch cannot tell how far an upload is.
+import { ApiError, fileUrl, problem, unreachable } from './client.ts'
+
+export interface Upload {
+  readonly done: Promise<void>
+  readonly cancel: () => void
+}
+
+export function uploadFile(
+  kernelId: string,
+  file: File,
+  onProgress: (sent: number, total: number) => void,
+): Upload {
+  const request = new XMLHttpRequest()
+  const done = new Promise<void>((resolve, reject) => {
+    request.open('PUT', fileUrl(kernelId, file.name))
+    request.setRequestHeader('Content-Type', 'application/octet-stream')
+    request.upload.onprogress = (event) => onProgress(event.loaded, event.total)
+    request.onerror = () => reject(unreachable())
+    request.onabort = () => reject(new ApiError(0, { code: 'cancelled', message: 'The upload was cancelled.' }))
+    request.onload = () => {
+      if (request.status < 300) resolve()
+      else reject(problem(request.status, request.responseText))
+    }
+    request.send(file)
+  })
+  return { done, cancel: () => request.abort() }
+}

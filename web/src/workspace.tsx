@@ -1,0 +1,193 @@
+// One conversation: the chat, and beside it the notebook and the files; on a phone they are tabs.
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore, type ReactNode } from 'react'
+import { focusCell, NotebookView } from './artifacts/notebook/notebook.tsx'
+import { FilesView } from './artifacts/notebook/files.tsx'
+import { SessionStore } from './artifacts/notebook/store.ts'
+import { Tab, Toolbar, type Pane } from './artifacts/notebook/toolbar.tsx'
+import { Chat } from './chat/chat.tsx'
+import type { ModelChoice } from './chat/composer.tsx'
+import type { Uploads } from './chat/uploads.ts'
+import type { ToolItem } from './core/chat.ts'
+import { SAMPLE_NAME, SAMPLE_PROMPTS } from './sample/sample.ts'
+import { Button } from './ui/button.tsx'
+import { announce } from './ui/live.tsx'
+import { Split } from './ui/split.tsx'
+import * as api from './wire/client.ts'
+import type { FileEntry } from './wire/types.ts'
+
+export interface WorkspaceProps {
+  readonly id: string
+  readonly first: string | null
+  readonly onFirstSent: () => void
+  readonly onChanged: () => void
+  readonly uploads: Uploads
+  readonly model: ModelChoice
+  readonly limit: string
+  readonly menu: ReactNode
+}
+
+export function Workspace(props: WorkspaceProps) {
+  const { id } = props
+  const loading = useConversation(id)
+  if (loading.error !== null) return <Missing error={loading.error} menu={props.menu} onRetry={loading.retry} />
+  if (loading.conversation === null) return <div className="flex-1" aria-busy />
+  return <Loaded {...props} conversation={loading.conversation} />
+}
+
+function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api.Conversation }) {
+  const { id, uploads } = props
+  const [store] = useState(() => new SessionStore(id, announce))
+  useEffect(() => store.start(), [store])
+  const view = useSyncExternalStore(store.subscribe, store.getView)
+  const [writing, setWriting] = useState<ToolItem | null>(null)
+  const [tab, setTab] = useState<'chat' | Pane>('chat')
+  const [pane, setPane] = useState<Pane>('notebook')
+  const [files, refreshFiles] = useFiles(id, view.session.filesVersion)
+
+  const show = useCallback((next: 'chat' | Pane) => {
+    setTab(next)
+    if (next !== 'chat') setPane(next)
+  }, [])
+  const latest = useRef(view.session.cells)
+  latest.current = view.session.cells
+  const ids = view.session.cells.map((cell) => cell.id).join()
+  const cellNumber = useCallback(
+    (cellId: string) => {
+      const at = ids.split(',').indexOf(cellId)
+      return at < 0 ? null : at + 1
+    },
+    [ids],
+  )
+  const showCell = useCallback(
+    (cellId: string) => {
+      show('notebook')
+      requestAnimationFrame(() => focusCell(cellId))
+    },
+    [show],
+  )
+  const prompts = useMemo(() => promptsFor(files), [files])
+  const count = files.filter((file) => file.type === 'file').length
+  const remove = (path: string): void => {
+    void api.deleteFile(id, path).then(refreshFiles, refreshFiles)
+  }
+
+  return (
+    <div className="flex min-h-0 min-w-0 flex-1 flex-col">
+      <div className="flex h-12 shrink-0 items-center gap-1 border-b border-line px-2 md:hidden">
+        {props.menu}
+        <div role="tablist" aria-label="View" className="flex gap-1">
+          <Tab selected={tab === 'chat'} onSelect={() => show('chat')} label="Chat" />
+          <Tab selected={tab === 'notebook'} onSelect={() => show('notebook')} label="Notebook" count={view.session.cells.length} />
+          <Tab selected={tab === 'files'} onSelect={() => show('files')} label="Files" count={count} />
+        </div>
+      </div>
+      <Split
+        second={tab !== 'chat'}
+        left={
+          <div className="flex min-h-0 flex-1 flex-col">
+            <div className="hidden h-12 shrink-0 items-center gap-2 px-3 md:flex">
+              {props.menu}
+              <h1 className="truncate text-sm font-medium text-ink-2">{view.session.title}</h1>
+            </div>
+            <Chat
+              id={id}
+              history={conversation.messages}
+              running={conversation.running}
+              first={props.first}
+              onFirstSent={props.onFirstSent}
+              onWriting={setWriting}
+              onChanged={props.onChanged}
+              cellNumber={cellNumber}
+              showCell={showCell}
+              uploads={uploads}
+              model={props.model}
+              prompts={prompts}
+            />
+          </div>
+        }
+        right={
+          <div className="flex min-h-0 flex-1 flex-col bg-surface">
+            <Toolbar store={store} view={view} pane={pane} onPane={show} files={count} />
+            {pane === 'notebook' ? (
+              <NotebookView store={store} view={view} writing={writing} />
+            ) : (
+              <FilesView kernelId={id} files={files} uploads={uploads} onDelete={remove} limits={props.limit} />
+            )}
+          </div>
+        }
+      />
+    </div>
+  )
+}
+
+function promptsFor(files: readonly FileEntry[]): readonly string[] {
+  const first = files.find((file) => file.type === 'file')
+  if (!first) return []
+  if (first.path === SAMPLE_NAME) return SAMPLE_PROMPTS
+  return [`Describe ${first.path}`, 'What stands out in this data?']
+}
+
+function useConversation(id: string): {
+  conversation: api.Conversation | null
+  error: api.ApiError | null
+  retry: () => void
+} {
+  const [conversation, setConversation] = useState<api.Conversation | null>(null)
+  const [error, setError] = useState<api.ApiError | null>(null)
+  const [tries, setTries] = useState(0)
+  useEffect(() => {
+    let gone = false
+    api
+      .getConversation(id)
+      .then((found) => gone || setConversation(found))
+      .catch((problem: unknown) => gone || setError(problem instanceof api.ApiError ? problem : api.unreachable()))
+    return () => {
+      gone = true
+    }
+  }, [id, tries])
+  const retry = (): void => {
+    setError(null)
+    setTries(tries + 1)
+  }
+  return { conversation, error, retry }
+}
+
+function useFiles(id: string, version: number): [readonly FileEntry[], () => void] {
+  const [files, setFiles] = useState<readonly FileEntry[]>([])
+  const [own, setOwn] = useState(0)
+  useEffect(() => {
+    let gone = false
+    api.listFiles(id).then(
+      (found) => gone || setFiles(found),
+      () => {},
+    )
+    return () => {
+      gone = true
+    }
+  }, [id, version, own])
+  return [files, useCallback(() => setOwn((count) => count + 1), [])]
+}
+
+function Missing({ error, menu, onRetry }: { error: api.ApiError; menu: ReactNode; onRetry: () => void }) {
+  return (
+    <div className="flex min-w-0 flex-1 flex-col">
+      <div className="flex h-12 items-center px-2">{menu}</div>
+      <div className="mx-auto flex max-w-md flex-1 flex-col justify-center px-4 pb-[20vh]">
+        <h1 className="text-lg font-semibold">{error.status === 404 ? 'There is no such conversation' : error.message}</h1>
+        <p className="mt-1 mb-4 text-sm text-ink-2">
+          {error.status === 404 ? 'It may have been deleted, or the address is not complete.' : error.hint}
+        </p>
+        <div className="flex gap-2">
+          <a href="/" className="inline-flex h-8 items-center rounded-md border border-line-strong px-3 text-sm font-medium hover:bg-hover">
+            New conversation
+          </a>
+          {error.status !== 404 && (
+            <Button look="outline" onClick={onRetry}>
+              Try again
+            </Button>
+          )}
+        </div>
+      </div>
+    </div>
+  )
+}
