@@ -1,0 +1,250 @@
+"""What will be computed, as values: a Plan is all that code and answer are made from. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cellblock.adapters.analyst.schema import Column, DataFile
+from cellblock.adapters.analyst.words import clean, human
+
+Action = Literal[
+    "profile",
+    "preview",
+    "shape",
+    "columns",
+    "aggregate",
+    "rows",
+    "histogram",
+    "scatter",
+    "box",
+    "correlation",
+    "missing",
+    "distinct",
+    "stats",
+    "part",
+    "duplicates",
+    "outliers",
+]
+Order = Literal["", "asc", "desc", "key"]
+
+NAMES = {
+    "sum": "Total",
+    "mean": "Average",
+    "median": "Median",
+    "count": "Number of",
+    "min": "Minimum",
+    "max": "Maximum",
+    "std": "Standard deviation of",
+    "var": "Variance of",
+}
+OPERATORS = {
+    "==": "is",
+    "!=": "is not",
+    ">": "is above",
+    ">=": "is at least",
+    "<": "is below",
+    "<=": "is at most",
+    "between": "is between",
+    "in": "is",
+    "not in": "is not",
+    "contains": "contains",
+    "starts": "starts with",
+    "empty": "is missing",
+    "filled": "is given",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A grouping: a column, or with `unit` (year … weekday) that part of a date."""
+
+    column: Column
+    unit: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.unit or human(self.column.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition on one column; several `columns`: any of them may hold the value. `unit` compares part of a date."""
+
+    columns: tuple[Column, ...]
+    operator: str
+    values: tuple[Any, ...] = ()
+    unit: str = ""
+
+    @property
+    def title(self) -> str:
+        name = self.unit or human(self.columns[0].name)
+        if len(self.columns) > 1:
+            name = "any text column"
+        joiner = " and " if self.operator == "between" else " or "
+        values = joiner.join(shown_value(value) for value in self.values)
+        return f"{name} {OPERATORS[self.operator]} {values}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One answerable question about one file."""
+
+    file: DataFile
+    action: Action
+    measures: tuple[Column, ...] = ()
+    aggregates: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    having: Filter | None = None
+    top: int | None = None
+    order: Order = ""
+    chart: str = ""
+    share: bool = False
+    bins: int | None = None
+    overview: bool = False
+    last: bool = False
+    note: str = ""
+    careful: bool = False
+
+    @property
+    def counting(self) -> bool:
+        """Whether rows are counted rather than a column aggregated."""
+        return self.aggregates == ("count",) and not self.measures
+
+    @property
+    def aggregate(self) -> str:
+        return self.aggregates[0] if self.aggregates else "sum"
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """An answer in words without any computing: a question back, or what the analyst can do. `pending` waits for it."""
+
+    text: str
+    question: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunCode:
+    """Code the person pasted, to be run as it is."""
+
+    code: str
+
+
+Reply = Plan | Say | RunCode
+
+
+@dataclass(slots=True)
+class Names:
+    """Names for the variables and columns the code makes, free of the file's own column names."""
+
+    taken: set[str] = field(default_factory=set)
+
+    def free(self, wanted: str) -> str:
+        name = wanted
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
+
+
+def shown_value(value: Any) -> str:
+    return clean(str(value), 60)
+
+
+def listing(names: Sequence[str], word: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} {word} {names[-1]}"
+
+
+def plural(name: str) -> str:
+    """A rough English plural, for headings."""
+    if not name.isascii() or not name[-1:].isalpha() or name.endswith("s"):
+        return name
+    if name.endswith("y") and name[-2:-1] not in "aeiou":
+        return name[:-1] + "ies"
+    return name + ("es" if name.endswith(("x", "ch", "sh")) else "s")
+
+
+def measure_title(plan: Plan) -> str:
+    """`Total revenue`, `Number of rows`, `Average and median salary`."""
+    if plan.counting or not plan.measures:
+        return "Number of rows"
+    names = listing([human(column.name) for column in plan.measures])
+    if plan.aggregates == ("count",):
+        return f"Number of {names} values"
+    words = [NAMES[aggregate].lower() if n else NAMES[aggregate] for n, aggregate in enumerate(plan.aggregates)]
+    return f"{listing(words)} {names}"
+
+
+def where(plan: Plan) -> str:
+    """` where region is North and units is above 3`, or nothing."""
+    parts = [condition.title for condition in plan.filters]
+    return f", where {' and '.join(parts)}" if parts else ""
+
+
+def title(plan: Plan) -> str:
+    """The heading of the cell's output, of the chart, and of the tool call."""
+    return heading(plan) + where(plan)
+
+
+def heading(plan: Plan) -> str:
+    by = f" by {listing([group.title for group in plan.groups])}" if plan.groups else ""
+    names = listing([human(column.name) for column in plan.measures])
+    match plan.action:
+        case "aggregate":
+            return aggregate_heading(plan, by)
+        case "histogram":
+            return f"Distribution of {names}{by}"
+        case "box":
+            return f"Box plot of {names}{by}"
+        case "scatter":
+            return f"{human(plan.measures[1].name)} against {human(plan.measures[0].name)}{by}"
+        case "correlation":
+            return f"Correlation between {names}" if len(plan.measures) == 2 else "Correlation of the number columns"
+        case "stats":
+            return f"Statistics of {names}{by}"
+        case "distinct":
+            return f"Distinct values of {names}"
+        case "missing":
+            return f"Missing values{' of ' + names if names else ''}"
+        case "part":
+            return f"Share of {names or 'rows'}"
+        case "rows":
+            return rows_heading(plan)
+        case "outliers":
+            return f"Outliers of {names}"
+        case _:
+            return WHOLE_FILE[plan.action].format(count=plan.top, file=clean(plan.file.path))
+
+
+WHOLE_FILE = {
+    "profile": "Overview of {file}",
+    "preview": "Rows of {file}",
+    "shape": "Size of {file}",
+    "columns": "Columns of {file}",
+    "duplicates": "Duplicate rows of {file}",
+}
+
+
+def aggregate_heading(plan: Plan, by: str) -> str:
+    measure = measure_title(plan)
+    if plan.share:
+        measure = "Share of " + (measure[0].lower() + measure[1:])
+    kept = f", {plan.having.title}" if plan.having else ""
+    if plan.top and plan.groups:
+        which = "Bottom" if plan.order == "asc" else "Top"
+        names = listing([plural(group.title) for group in plan.groups])
+        return f"{which} {plan.top} {names} by {measure[0].lower()}{measure[1:]}{kept}"
+    return f"{measure}{by}{kept}"
+
+
+def rows_heading(plan: Plan) -> str:
+    names = human(plan.measures[0].name) if plan.measures else ""
+    if not names:
+        return f"First {plan.top} rows" if plan.top else "Rows"
+    if plan.top:
+        return f"{'Lowest' if plan.order == 'asc' else 'Highest'} {plan.top} rows by {names}"
+    return f"Rows sorted by {names}"
