@@ -19,7 +19,7 @@ __all__ = ["Connection", "KernelMessage"]
 
 CHANNELS: tuple[Channel, ...] = ("shell", "iopub", "control", "stdin")
 OPEN_TIMEOUT = 10.0  # seconds for the kernel to answer at all
-WELCOME = 0.25  # seconds for `iopub_welcome`, which ipykernel before 7 does not send
+WELCOME = 0.05  # seconds for `iopub_welcome`; ipykernel before 7 sends none, others none to a second subscriber
 QUIET = 1.0  # seconds of silence between a reply and a missing idle until the kernel is asked
 LAST_WORDS = 0.5  # seconds for the rest of iopub once another channel has been closed
 SLICE = 0.005  # seconds of one turn of the loop that one channel may take
@@ -42,7 +42,8 @@ class _Socket(asyncio.Protocol):
     """One channel's bytes. Reading stops while messages wait to be handled."""
 
     def __init__(self, channel: Channel, max_message: int, opening: bytes, owner: "Connection") -> None:
-        self.closed = asyncio.get_running_loop().create_future()
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._channel = channel
         self._decoder = zmtp.Decoder(max_message)
         self._opening = opening
@@ -85,6 +86,7 @@ class _Socket(asyncio.Protocol):
         try:
             for _ in range(SLICE_MESSAGES):
                 frames = self._decoder.next()
+                self._greet()
                 if frames is None:
                     self._caught_up()
                     return
@@ -96,6 +98,12 @@ class _Socket(asyncio.Protocol):
             return
         self._read(False)
         self._again = loop.call_soon(self._handle)
+
+    def _greet(self) -> None:
+        if self._decoder.ready and not self.ready.done():
+            self.ready.set_result(None)
+            if self._channel == "iopub":
+                self.send(zmtp.SUBSCRIPTION)
 
     def _caught_up(self) -> None:
         self._read(True)
@@ -164,6 +172,7 @@ class Connection:
             host, _, port = address.rpartition(":")
             _, protocol = await self._loop.create_connection(factory, host, int(port))
         self._sockets[channel] = protocol
+        await asyncio.wait([protocol.ready, protocol.closed], return_when=asyncio.FIRST_COMPLETED)
 
     async def _until_heard(self) -> None:
         """`iopub_welcome` says that the subscription is in force; without it, any message that comes over iopub."""
@@ -185,7 +194,7 @@ class Connection:
         stop_on_error: bool = False,
         on_message: Callable[[KernelMessage], None],
     ) -> None:
-        """Runs code; returns when reply and idle are in. Every message of it goes to `on_message`, in its channel's order.
+        """Runs code; returns when reply and idle are in. Its messages go to `on_message`, in each channel's order.
 
         What `on_message` raises is raised here. Cancelling it stops listening, not the code. An idle that got lost is
         noticed by asking the kernel after QUIET seconds.
@@ -239,7 +248,8 @@ class Connection:
         """Any request with a reply; its content. KernelTimeout after `timeout` seconds."""
         self._check()
         msg_id = uuid.uuid4().hex
-        reply = self._replies[msg_id] = self._loop.create_future()
+        reply: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._replies[msg_id] = reply
         try:
             self._send(channel, msg_type, content, msg_id)
             async with asyncio.timeout(timeout):

@@ -10,6 +10,7 @@ from typing import Literal
 MAX_FRAMES = 256
 MAX_COMMAND = 4096
 GREETING = b"\xff" + b"\0" * 8 + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" * 32
+SUBSCRIPTION = [b"\x01"]  # to everything
 _MORE, _LONG, _COMMAND = 1, 2, 4
 
 
@@ -18,10 +19,9 @@ class Violation(ValueError):
 
 
 def opening(socket_type: Literal["DEALER", "SUB"], identity: bytes = b"") -> bytes:
-    """What a client may send at once: greeting, READY, and for SUB a subscription to everything."""
+    """What a client may send at once: greeting and READY. Everything else waits until the peer's READY has come."""
     ready = b"\x05READY" + _property(b"Socket-Type", socket_type.encode()) + _property(b"Identity", identity)
-    subscription = message([b"\x01"]) if socket_type == "SUB" else b""
-    return GREETING + bytes((_COMMAND, len(ready))) + ready + subscription
+    return GREETING + bytes((_COMMAND, len(ready))) + ready
 
 
 def _property(name: bytes, value: bytes) -> bytes:
