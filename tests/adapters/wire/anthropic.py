@@ -77,7 +77,7 @@ def whole(parts: Iterable[tuple[dict[str, Any], list[dict[str, Any]]]], reason: 
         events += [event("content_block_delta", index=index, delta=delta) for delta in deltas]
         events.append(event("content_block_stop", index=index))
     if cut:
-        return events[:-2]
+        return events[:-1]
     end = event("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage={"output_tokens": 10})
     return [*events, end, event("message_stop")]
 

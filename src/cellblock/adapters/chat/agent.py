@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NotRequired
 
+from pydantic import TypeAdapter
 from pydantic_ai import Agent, CustomEvent, FunctionToolResultEvent, ModelRetry, RunContext, Tool
 from pydantic_ai.exceptions import RunCancelled
 from pydantic_ai.messages import BinaryContent, ToolReturn
@@ -19,6 +20,7 @@ from pydantic_ai.ui.vercel_ai.response_types import (
     MessageMetadataChunk,
     StartChunk,
 )
+from typing_extensions import TypedDict
 
 from cellblock.adapters import tool
 from cellblock.adapters.chat.history import CellRef, State, return_text
@@ -107,13 +109,21 @@ class LiveCell:
         await self._ctx.emit(CellEvent(picture={**self._ref, "outputs": result["outputs"]}))
 
 
-async def execute(ctx: RunContext[Deps], **given: Any) -> ToolReturn | str:
+class Arguments(TypedDict):
+    """What `tool.SCHEMA` describes."""
+
+    code: str
+    title: NotRequired[str | None]
+
+
+async def execute(ctx: RunContext[Deps], code: str, title: str | None = None) -> ToolReturn | str:
     """The tool as the model calls it: runs the code, shows it on the way, counts failures."""
-    code, title = read_arguments(given)
+    if not code.strip():
+        raise ModelRetry("`code` is empty.")
     deps = ctx.deps
     if deps.failures >= FAILURES:
         return STOPPED
-    live = LiveCell(ctx, title)
+    live = LiveCell(ctx, title[:200] if title else None)
     try:
         done = await tool.run(deps.interpreter, deps.owner, deps.session, code, live.on_event, vision=deps.vision)
         await live.finish(done.result)
@@ -125,14 +135,6 @@ async def execute(ctx: RunContext[Deps], **given: Any) -> ToolReturn | str:
     if not done.images:
         return text
     return ToolReturn([text, *(BinaryContent(image.data, media_type=image.media_type) for image in done.images)])
-
-
-def read_arguments(given: dict[str, Any]) -> tuple[str, str | None]:
-    """`code` and `title`; ModelRetry when a model sends something else."""
-    code, title = given.get("code"), given.get("title")
-    if not isinstance(code, str) or not code.strip():
-        raise ModelRetry("`code` is needed: Python source as a string.")
-    return code, title[:200] if isinstance(title, str) and title.strip() else None
 
 
 def count(ctx: RunContext[Deps], text: str, *, failed: bool) -> str:
@@ -148,6 +150,7 @@ def make_agent() -> Agent[Deps, str]:
     described = Tool[Deps].from_schema(
         execute, tool.TOOL_NAME, tool.DESCRIPTION, tool.SCHEMA, takes_ctx=True, sequential=True
     )
+    described.function_schema.validator = TypeAdapter(Arguments).validator  # what does not fit goes back to the model
     return Agent(deps_type=Deps, output_type=str, tools=[described], retries=3, name="cellblock")
 
 

@@ -1,6 +1,7 @@
 """One answer: runs detached from any request, writes AI SDK chunks, and saves what there is after every step."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from typing import Any, cast
@@ -84,13 +85,13 @@ class Answer:
                     await self._save()
 
     def _explain(self, problem: BaseException) -> CellblockError:
-        known = isinstance(problem, CellblockError | AgentRunError)
+        expected = isinstance(problem, CellblockError | AgentRunError)
         log.warning(
             "answer_failed",
             session=self._session,
             model=self._choice.id,
             error=type(problem).__name__,
-            exc_info=None if known else problem,
+            where=None if expected else frames(problem),
         )
         return failures.explain(problem, self._choice.id, self._secrets)
 
@@ -134,6 +135,13 @@ class Answer:
             return self._events.new_messages()
         except UserError:  # it ended before it began
             return []
+
+
+def frames(problem: BaseException) -> list[str]:
+    """Where it happened, innermost last: no values and no messages, which may hold code, data or keys."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(problem.__traceback__)][
+        -12:
+    ]
 
 
 async def until_cancelled(events: AgentRunEvents[str]) -> AsyncIterator[Any]:
