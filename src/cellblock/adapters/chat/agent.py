@@ -20,6 +20,7 @@ from pydantic_ai.ui.vercel_ai.response_types import (
     MessageMetadataChunk,
     StartChunk,
 )
+from pydantic_core import SchemaValidator
 from typing_extensions import TypedDict
 
 from cellblock.adapters import tool
@@ -150,7 +151,8 @@ def make_agent() -> Agent[Deps, str]:
     described = Tool[Deps].from_schema(
         execute, tool.TOOL_NAME, tool.DESCRIPTION, tool.SCHEMA, takes_ctx=True, sequential=True
     )
-    described.function_schema.validator = TypeAdapter(Arguments).validator  # what does not fit goes back to the model
+    # What does not fit goes back to the model.
+    described.function_schema.validator = SchemaValidator(TypeAdapter(Arguments).core_schema)
     return Agent(deps_type=Deps, output_type=str, tools=[described], retries=3, name="cellblock")
 
 

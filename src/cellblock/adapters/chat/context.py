@@ -20,6 +20,8 @@ SURVEY = Path(__file__).with_name("survey.py").read_text("utf-8")
 TIMEOUT = 10.0
 LIMIT = 30_000
 """Characters of the data context, as JSON."""
+SAMPLE = 24
+"""Values of one column."""
 
 
 class Context(TypedDict):
@@ -109,7 +111,7 @@ def column_entry(raw: Any) -> dict[str, Any] | None:
         "dtype": short(raw.get("dtype"), 40),
         "missing": raw.get("missing") if isinstance(raw.get("missing"), int) else None,
         "unique": raw.get("unique") if isinstance(raw.get("unique"), int) else None,
-        "sample": [scalar(value) for value in as_list(raw.get("sample"))[:3]],
+        "sample": [scalar(value) for value in as_list(raw.get("sample"))[:SAMPLE]],
     }
 
 

@@ -26,6 +26,11 @@ WHOLE = 24 << 20
 """Bytes up to which a text file is read whole; of a larger one the first rows are."""
 ROWS = 50_000
 SECONDS = 7.0
+SAMPLE = 3
+TEXTS = 12
+"""Values of a text column that are shown, from all over it: dates and dirty numbers show themselves only in several."""
+CATEGORIES = 24
+"""Different values up to which a text column shows all: questions name them."""
 PACKAGES = """
 numpy pandas scipy matplotlib seaborn scikit-learn plotly altair openpyxl pyarrow statsmodels polars duckdb
 xgboost lightgbm torch tensorflow networkx sympy pillow requests beautifulsoup4 lxml nltk spacy geopandas
@@ -225,9 +230,18 @@ def read_json(path: str, size: int) -> dict[str, Any]:
             return read_jsonl(path, size)
         raise
     key, value = records_in(value)
-    frame = pd.DataFrame(value if isinstance(value, list) else columns_or_record(value))
+    frame, how = flat(pd.DataFrame(value if isinstance(value, list) else columns_or_record(value)))
     inside = {} if key is None else {"records": key}
-    return {"rows": len(frame), **columns_of(frame), "read": {"encoding": encoding}, **inside}
+    return {"rows": len(frame), **columns_of(frame), "read": {"encoding": encoding, **how}, **inside}
+
+
+def flat(frame: Any) -> tuple[Any, dict[str, Any]]:
+    """Objects inside records become columns such as `customer.city`, and `read` says so."""
+    import pandas as pd
+
+    if not any(isinstance(item, dict) for name in frame.columns for item in frame[name].head(100)):
+        return frame, {}
+    return pd.json_normalize(frame.to_dict("records")), {"json_normalize": True}
 
 
 def records_in(value: Any) -> tuple[str | None, Any]:
@@ -251,7 +265,8 @@ def read_jsonl(path: str, size: int) -> dict[str, Any]:
     nrows = None if size <= WHOLE else ROWS
     frame = pd.read_json(path, lines=True, encoding=encoding, nrows=nrows)
     rows = len(frame) if nrows is None else count_lines(path)
-    return {"rows": rows, **columns_of(frame), "read": {"encoding": encoding, "lines": True}, **sampled(nrows)}
+    frame, how = flat(frame)
+    return {"rows": rows, **columns_of(frame), "read": {"encoding": encoding, "lines": True, **how}, **sampled(nrows)}
 
 
 def read_parquet(path: str, size: int) -> dict[str, Any]:
@@ -289,13 +304,13 @@ def columns_of(frame: Any) -> dict[str, Any]:
 
 
 def column(name: str, series: Any) -> dict[str, Any]:
-    """{"name", "dtype", "missing", "unique", "sample"}: three different values that are there."""
+    """{"name", "dtype", "missing", "unique", "sample"}: different values that are there."""
     present = series.dropna()
     try:
         unique: int | None = int(present.nunique())
-        sample = list(present.unique()[:3])
+        sample = spread(list(present.unique()), str(series.dtype))
     except TypeError:  # lists and dicts cannot be counted
-        unique, sample = None, list(present.head(3))
+        unique, sample = None, list(present.head(SAMPLE))
     return {
         "name": name[:120],
         "dtype": str(series.dtype),
@@ -303,6 +318,15 @@ def column(name: str, series: Any) -> dict[str, Any]:
         "unique": unique,
         "sample": [value(item) for item in sample],
     }
+
+
+def spread(values: list[Any], dtype: str) -> list[Any]:
+    """All of a few categories, a dozen of many texts, `SAMPLE` of anything else."""
+    if dtype not in ("str", "string", "object", "category"):
+        return values[:SAMPLE]
+    if len(values) <= CATEGORIES:
+        return values
+    return values[:: len(values) // TEXTS][:TEXTS]
 
 
 def value(item: Any) -> Any:
