@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,6 +18,7 @@ from cellblock.adapters import chat, http, page, problems
 from cellblock.adapters.access import Access, Rules, names_of
 from cellblock.adapters.limits import BodyLimit
 from cellblock.errors import CellblockError
+from cellblock.execution import Event
 from cellblock.host.config import Config
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.policy import CodeRules
@@ -85,15 +86,32 @@ async def running(server: Server) -> AsyncIterator[list[APIRouter]]:
         yield doors(server.interpreter, runs, models, server.closing)
 
 
+class Application(FastAPI):
+    """FastAPI whose OpenAPI document also says how to get in, and what streams hold."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document["components"]["schemas"]["Event"] = TypeAdapter(Event).json_schema()
+            document["components"]["securitySchemes"] = {
+                "header": {"type": "http", "scheme": "bearer"},
+                "query": {"type": "apiKey", "in": "query", "name": "token"},
+            }
+            document["security"] = [{"header": []}, {"query": []}, {}]  # {}: one's own process over loopback
+        return super().openapi()
+
+
 def application(lifespan: Callable[[FastAPI], Any] | None = None, stack: list[Middleware] | None = None) -> FastAPI:
-    """FastAPI without what it would serve by itself."""
-    return FastAPI(
+    """The framework without what it would serve by itself."""
+    return Application(
         title="Cellblock",
         version=__version__,
         description="A self-hosted code interpreter: sandboxed Jupyter kernels, streamed into a notebook.",
         lifespan=lifespan,
         middleware=stack,
         exception_handlers=problems.HANDLERS,
+        responses={"default": {"model": problems.Problem, "description": "Anything that is not 2xx."}},
+        generate_unique_id_function=lambda route: f"{route.tags[0]}_{route.name}",
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

@@ -101,8 +101,9 @@ class EventResponse(Response):
         closing: asyncio.Event,
         headers: Mapping[str, str] | None = None,
         on_cut: Callable[[], Awaitable[object]] | None = None,
+        status_code: int = 200,  # FastAPI reads its default for OpenAPI
     ) -> None:
-        super().__init__(None, 200, {**UNBUFFERED, **(headers or {})}, f"{media_type}; charset=utf-8")
+        super().__init__(None, status_code, {**UNBUFFERED, **(headers or {})}, f"{media_type}; charset=utf-8")
         del self.headers["content-length"]
         self.chunks, self.closing, self.on_cut = chunks, closing, on_cut
 

@@ -20,8 +20,8 @@ from cellblock.execution import Event, Result
 from cellblock.host.interpreter import ExecuteRequest, Interpreter
 
 EVENT_STREAM: dict[str, Any] = {
-    stream.SSE: {"schema": {"type": "string"}},
-    stream.NDJSON: {"schema": {"type": "string"}},
+    stream.SSE: {"schema": {"type": "string", "description": "Server-sent events; `data` is an Event."}},
+    stream.NDJSON: {"schema": {"$ref": "#/components/schemas/Event"}},
 }
 ID_HEADER = {"X-Execution-Id": {"schema": {"type": "string"}, "description": "The execution's id."}}
 
@@ -56,7 +56,7 @@ class Executions:
         request: Request,
         owner: Owner,
         body: Execute,
-        accept: Annotated[str | None, Header()] = None,
+        accept: Annotated[str | None, Header(include_in_schema=False)] = None,
         prefer: Annotated[str | None, Header(description="`respond-async` answers 202 at once.")] = None,
         idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
     ) -> Response:
@@ -112,7 +112,12 @@ class Executions:
         return Json(await self.interpreter.result(owner, id), headers=_headers(id))
 
     async def events(
-        self, request: Request, owner: Owner, id: str, after: After, accept: Annotated[str | None, Header()] = None
+        self,
+        request: Request,
+        owner: Owner,
+        id: str,
+        after: After,
+        accept: Annotated[str | None, Header(include_in_schema=False)] = None,
     ) -> Response:
         """The execution's events, from the start or after Last-Event-ID; also when it has ended."""
         await self.interpreter.result(owner, id)  # an unknown execution is a 404, not a broken stream

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Header, Query
 from starlette.responses import Response
 
 from cellblock.adapters import stream
+from cellblock.adapters.http.executions import EVENT_STREAM
 from cellblock.adapters.http.request import Owner, Responses, media, problems
 from cellblock.adapters.http.shapes import Complete, CompleteReply, Inspect, InspectReply, KernelIn, Kernels, Variable
 from cellblock.adapters.wire import Json
@@ -33,7 +34,7 @@ class KernelRoutes:
         routes.post("/{id}/complete", response_model=CompleteReply, responses=start)(self.complete)
         routes.post("/{id}/inspect", response_model=InspectReply, responses=start)(self.inspect)
         routes.get("/{id}/variables", response_model=list[Variable], responses=start)(self.variables)
-        streamed: Responses = {200: {"content": {stream.SSE: {"schema": {"type": "string"}}}}}
+        streamed: Responses = {200: {"content": EVENT_STREAM}}
         routes.get("/{id}/events", response_class=Response, responses={**streamed, **problems(404)})(self.events)
         return routes
 
@@ -85,7 +86,9 @@ class KernelRoutes:
         """The session's variables."""
         return Json(await self.interpreter.variables(owner, id))
 
-    async def events(self, owner: Owner, id: str, accept: Annotated[str | None, Header()] = None) -> Response:
+    async def events(
+        self, owner: Owner, id: str, accept: Annotated[str | None, Header(include_in_schema=False)] = None
+    ) -> Response:
         """Everything that happens in the session, beginning with a snapshot."""
         await self.interpreter.kernel(owner, id)  # an unknown kernel is a 404, not a broken stream
         events = self.interpreter.watch(owner, id)

@@ -119,5 +119,5 @@ def span(header: str | None, size: int) -> Span | None:
 
 
 def problems(*statuses: int) -> Responses:
-    """The error answers of a route, for OpenAPI; those of every route are added here."""
-    return {status: {"model": Problem} for status in sorted({401, 403, 422, 500, *statuses})}
+    """The error answers that a route has of its own, for OpenAPI; every answer that is not 2xx has this shape."""
+    return {status: {"model": Problem} for status in statuses}
