@@ -113,7 +113,7 @@ async def test_the_conversation_is_listed_with_its_first_question_as_title(chat:
     await chat.ask(id, "Is the revenue of the northern region growing from month to month, or not?")
     items = (await chat.http.get("/api/chat")).json()["items"]
     found = next(item for item in items if item["id"] == id)
-    assert found["title"] == "Is the revenue of the northern region growing from month to…"
+    assert found["title"] == "Is the revenue of the northern region growing from month…"
     assert found["running"] is False
 
 

@@ -139,9 +139,8 @@ class Answer:
 
 def frames(problem: BaseException) -> list[str]:
     """Where it happened, innermost last: no values and no messages, which may hold code, data or keys."""
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(problem.__traceback__)][
-        -12:
-    ]
+    found = traceback.extract_tb(problem.__traceback__)
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in found[-12:]]
 
 
 async def until_cancelled(events: AgentRunEvents[str]) -> AsyncIterator[Any]:
