@@ -109,6 +109,7 @@ export function App() {
           <Workspace
             key={id}
             id={id}
+            title={titleOf(known?.title)}
             first={first}
             onFirstSent={() => setFirst(null)}
             onChanged={refresh}

@@ -17,6 +17,7 @@ import type { FileEntry } from './wire/types.ts'
 
 export interface WorkspaceProps {
   readonly id: string
+  readonly title: string
   readonly first: string | null
   readonly onFirstSent: () => void
   readonly onChanged: () => void
@@ -87,7 +88,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
           <div className="flex min-h-0 flex-1 flex-col">
             <div className="hidden h-12 shrink-0 items-center gap-2 px-3 md:flex">
               {props.menu}
-              <h1 className="truncate text-sm font-medium text-ink-2">{view.session.title}</h1>
+              <h1 className="truncate px-1 text-sm font-medium text-ink-2 md:px-3">{props.title}</h1>
             </div>
             <Chat
               id={id}

@@ -36,17 +36,21 @@ export function joined(text: Multiline | undefined | null): string {
 // oxlint-disable-next-line no-control-regex
 const MOVES = /\r(?!\n)|\x08|\x1b\[\d*[ABCDGK]/
 
-/** Appends a chunk to printed text; what `\r`, `\b` and cursor moves overwrite is gone, so progress bars stay one line. */
-export function append(text: string, chunk: string): string {
-  if (!MOVES.test(chunk) && !endsMidMove(text)) return text + chunk
-  const rows = countUp(chunk)
-  const cut = lineStart(text, rows)
-  return text.slice(0, cut) + fold(text.slice(cut) + chunk)
-}
+const OPEN = 4096
 
-/** Whether a kept `\r` at the end is waiting to learn if a newline follows. */
-function endsMidMove(text: string): boolean {
-  return text.endsWith('\r')
+/**
+ * Appends a chunk to printed text. What `\r`, `\b` and cursor moves overwrote is gone from lines that are finished, so a
+ * progress bar stays one line; the last line is kept as it was printed, since the cursor may still stand within it.
+ */
+export function append(text: string, chunk: string): string {
+  if (!MOVES.test(chunk) && !MOVES.test(text.slice(text.lastIndexOf('\n') + 1))) return text + chunk
+  const start = lineStart(text, countUp(chunk))
+  const region = text.slice(start) + chunk
+  // oxlint-disable-next-line no-control-regex
+  if (/\x1b\[\d*[AB]/.test(region)) return text.slice(0, start) + fold(region)
+  const finished = region.lastIndexOf('\n') + 1
+  const open = region.slice(finished)
+  return text.slice(0, start) + fold(region.slice(0, finished)) + (open.length > OPEN ? fold(open) : open)
 }
 
 function countUp(chunk: string): number {

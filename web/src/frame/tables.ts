@@ -4,12 +4,25 @@ const NUMBER = /^[-+−(]?[$€£]?\d[\d,.'\s]*(e[-+]?\d+)?\s?[%)]?$|^-?inf$|^Na
 
 export function dress(root: ParentNode): void {
   for (const table of root.querySelectorAll<HTMLTableElement>('table.dataframe')) {
+    oneHead(table)
     align(table)
     scroll(table)
   }
   for (const line of root.querySelectorAll('p')) {
     if (/^[\d,]+ rows × [\d,]+ columns$/.test(line.textContent?.trim() ?? '')) line.className = 'rows'
   }
+}
+
+/** pandas puts the names of the index into a row of their own below the columns: one row says both. */
+function oneHead(table: HTMLTableElement): void {
+  const rows = [...(table.tHead?.rows ?? [])]
+  const [last, above] = [rows.at(-1), rows.at(-2)]
+  if (!last || !above || last.cells.length !== above.cells.length) return
+  const texts = (row: HTMLTableRowElement): string[] => [...row.cells].map((cell) => cell.textContent?.trim() ?? '')
+  const [names, columns] = [texts(last), texts(above)]
+  if (!names.every((name, at) => name === '' || columns[at] === '')) return
+  for (const [at, name] of names.entries()) if (name !== '') above.cells[at]!.textContent = name
+  last.remove()
 }
 
 function align(table: HTMLTableElement): void {

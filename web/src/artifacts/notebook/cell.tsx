@@ -101,7 +101,7 @@ function Margin({ cell, onRun, onStop }: { cell: CellView; onRun: () => void; on
   return (
     <div className="relative flex h-10 items-center justify-start">
       <span
-        className={`mono w-7 text-right text-xs tabular-nums text-ink-3 md:w-8 ${active ? 'invisible' : 'group-hover:invisible group-focus-within:invisible'}`}
+        className={`mono w-7 text-right text-xs tabular-nums text-ink-3 md:w-8 ${active ? 'invisible' : 'group-hover:invisible group-focus-within:invisible pointer-coarse:invisible'}`}
         aria-label={cell.execution_count === null ? 'Not run' : `Run ${cell.execution_count}`}
       >
         {cell.execution_count ?? '·'}
@@ -110,7 +110,7 @@ function Margin({ cell, onRun, onStop }: { cell: CellView; onRun: () => void; on
         label={active ? 'Interrupt' : 'Run cell'}
         keys={active ? '' : 'Ctrl+Enter'}
         onClick={active ? onStop : onRun}
-        className={`absolute left-0 md:left-1 ${active ? 'text-accent' : 'opacity-0 group-hover:opacity-100 group-focus-within:opacity-100 pointer-coarse:opacity-0'}`}
+        className={`absolute left-0 md:left-1 ${active ? 'text-accent' : 'opacity-0 group-hover:opacity-100 group-focus-within:opacity-100 pointer-coarse:text-ink-3 pointer-coarse:opacity-100'}`}
       >
         {active ? <Square size={12} fill="currentColor" /> : <Play size={14} fill="currentColor" />}
       </IconButton>

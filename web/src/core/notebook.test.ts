@@ -1,0 +1,194 @@
+import { describe, expect, test } from 'vitest'
+import { adopt, announcement, edit, empty, neighbour, runnable, sourceOf, transition, type Session } from './notebook.ts'
+import type { Cell, Notebook, SessionEvent } from '../wire/types.ts'
+
+const cell = (id: string, source = id, more: Partial<Cell> = {}): Cell => ({
+  id,
+  type: 'code',
+  source,
+  outputs: [],
+  execution_count: null,
+  status: null,
+  execution_id: null,
+  metadata: {},
+  ...more,
+})
+const notebook = (cells: Cell[], revision = 1): Notebook => ({
+  kernel_id: 'k',
+  revision,
+  title: null,
+  environment: 'python3',
+  cells,
+  metadata: {},
+})
+let seq = 0
+const event = (name: string, content: Record<string, unknown>, at: Partial<SessionEvent> = {}): SessionEvent => ({
+  seq: ++seq,
+  event: name,
+  execution_id: null,
+  kernel_id: 'k',
+  cell_id: null,
+  time: '2026-01-01T00:00:00.000Z',
+  content,
+  ...at,
+})
+const on = { execution_id: 'x', cell_id: 'a' }
+const loaded = (...cells: Cell[]): Session =>
+  transition(empty('k'), event('snapshot', { notebook: notebook(cells), kernel: { state: 'idle', queue: 0 } }))
+const play = (session: Session, ...events: SessionEvent[]): Session => events.reduce(transition, session)
+const result = (more: Record<string, unknown> = {}) => ({
+  status: 'ok',
+  kernel_state: 'kept',
+  execution_count: 3,
+  outputs: [],
+  files: [],
+  timing: { queued_ms: 0, run_ms: 12, total_ms: 12 },
+  truncated: false,
+  spill: null,
+  limit: null,
+  notice: null,
+  ...more,
+})
+
+describe('an execution', () => {
+  test('goes from queued to running to its end, with outputs on the way', () => {
+    let session = play(loaded(cell('a')), event('execution_start', { status: 'queued', code: 'print(1)' }, on))
+    expect(session.cells[0]).toMatchObject({ status: 'queued', source: 'print(1)', execution_id: 'x' })
+    session = play(session, event('status', { execution_state: 'busy' }, on), event('stream', { name: 'stdout', text: '1\n' }, on))
+    expect(session.cells[0]).toMatchObject({ status: 'running', outputs: [{ text: '1\n' }] })
+    session = play(session, event('execution_end', result({ outputs: [{ output_type: 'stream', name: 'stdout', text: '1\n' }] }), on))
+    expect(session.cells[0]).toMatchObject({ status: 'ok', execution_count: 3, runMs: 12 })
+  })
+  test('of a cell nobody knew appends it', () => {
+    const session = play(loaded(cell('b')), event('execution_start', { status: 'running', code: '1' }, on))
+    expect(session.cells.map((one) => one.id)).toEqual(['b', 'a'])
+  })
+  test('that came late from an earlier run changes nothing', () => {
+    const session = play(
+      loaded(cell('a')),
+      event('execution_start', { status: 'running', code: '1' }, on),
+      event('stream', { name: 'stdout', text: 'old' }, { ...on, execution_id: 'earlier' }),
+    )
+    expect(session.cells[0]?.outputs).toEqual([])
+  })
+  test('whose kernel was lost says so until it is put away', () => {
+    const session = play(
+      loaded(cell('a')),
+      event('execution_start', { status: 'running', code: '1' }, on),
+      event('execution_end', result({ status: 'out_of_memory', kernel_state: 'lost', notice: 'All variables are gone.' }), on),
+    )
+    expect(session.notice).toBe('All variables are gone.')
+    expect(edit(session, { kind: 'dismiss' }).notice).toBeNull()
+  })
+  test('that asks for input waits for it, and no longer when it has ended', () => {
+    let session = play(
+      loaded(cell('a')),
+      event('execution_start', { status: 'running', code: 'input()' }, on),
+      event('input_request', { prompt: 'Name? ', password: false }, on),
+    )
+    expect(session.input).toEqual({ executionId: 'x', cellId: 'a', prompt: 'Name? ', password: false })
+    session = play(session, event('execution_end', result(), on))
+    expect(session.input).toBeNull()
+  })
+  test('keeps a display id, so that a later cell may update the display', () => {
+    const display = { data: { 'text/plain': '1' }, metadata: {} }
+    const session = play(
+      loaded(cell('a')),
+      event('execution_start', { status: 'running', code: '1' }, on),
+      event('display_data', { ...display, transient: { display_id: 'd' } }, on),
+      event('execution_end', result({ outputs: [{ output_type: 'display_data', ...display }] }), on),
+    )
+    expect(session.cells[0]?.outputs[0]).toMatchObject({ transient: { display_id: 'd' } })
+  })
+})
+
+describe('a snapshot in the middle of a run', () => {
+  test('replaces what was folded before it, and the rest follows', () => {
+    const before = play(
+      loaded(cell('a')),
+      event('execution_start', { status: 'running', code: '1' }, on),
+      event('stream', { name: 'stdout', text: '1\n' }, on),
+    )
+    const running = cell('a', '1', { status: 'running', execution_id: 'x', outputs: [{ output_type: 'stream', name: 'stdout', text: '1\n2\n' }] })
+    const after = play(
+      before,
+      event('snapshot', { notebook: notebook([running], 9), kernel: { state: 'busy', queue: 0 } }),
+      event('stream', { name: 'stdout', text: '3\n' }, on),
+    )
+    expect(after.cells[0]?.outputs).toEqual([{ output_type: 'stream', name: 'stdout', text: '1\n2\n3\n' }])
+    expect(after).toMatchObject({ revision: 9, phase: 'busy' })
+  })
+  test('an answer to an edit does not repeat outputs whose events are still on their way', () => {
+    const before = play(loaded(cell('a')), event('execution_start', { status: 'running', code: '1' }, on))
+    const ahead = cell('a', '1', { status: 'running', execution_id: 'x', outputs: [{ output_type: 'stream', name: 'stdout', text: '1\n' }] })
+    const after = play(adopt(before, notebook([ahead], 4)), event('stream', { name: 'stdout', text: '1\n' }, on))
+    expect(after.cells[0]?.outputs).toEqual([{ output_type: 'stream', name: 'stdout', text: '1\n' }])
+  })
+})
+
+describe('edits of others', () => {
+  test('add, change, move and delete cells', () => {
+    let session = play(loaded(cell('a'), cell('b')), event('cell_added', { cell: cell('c'), after: 'a', revision: 2 }))
+    expect(session.cells.map((one) => one.id)).toEqual(['a', 'c', 'b'])
+    session = play(session, event('cell_edited', { cell: cell('c', 'new'), revision: 3 }))
+    expect(session.cells[1]?.source).toBe('new')
+    session = play(session, event('cell_moved', { cell_id: 'b', after: null, revision: 4 }))
+    expect(session.cells.map((one) => one.id)).toEqual(['b', 'a', 'c'])
+    session = play(session, event('cell_deleted', { cell_id: 'a', revision: 5 }))
+    expect(session.cells.map((one) => one.id)).toEqual(['b', 'c'])
+    expect(session.revision).toBe(5)
+  })
+  test('that say too little, or a gap, ask for the notebook again', () => {
+    expect(play(loaded(cell('a')), event('cell_edited', { cell_id: 'zz' })).stale).toBe(true)
+    expect(play(loaded(cell('a')), event('gap', { from: 1, to: 9 })).stale).toBe(true)
+  })
+  test('an event of a later version changes nothing', () => {
+    const session = loaded(cell('a'))
+    expect(play(session, event('something_new', { x: 1 })).cells).toEqual(session.cells)
+  })
+})
+
+describe('what a person types', () => {
+  const typing = (source: string): Session => edit(loaded(cell('a', 'x = 1\ny = 2\nz = 3')), { kind: 'type', cellId: 'a', source })
+
+  test('stays on top until the server has it', () => {
+    const session = typing('x = 1\ny = 2\nz = 4')
+    expect(sourceOf(session.cells[0]!)).toBe('x = 1\ny = 2\nz = 4')
+    const confirmed = adopt(session, notebook([cell('a', 'x = 1\ny = 2\nz = 4')], 2))
+    expect(confirmed.cells[0]?.draft).toBeNull()
+  })
+  test('is merged with a change of other lines', () => {
+    const session = adopt(typing('x = 1\ny = 2\nz = 4'), notebook([cell('a', 'x = 0\ny = 2\nz = 3')], 2))
+    expect(sourceOf(session.cells[0]!)).toBe('x = 0\ny = 2\nz = 4')
+    expect(session.cells[0]?.conflict).toBeNull()
+  })
+  test('against a change of the same lines is a choice, and nothing is lost', () => {
+    const session = adopt(typing('x = 1\ny = 2\nz = 4'), notebook([cell('a', 'x = 1\ny = 2\nz = 5')], 2))
+    expect(session.cells[0]).toMatchObject({ conflict: 'x = 1\ny = 2\nz = 5', draft: { source: 'x = 1\ny = 2\nz = 4' } })
+    expect(sourceOf(edit(session, { kind: 'resolve', cellId: 'a', keep: 'theirs' }).cells[0]!)).toBe('x = 1\ny = 2\nz = 5')
+    expect(sourceOf(edit(session, { kind: 'resolve', cellId: 'a', keep: 'mine' }).cells[0]!)).toBe('x = 1\ny = 2\nz = 4')
+  })
+})
+
+describe('places', () => {
+  const { cells } = loaded(cell('a'), cell('b'), cell('c'))
+  test('one step up or down, or nowhere', () => {
+    expect(neighbour(cells, 'b', -1)).toBeNull()
+    expect(neighbour(cells, 'c', -1)).toBe('a')
+    expect(neighbour(cells, 'a', 1)).toBe('b')
+    expect(neighbour(cells, 'c', 1)).toBeUndefined()
+  })
+  test('what runs is code that is not empty, in order', () => {
+    const session = loaded(cell('a'), cell('m', 'text', { type: 'markdown' }), cell('e', '  '), cell('b'))
+    expect(runnable(session.cells).map((one) => one.id)).toEqual(['a', 'b'])
+    expect(runnable(session.cells, 'b').map((one) => one.id)).toEqual(['b'])
+    expect(runnable(session.cells, undefined, 'b').map((one) => one.id)).toEqual(['a'])
+  })
+})
+
+test('the end of a cell is announced in one short sentence', () => {
+  const running = play(loaded(cell('m'), cell('a')), event('execution_start', { status: 'running', code: '1' }, on))
+  const failed = play(running, event('execution_end', result({ status: 'error' }), on))
+  expect(announcement(running, failed)).toBe('Cell 2 finished with an error.')
+  expect(announcement(failed, failed)).toBeNull()
+})

@@ -1,0 +1,61 @@
+import { describe, expect, test } from 'vitest'
+import { bytes, duration, moment, plural } from './format.ts'
+import { merge } from './merge.ts'
+import { EventParser } from './sse.ts'
+import { fromFrame } from '../frame/protocol.ts'
+
+describe('figures', () => {
+  test('bytes', () => {
+    expect([0, 1023, 1024, 1536, 200 * 2 ** 20].map(bytes)).toEqual(['0 B', '1023 B', '1 KiB', '1.5 KiB', '200 MiB'])
+  })
+  test('durations', () => {
+    expect([0.4, 12, 999, 1400, 65_000].map(duration)).toEqual(['0 ms', '12 ms', '999 ms', '1.4 s', '1 min 5 s'])
+  })
+  test('moments', () => {
+    const now = new Date(2026, 4, 3, 12, 0)
+    expect(moment(new Date(2026, 4, 3, 9, 5).toISOString(), now)).toBe('09:05')
+    expect(moment(new Date(2026, 3, 30).toISOString(), now)).toBe('30 Apr')
+    expect(moment('never', now)).toBe('')
+  })
+  test('plurals', () => {
+    expect([plural(1, 'cell'), plural(2, 'cell')]).toEqual(['1 cell', '2 cells'])
+  })
+})
+
+describe('merging', () => {
+  test.each([
+    ['a\nb\nc', 'a\nb\nX', 'Y\nb\nc', 'Y\nb\nX'],
+    ['a', 'a', 'b', 'b'],
+    ['a', 'b', 'a', 'b'],
+    ['a\nb', 'a\nb\nc', 'x\na\nb', 'x\na\nb\nc'],
+  ])('%j and both edits', (base, mine, theirs, both) => {
+    expect(merge(base, mine, theirs)).toBe(both)
+  })
+  test('the same lines are nobody’s to decide', () => {
+    expect(merge('a\nb', 'a\nX', 'a\nY')).toBeNull()
+  })
+})
+
+describe('server-sent events', () => {
+  const text = ': ping\n\nid: 1\nevent: stream\ndata: {"a":\ndata: 1}\n\nid: 2\ndata: x\r\n\r\n'
+  test('come out whole wherever chunks are cut', () => {
+    for (let cut = 0; cut <= text.length; cut++) {
+      const parser = new EventParser()
+      const found = [...parser.push(text.slice(0, cut)), ...parser.push(text.slice(cut))]
+      expect(found[0]).toEqual({ id: '1', event: 'stream', data: '{"a":\n1}' })
+    }
+  })
+  test('an unfinished event waits', () => {
+    expect(new EventParser().push('data: x\n')).toEqual([])
+  })
+})
+
+describe('messages of the frame', () => {
+  test('are believed only in form and bounds', () => {
+    expect(fromFrame({ type: 'height', height: 1e9 })).toEqual({ type: 'height', height: 4000 })
+    expect(fromFrame({ type: 'height', height: -5 })).toEqual({ type: 'height', height: 0 })
+    for (const wrong of [null, 'ready', { type: 'height', height: NaN }, { type: 'height', height: '9' }, { type: 'other' }]) {
+      expect(fromFrame(wrong)).toBeNull()
+    }
+  })
+})
