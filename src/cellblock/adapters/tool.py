@@ -4,12 +4,13 @@
 to a model, never instructions, and it says what is missing rather than pretend to be whole.
 """
 
+import asyncio
 import base64
 import binascii
 import json
 import re
-from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
@@ -48,6 +49,9 @@ IMAGES = 4
 """Images of one call a model sees."""
 IMAGE_BYTES = 4 << 20
 """Size of one image, decoded."""
+
+PATIENCE = 10.0
+"""Seconds to wait for the end of a call that was cancelled: an interrupt, its grace, and a kill."""
 
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
@@ -126,7 +130,7 @@ async def run(
         async for event in interpreter.events(owner, accepted["id"]):
             await on_event(event)
         result = await interpreter.wait(owner, accepted["id"])
-    except CancelledError:
+    except asyncio.CancelledError:
         await interrupt(interpreter, owner, accepted["id"])
         raise
     seen = for_model(result, vision=vision)
@@ -134,11 +138,11 @@ async def run(
 
 
 async def interrupt(interpreter: Interpreter, owner: str, execution_id: str) -> None:
-    """Interrupt an execution; one that is gone already needs none."""
-    try:
-        await interpreter.interrupt_execution(owner, execution_id)
-    except CellblockError:
-        return
+    """Interrupts an execution and waits for its end, `PATIENCE` seconds at most; one that is gone needs neither."""
+    with suppress(CellblockError, TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            await interpreter.interrupt_execution(owner, execution_id)
+            await interpreter.wait(owner, execution_id)
 
 
 def for_model(result: Result, *, vision: bool) -> ForModel:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NotRequired
 
@@ -20,12 +19,13 @@ from pydantic_ai.ui.vercel_ai.response_types import (
     MessageMetadataChunk,
     StartChunk,
 )
-from pydantic_core import SchemaValidator
+from pydantic_core import PydanticSerializationError, SchemaValidator
 from typing_extensions import TypedDict
 
 from cellblock.adapters import tool
 from cellblock.adapters.chat.history import CellRef, State, return_text
 from cellblock.adapters.chat.prompt import FAILURES, LAST_STEP, STEPS, STOP, STOPPED
+from cellblock.adapters.wire import dumps
 from cellblock.content import weight
 from cellblock.errors import CellblockError
 from cellblock.execution import Event, Result
@@ -33,7 +33,7 @@ from cellblock.host.interpreter import Interpreter
 
 EVERY = 0.1
 """Seconds between two pictures of a running cell, at least."""
-BUDGET = 6 << 20
+BUDGET = 3 << 20
 """Bytes of pictures of one running cell; after that only the last one is sent."""
 
 
@@ -67,6 +67,7 @@ class LiveCell:
         self._dirty = asyncio.Event()
         self._ref: CellRef | None = None
         self._spent = 0
+        self._last: Result | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def on_event(self, event: Event) -> None:
@@ -81,33 +82,36 @@ class LiveCell:
             self._task = asyncio.create_task(self._paint())
         self._dirty.set()
 
-    async def finish(self, result: Result) -> None:
-        await self.stop()
-        await self._show(result)
-
-    async def stop(self) -> None:
+    async def finish(self) -> None:
+        """The last picture, also of a cell that was stopped."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
             self._task = None
+            await self._show()
 
     async def _paint(self) -> None:
-        deps = self._ctx.deps
-        while self._ref is not None and self._spent < BUDGET:
+        while self._spent < BUDGET:
             await self._dirty.wait()
             self._dirty.clear()
-            with suppress(CellblockError):
-                await self._show(await deps.interpreter.result(deps.owner, self._ref["executionId"]))
+            await self._show()
             await asyncio.sleep(EVERY)
 
-    async def _show(self, result: Result) -> None:
-        if self._ref is None:
+    async def _show(self) -> None:
+        deps, ref = self._ctx.deps, self._ref
+        if ref is None:
             return
-        self._ref["status"] = result["status"]
-        self._ctx.deps.on_cell(self._ref)
+        try:
+            result = await deps.interpreter.result(deps.owner, ref["executionId"])
+        except CellblockError:  # deleted meanwhile
+            return
+        if result == self._last:
+            return
+        self._last = result
+        ref["status"] = result["status"]
+        deps.on_cell(ref)
         self._spent += weight(result["outputs"])
-        await self._ctx.emit(CellEvent(picture={**self._ref, "outputs": result["outputs"]}))
+        await self._ctx.emit(CellEvent(picture={**ref, "outputs": result["outputs"]}))
 
 
 class Arguments(TypedDict):
@@ -127,11 +131,10 @@ async def execute(ctx: RunContext[Deps], code: str, title: str | None = None) ->
     live = LiveCell(ctx, title[:200] if title else None)
     try:
         done = await tool.run(deps.interpreter, deps.owner, deps.session, code, live.on_event, vision=deps.vision)
-        await live.finish(done.result)
     except CellblockError as problem:
         return count(ctx, f"status: not run\n\nerror:\n{problem.message} {problem.hint}".rstrip(), failed=True)
     finally:
-        await live.stop()
+        await live.finish()
     text = count(ctx, done.text, failed=done.failed)
     if not done.images:
         return text
@@ -168,6 +171,12 @@ class ChatStream(VercelAIEventStream[Deps, str]):
         self._explain = explain
         self.state: State = "running"
         self.problem: CellblockError | None = None
+
+    def encode_event(self, event: BaseChunk) -> str:
+        try:
+            return super().encode_event(event)
+        except PydanticSerializationError:  # half of an emoji
+            return f"data: {dumps(event.model_dump(by_alias=True, exclude_none=True)).decode()}\n\n"
 
     async def before_stream(self) -> AsyncIterator[BaseChunk]:
         yield StartChunk(message_id=self.server_message_id, message_metadata=self._ended("running"))

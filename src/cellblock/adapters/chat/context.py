@@ -13,6 +13,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from cellblock.adapters.chat.survey import MARK
+from cellblock.content import clean
 from cellblock.errors import CellblockError
 from cellblock.host.interpreter import Interpreter
 
@@ -51,7 +52,7 @@ async def data_context(interpreter: Interpreter, owner: str, session: str, known
             printed = await interpreter.peek(owner, session, snippet(), timeout=TIMEOUT)
         return understand(printed, key)
     except (CellblockError, TimeoutError, ValueError):
-        names = [f["path"] for f in files if f["type"] == "file"]
+        names = [clean(f["path"]) for f in files if f["type"] == "file"]
         return unread(names)
 
 
@@ -148,7 +149,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def short(value: Any, limit: int) -> str:
-    return str(value if value is not None else "")[:limit]
+    return clean(str(value if value is not None else "")[:limit])
 
 
 def scalar(value: Any) -> Any:

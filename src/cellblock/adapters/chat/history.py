@@ -27,6 +27,7 @@ from typing_extensions import TypedDict
 
 from cellblock.adapters.chat.context import Context
 from cellblock.adapters.tool import TOOL_NAME
+from cellblock.content import clean
 from cellblock.errors import InvalidRequest
 from cellblock.notebook import Cell, NotebookView
 
@@ -102,7 +103,7 @@ def slim(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
     return [
         replace(message, instructions=None, parts=[without_images(part) for part in message.parts])
         if isinstance(message, ModelRequest)
-        else message
+        else replace(message, parts=[sayable(part) for part in message.parts])
         for message in messages
     ]
 
@@ -111,6 +112,15 @@ def without_images(part: Any) -> Any:
     """A tool's return with its text only: a model has seen the images when they were made."""
     if isinstance(part, ToolReturnPart) and isinstance(part.content, list):
         return replace(part, content=return_text(part.content))
+    return part
+
+
+def sayable(part: Any) -> Any:
+    """A model's part that can be written as UTF-8: half of an emoji may come alone."""
+    if isinstance(part, TextPart | ThinkingPart):
+        return replace(part, content=clean(part.content))
+    if isinstance(part, ToolCallPart) and isinstance(part.args, str):
+        return replace(part, args=clean(part.args))
     return part
 
 

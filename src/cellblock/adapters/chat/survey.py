@@ -9,11 +9,14 @@ import csv
 import io
 import json
 import os
+import signal
 import stat
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
@@ -25,6 +28,10 @@ COLUMNS = 80
 WHOLE = 24 << 20
 """Bytes up to which a text file is read whole; of a larger one the first rows are."""
 ROWS = 50_000
+SHEET_ROWS = 5_000
+SHEET_BYTES = 32 << 20
+PRINTED = 600_000
+"""Characters of all entries as JSON; beyond, the columns of the older files are left out."""
 SECONDS = 7.0
 SAMPLE = 3
 TEXTS = 12
@@ -60,10 +67,40 @@ def survey(root: str = ".") -> dict[str, Any]:
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
         "packages": packages(),
-        "files": entries,
+        "files": fitting(entries),
         "more": max(0, len(data) - FILES),
         "others": rest[:30],
     }
+
+
+def fitting(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries within `PRINTED` characters."""
+    made, left = [], PRINTED
+    for entry in entries:
+        left -= len(json.dumps(entry, default=str))
+        if left < 0 and "columns" in entry:
+            entry = {**entry, "columns": [], "columns_left_out": len(entry["columns"])}
+        made.append(entry)
+    return made
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """TimeoutError inside the block when time is up; the person's own alarm handler is put back."""
+    if threading.current_thread() is not threading.main_thread() or seconds == float("inf"):
+        yield
+        return
+
+    def expire(*_: object) -> None:
+        raise TimeoutError("it takes too long")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, max(0.001, seconds))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def packages() -> dict[str, str]:
@@ -105,7 +142,7 @@ def examine(root: str, path: str, size: int, end: float) -> dict[str, Any]:
     if size == 0:
         return {**entry, "error": "the file is empty"}
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), limited(end - time.monotonic()):
             warnings.simplefilter("ignore")
             return {**entry, **READERS[entry["kind"]](os.path.join(root, path), size)}
     except ImportError as problem:
@@ -125,7 +162,7 @@ def read_delimited(path: str, size: int) -> dict[str, Any]:
     head = head_of(path, encoding)
     sep = "\t" if path.lower().endswith((".tsv", ".tab")) else find_separator(head)
     options: dict[str, Any] = {"encoding": encoding, "sep": sep}
-    nrows = None if size <= WHOLE else ROWS
+    nrows = None if size <= WHOLE else rows_within(head)
     try:
         frame = pd.read_csv(path, nrows=nrows, low_memory=False, **options)
     except pd.errors.ParserError:
@@ -133,6 +170,11 @@ def read_delimited(path: str, size: int) -> dict[str, Any]:
         frame = pd.read_csv(path, nrows=nrows, low_memory=False, **options)
     rows = len(frame) if nrows is None else count_lines(path) - 1
     return {"rows": rows, **columns_of(frame), "read": options, **sampled(nrows)}
+
+
+def rows_within(head: str) -> int:
+    """How many rows like the first ones make `WHOLE` bytes, `ROWS` at most."""
+    return max(1, min(ROWS, WHOLE * (head.count("\n") + 1) // max(1, len(head))))
 
 
 def find_encoding(path: str) -> str:
@@ -201,16 +243,21 @@ def count_lines(path: str) -> int:
 
 
 def read_excel(path: str, size: int) -> dict[str, Any]:
-    """The first sheet with rows; the names of all."""
+    """The first sheet with rows, of which the first are examined; the names of all."""
     import pandas as pd
 
+    if size > SHEET_BYTES:
+        return {"error": f"too large to examine ({size} bytes)"}
     with pd.ExcelFile(path) as book:
         sheets = [str(name) for name in book.sheet_names]
         for sheet in sheets:
-            frame = book.parse(sheet, nrows=ROWS)
+            frame = book.parse(sheet, nrows=SHEET_ROWS)
             if len(frame) or len(frame.columns):
+                cut = len(frame) == SHEET_ROWS
+                rows = (getattr(book.book[sheet], "max_row", None) or SHEET_ROWS + 1) - 1 if cut else len(frame)
                 more = {"sheets": sheets[:20]} if len(sheets) > 1 else {}
-                return {"rows": len(frame), **columns_of(frame), "read": {"sheet": sheet}, **more}
+                said = sampled(SHEET_ROWS if cut else None)
+                return {"rows": rows, **columns_of(frame), "read": {"sheet": sheet}, **more, **said}
     return {"error": "every sheet is empty"}
 
 
@@ -274,10 +321,12 @@ def read_parquet(path: str, size: int) -> dict[str, Any]:
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
     with pq.ParquetFile(path) as file:
-        rows = int(file.metadata.num_rows)
-        batch = next(file.iter_batches(batch_size=ROWS), None)
+        rows, names = int(file.metadata.num_rows), file.schema_arrow.names
+        batch = next(file.iter_batches(batch_size=ROWS, columns=names[:COLUMNS]), None)
         frame = (batch if batch is not None else file.schema_arrow.empty_table()).to_pandas()
-    return {"rows": rows, **columns_of(frame), "read": {}, **sampled(ROWS if rows > ROWS else None)}
+    left = len(names) - min(len(names), COLUMNS)
+    more = {"columns_left_out": left} if left else {}
+    return {"rows": rows, **columns_of(frame), "read": {}, **more, **sampled(ROWS if rows > ROWS else None)}
 
 
 def sampled(nrows: int | None) -> dict[str, int]:
