@@ -375,6 +375,13 @@ async def test_a_failure_keeps_what_was_said_and_shows_no_internals(chat: Chat, 
     assert answer["parts"][-2]["text"] == "So far "
 
 
+async def test_half_an_emoji_breaks_nothing(chat: Chat, script: Script, id: str) -> None:
+    script.play(calls("print('\ud83d')"), says("Half \ud83d", "\ude00 and whole."))
+    told = await chat.ask(id, "Smile")
+    assert told.state == "complete"
+    assert (await chat.messages(id))[1]["parts"][-1]["text"].endswith("and whole.")
+
+
 async def test_a_kernel_that_dies_is_told_to_the_model(chat: Chat, script: Script, id: str) -> None:
     script.play(calls("import os; os._exit(0)"), says("It died."))
     assert (await chat.ask(id, "Die")).text == "It died."

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,41 @@ def test_only_regular_files_are_looked_at(tmp_path: Path) -> None:
     found = survey.survey(str(tmp_path))
     assert sorted(e["path"] for e in found["files"]) == ["a.csv", "deep/b.csv"]
     assert found["others"] == ["notes.txt"]
+
+
+def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forever(path: str, size: int) -> dict[str, Any]:
+        while True:
+            pass
+
+    monkeypatch.setitem(survey.READERS, "csv", forever)
+    (tmp_path / "a.csv").write_text(TABLE)
+    before = signal.getsignal(signal.SIGALRM)
+    found = survey.examine(str(tmp_path), "a.csv", 9, time.monotonic() + 0.05)
+    assert found["error"] == "TimeoutError: it takes too long"
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_of_a_long_sheet_the_first_rows_are_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "SHEET_ROWS", 10)
+    pd.DataFrame({"n": range(100)}).to_excel(tmp_path / "a.xlsx", index=False)
+    found = survey.examine(str(tmp_path), "a.xlsx", 9, float("inf"))
+    assert (found["rows"], found["examined_rows"], found["columns"][0]["unique"]) == (100, 10, 10)
+
+
+def test_what_is_printed_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "PRINTED", 1000)
+    entries = [{"path": f"{n}.csv", "columns": [{"name": "x" * 300}] * 2} for n in range(5)]
+    made = survey.fitting(entries)
+    assert [len(entry["columns"]) for entry in made] == [2, 0, 0, 0, 0]
+    assert made[1]["columns_left_out"] == 2
+
+
+def test_a_name_that_is_no_text_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.csv")).write_text(TABLE)
+    made = context.understand(printed(survey.survey(str(tmp_path))), "key")
+    assert made["files"][0]["rows"] == 3
+    assert context.fenced(made).encode()
 
 
 def test_time_that_is_up_leaves_the_rest_unexamined(tmp_path: Path) -> None:
