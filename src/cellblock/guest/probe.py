@@ -186,8 +186,9 @@ def _remedy(why: str) -> str:
         return "No user namespaces are allowed: `sudo sysctl user.max_user_namespaces=10000`."
     if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv"):
         return (
-            "The container's own seccomp profile or masked /proc forbids it: run the container with "
-            "`--security-opt seccomp=unconfined --security-opt systempaths=unconfined`, as root also `--cap-add SYS_ADMIN`."
+            "The container's seccomp profile or masked /proc forbids it: run it with "
+            "`--security-opt seccomp=unconfined --security-opt systempaths=unconfined`; "
+            "as root, also `--cap-add SYS_ADMIN`."
         )
     return f"The host refused: {why}. Ask its operator to allow user namespaces and mounts in them."
 

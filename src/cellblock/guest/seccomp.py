@@ -54,7 +54,7 @@ SHARED = _names("""shmget shmat shmctl semget semop semtimedop semctl msgget msg
 connect sendmmsg""")
 PRETENDED = _names("""chmod fchmodat fchmodat2 chown lchown fchownat utime utimes utimensat futimesat setxattr
 lsetxattr setxattrat removexattr lremovexattr""")
-OWN_ONLY = {"prlimit64": errno.EPERM, "sched_setaffinity": errno.EPERM, "sched_setattr": errno.EPERM}
+OWN_ONLY = ("sched_setaffinity", "sched_setattr")
 OWN_ONLY_PRETENDED = ("sched_setscheduler", "sched_setparam")  # libzmq names its own thread by id and aborts if refused
 
 # Newer than Debian's libseccomp, which knows them by no name. The numbers are the same on every machine.
@@ -94,12 +94,13 @@ def rules(level: Level) -> list[Rule]:
         refused = [n for n in range(64) if n not in FAMILIES[level]]
         made += [Rule(name, errno.EAFNOSUPPORT, ((0, "masked", n, INT),)) for n in refused]
         made.append(Rule(name, errno.EAFNOSUPPORT, ((0, "ge", 64, 0),)))
+    made.append(Rule("prlimit64", when=((0, "ne", 0, 0),)))  # else a kernel could set its init's limits
     return made + (_unshielded() if level == "unprivileged" else [])
 
 
 def _unshielded() -> list[Rule]:
     made = [Rule(name) for name in SHARED] + [Rule(name, 0) for name in PRETENDED]
-    made += [Rule(name, error, ((0, "ne", 0, 0),)) for name, error in OWN_ONLY.items()]
+    made += [Rule(name, when=((0, "ne", 0, 0),)) for name in OWN_ONLY]
     made += [Rule(name, 0, ((0, "ne", 0, 0),)) for name in OWN_ONLY_PRETENDED]
     made.append(Rule("sendto", when=((4, "ne", 0, 0),)))
     for name in ("socket", "socketpair"):  # streams only; a raw UNIX socket is a datagram socket by another name

@@ -105,7 +105,7 @@ def allowed_environment() -> dict[str, str]:
 class Launcher:
     """The embedded engine: one fork server for one environment.
 
-    `level` is the one in force; `facts` what the fork server found and the host's `layers`; `closed` resolves at its end.
+    `level` is the one in force; `facts`: what the fork server found, and `layers`; `closed` resolves at its end.
     """
 
     def __init__(

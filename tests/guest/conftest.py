@@ -1,0 +1,93 @@
+"""Places and programs for the guest's tests: what runs as which user, and at which level."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from environment import environment  # noqa: E402
+
+SOURCE = HERE.parents[1] / "src" / "cellblock"
+ORDINARY = 12345
+SCRIPTS = ("client.py", "verdicts.py", "scenarios.py")
+
+Scenes = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def readable() -> Iterator[Path]:
+    """A directory that everybody may enter, with the guest's source and the scenarios in it."""
+    place = Path(tempfile.mkdtemp(prefix="cellblock-test-", dir="/var/tmp"))
+    place.chmod(0o755)
+    skipped = shutil.ignore_patterns("static", "__pycache__", "adapters")
+    shutil.copytree(SOURCE, place / "source" / "cellblock", ignore=skipped)
+    for name in SCRIPTS:
+        shutil.copy(HERE / name, place)
+    subprocess.run(["chmod", "-R", "a+rX", place], check=True)
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.fixture(scope="session")
+def open_environment() -> Path:
+    """The interpreter of an environment that every user may run."""
+    return environment()
+
+
+@pytest.fixture(scope="session")
+def scenes(readable: Path, open_environment: Path) -> Scenes:
+    """What scenarios find, run once per user and level: (user, level, names, confined) → their JSON."""
+
+    @cache
+    def run(user: int, level: str, names: str, confined: bool = False) -> dict[str, Any]:
+        data = Path(tempfile.mkdtemp(prefix="data-", dir=readable)) / "data"
+        data.parent.chmod(0o755)
+        data.mkdir(mode=0o700)
+        os.chown(data.parent, user, user)
+        os.chown(data, user, user)
+        arguments = [readable / "source", str(user), names, level, data, *(["confined"] if confined else [])]
+        command = [open_environment, readable / "scenarios.py", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=110, cwd="/")
+        log = data / "forkserver.log"
+        assert done.returncode == 0, done.stderr + (log.read_text() if log.exists() else "")
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    return run
+
+
+ROOT = os.getuid() == 0
+USERS = [
+    pytest.param(0, id="root", marks=pytest.mark.skipif(not ROOT, reason="the tests do not run as root")),
+    pytest.param(ORDINARY if ROOT else os.getuid(), id="user"),
+]
+ALL = "verdicts,works,leftovers,bombs,shared"
+
+
+@pytest.fixture(params=USERS, scope="session")
+def user(request: pytest.FixtureRequest) -> int:
+    chosen: int = request.param
+    return chosen
+
+
+@pytest.fixture(params=["full", "unprivileged"], scope="session")
+def level(request: pytest.FixtureRequest) -> str:
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def found(scenes: Scenes, user: int, level: str) -> dict[str, Any]:
+    """Every scenario, for one user at one level."""
+    return scenes(user, level, ALL)

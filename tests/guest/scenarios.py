@@ -1,0 +1,249 @@
+"""What tests let happen as another user: a program of its own, because no process can change its user and come back.
+
+python scenarios.py SOURCE USER NAMES LEVEL DATA [confined]      prints JSON
+
+SOURCE is the directory that holds `cellblock`. `confined` forbids namespaces
+beforehand, as a container's default seccomp profile does.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+import types
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    source, user = sys.argv[1], int(sys.argv[2])
+    if sys.argv[6:] == ["confined"]:
+        import pyseccomp
+
+        profile = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+        for forbidden in ("unshare", "mount", "setns", "pivot_root"):
+            profile.add_rule(pyseccomp.ERRNO(1), forbidden)
+        profile.load()
+    if user != os.getuid():
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    package = types.ModuleType("cellblock")  # the server's own packages are not in this environment
+    package.__path__ = [f"{source}/cellblock"]
+    sys.modules["cellblock"] = package
+
+from client import Client, Workbench, workbench
+from verdicts import PRELUDE, TABLE
+
+SHM_KEY = 0x0CE11B0C
+
+
+@contextmanager
+def host(data: Path) -> Iterator[dict[str, Any]]:
+    """Things on the host that a kernel might reach for, all owned by the server's user."""
+    outside = data.parent / f"{data.name}-outside"
+    outside.mkdir(exist_ok=True, mode=0o755)
+    for name, mode in (("secret", 0o600), ("victim", 0o600)):
+        (outside / name).write_text("hush")
+        (outside / name).chmod(mode)
+    abstract = f"cellblock-test-{os.getpid()}"
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        for address in (str(outside / "socket"), b"\0" + abstract.encode()):
+            unix = stack.enter_context(socket.socket(socket.AF_UNIX))
+            unix.bind(address)
+            unix.listen()
+        victim = subprocess.Popen(["sleep", "600"])
+        stack.callback(victim.wait)
+        stack.callback(victim.kill)
+        libc = ctypes.CDLL(None)
+        shm = libc.shmget(SHM_KEY, 4096, 0o1666)
+        stack.callback(libc.shmctl, shm, 0, None)
+        yield {
+            "port": listener.getsockname()[1],
+            "abstract": abstract,
+            "socket": str(outside / "socket"),
+            "secret": str(outside / "secret"),
+            "victim": str(outside / "victim"),
+            "data": str(data),
+            "pid": victim.pid,
+            "shm": SHM_KEY,
+        }
+
+
+async def verdicts(bench: Workbench) -> dict[str, Any]:
+    """Row → [verdict, what was seen]; and whether the victims on the host are as they were."""
+    rows = [(row.name, row.code) for row in TABLE]
+    with host(bench.data) as facts:
+        limits_before = _victim(facts)
+        async with bench.kernel() as other, bench.kernel() as client:
+            facts["other"] = str(other.process.home / "files")
+            setting = f"HOST = {facts!r}\nROWS = {rows!r}\n"
+            outcome = await client.run(PRELUDE + setting + "print(json.dumps({n: judge(c) for n, c in ROWS}))")
+        if outcome.status != "ok":
+            return {"failed": str(outcome)}
+        return {"rows": json.loads(outcome.text), "untouched": _victim(facts) == limits_before}
+
+
+def _victim(facts: dict[str, Any]) -> list[Any]:
+    pid, path = facts["pid"], facts["victim"]
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    return [os.getpriority(os.PRIO_PROCESS, pid), len(os.sched_getaffinity(pid)), os.stat(path).st_mode, limits]
+
+
+WORKS = {
+    "a shell command": "get_ipython().system('echo from-a-shell')",
+    "threads": "import concurrent.futures as c\nprint(list(c.ThreadPoolExecutor(4).map(abs, [-1, -2])))",
+    "a forked child prints": (
+        "import os, sys\npid = os.fork()\nif pid == 0:\n    print('from a child', flush=True)\n    os._exit(0)\n"
+        "print(os.waitpid(pid, 0)[1])"
+    ),
+    "a program's output": "import subprocess; subprocess.run(['echo', 'from a program'])",
+    "files": (
+        "import os, shutil, tempfile\nopen('a', 'w').write('hi'); os.rename('a', 'b'); os.makedirs('d')\n"
+        "shutil.copy2('b', 'd/c'); os.chmod('b', 0o600)\n"
+        "print(shutil.move('b', tempfile.mkdtemp()), open('d/c').read())"
+    ),
+    "a database": "import sqlite3; sqlite3.connect('x.db').execute('create table t (a)'); print('ok')",
+    "await": (
+        "import asyncio\np = await asyncio.create_subprocess_exec('echo', 'async', stdout=-1)\n"
+        "print((await p.communicate())[0].decode())"
+    ),
+    "pandas": "import pandas as pd; print(pd.DataFrame({'a': [1, 2]}).a.sum())",
+    "a plot": "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.title('t'); plt.show()",
+    "an import that was not preloaded": "import wave, xmlrpc.client; print(wave.__name__)",
+    "the home is not the workspace": "import os; print(os.path.expanduser('~') != os.getcwd())",
+}
+
+
+async def works(bench: Workbench) -> dict[str, Any]:
+    """What ordinary code does, by name: everything it showed."""
+    async with bench.kernel() as client:
+        found = {}
+        for name, code in WORKS.items():
+            outcome = await client.run(code)
+            images = sum("image/png" in shown["data"] for shown in outcome.of("display_data"))
+            found[name] = {"status": outcome.status, "text": str(outcome), "images": images}
+        return found
+
+
+FORK_BOMB = """
+import os, time
+pids, refused = [], None
+try:
+    while len(pids) < 3000:
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(60)
+            os._exit(0)
+        pids.append(pid)
+except OSError as problem:
+    refused = problem
+for pid in pids:
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+print(type(refused).__name__, len(pids))
+"""
+
+
+async def bombs(bench: Workbench) -> dict[str, Any]:
+    """A fork bomb, and a kernel that outgrows its memory: what is said of them, and that the next cell runs."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)  # whatever fails below, the machine is not taken with it
+    async with bench.kernel(processes=40) as client:
+        outcome = await client.run(FORK_BOMB)
+        after = await client.run("1 + 1")
+        found: dict[str, Any] = {"fork bomb": str(outcome), "after": after.value, "hard limit": hard}
+    async with bench.kernel(memory=300 << 20) as client:
+        running = asyncio.create_task(client.run("x = []\nwhile True: x.append(bytearray(20 << 20))"))
+        await asyncio.wait({running, client.process.death}, return_when=asyncio.FIRST_COMPLETED, timeout=30)
+        found["memory"] = running.result().error if running.done() else _death(client)
+        running.cancel()
+    return found
+
+
+HOARD = """
+import os, signal, time
+pids = []
+for _ in range(6):
+    pid = os.fork()
+    if pid == 0:
+        x = bytearray(os.urandom(1)) * (90 << 20)
+        time.sleep(60)
+        os._exit(0)
+    pids.append(pid)
+print(os.WTERMSIG(os.wait()[1]))
+for pid in pids:
+    try: os.kill(pid, 9)
+    except ProcessLookupError: pass
+"""
+
+
+async def shared(bench: Workbench) -> dict[str, Any]:
+    """Memory of many children, which no limit of one sees. A cgroup kills a child, the watchdog the kernel."""
+    async with bench.kernel(memory=300 << 20) as client:
+        running = asyncio.create_task(client.run(HOARD))
+        await asyncio.wait({running, client.process.death}, return_when=asyncio.FIRST_COMPLETED, timeout=30)
+        found = {"child": str(running.result()) if running.done() else "", "kernel": _death(client)}
+        running.cancel()
+        if not client.process.death.done():
+            client.send("shell", "execute_request", EXIT)
+            found["later"] = await asyncio.wait_for(_after(client), 30)
+        return found
+
+
+EXIT = {"code": "import os; os._exit(7)", "silent": True}
+
+
+async def _after(client: Client) -> str:
+    await client.process.death
+    return _death(client)
+
+
+def _death(client: Client) -> str:
+    if not client.process.death.done():
+        return "alive"
+    death = client.process.death.result()
+    return f"{death.status} {'out of memory' if death.out_of_memory else ''}".strip()
+
+
+async def leftovers(bench: Workbench) -> dict[str, Any]:
+    """Kernels that start processes which want to outlive them: who is still there after the stop."""
+    mark = f"61.{os.getpid()}"
+    async with bench.kernel() as client:
+        await client.run(f"import subprocess\nfor _ in range(3): subprocess.Popen(['setsid', 'sleep', '{mark}'])")
+        inside = _sleepers(mark)
+    return {"inside": inside, "after": _sleepers(mark)}
+
+
+def _sleepers(mark: str) -> int:
+    found = 0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                found += mark.encode() in (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                pass
+    return found
+
+
+SCENARIOS: dict[str, Callable[[Workbench], Awaitable[dict[str, Any]]]] = {
+    scenario.__name__: scenario for scenario in (verdicts, works, bombs, shared, leftovers)
+}
+
+
+async def main(names: str, level: Any, data: Path) -> None:
+    """Each scenario in turn, in one fork server."""
+    os.environ["CELLBLOCK_TEST_SECRET"] = "a-token-nobody-may-see"
+    async with workbench(data, level) as bench:
+        found = {name: await SCENARIOS[name](bench) for name in names.split(",")}
+    print(json.dumps(found | {"level": bench.launcher.level, "warming": bench.launcher.facts["warming"]}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[3], sys.argv[4], Path(sys.argv[5])))
