@@ -180,10 +180,12 @@ class Execution:
         self._clock = clock
         self._outputs = Outputs(output_limit, spill_path)
         self._live = 0  # bytes of stream text sent as events
+        self._live_full = False
         self._condensed = 0.0  # when the last condensed event was sent
         self._shown = 0  # the length of the line it showed
         self._seq = 0
-        self._accepted = self._started = clock()
+        self._accepted = clock()
+        self._started: float | None = None
         self._ended: float | None = None
         self._busy_told = False
         self._reply: str | None = None
@@ -197,7 +199,8 @@ class Execution:
 
     def start(self, status: Literal["queued", "running"] = "queued") -> list[Event]:
         """Accepted: the first event."""
-        self._accepted = self._started = self._clock()
+        self._accepted = self._clock()
+        self._started = self._accepted if status == "running" else None
         self.status = status
         return [self._event("execution_start", {"status": status, "code": self.code})]
 
@@ -373,12 +376,13 @@ class Execution:
         name = _stream_name(message.text("name"))
         text = message.text("text")
         self._outputs.stream(name, text)
-        room = self._outputs.limit - self._live
-        if room <= 0:
+        if self._live_full:
             return self._condense(name)
+        room = self._outputs.limit - self._live
         self._live += size_of(text)
         if self._live <= self._outputs.limit:
             return [self._event("stream", {"name": name, "text": text})] if text else []
+        self._live_full = True
         notice = "\n[… more than is shown live; the result will have the end of it …]\n"
         return [self._event("stream", {"name": name, "text": first_bytes(text, room) + notice})]
 
@@ -424,7 +428,7 @@ class Execution:
 
     def _on_input_request(self, message: Content) -> list[Event]:
         if not self.allow_stdin:
-            raise Malformed("input was asked for although nobody may answer")
+            return []  # an honest kernel does not ask then; whoever does waits until the timeout
         self.waiting_for_input = True
         prompt = cut(message.text("prompt", ""), MAX_PROMPT)
         return [self._event("input_request", {"prompt": prompt, "password": message.flag("password")})]
@@ -497,7 +501,7 @@ class Execution:
 
     def _timing(self) -> Timing:
         now = self._ended if self._ended is not None else self._clock()
-        started = self._started if self._started > self._accepted or self.status != "queued" else now
+        started = now if self._started is None else self._started
         return {
             "queued_ms": _milliseconds(started - self._accepted),
             "run_ms": _milliseconds(now - started),

@@ -4,6 +4,7 @@ The HTML holds no scripts, and its policy forbids them and every request. HTML a
 without any permission, images are data URIs, everything else is escaped text.
 """
 
+import ast
 import base64
 import binascii
 import html
@@ -34,10 +35,32 @@ def to_py(view: Mapping[str, Any]) -> str:
 def _py_cell(cell: Mapping[str, Any]) -> str:
     lines = cell["source"].splitlines()
     if cell["type"] != "code":
-        return "\n".join(["# %% [markdown]", *(f"# {line}".rstrip() for line in lines), ""])
-    if any(line.startswith("%%") for line in lines[:1]):
-        return "\n".join(["# %%", *(f"# {line}".rstrip() for line in lines), ""])
-    return "\n".join(["# %%", *(f"# {line}" if line.lstrip().startswith(("%", "!")) else line for line in lines), ""])
+        return "\n".join(["# %% [markdown]", *(_comment(line) for line in lines), ""])
+    if lines and lines[0].startswith("%%"):
+        return "\n".join(["# %%", *(_comment(line) for line in lines), ""])
+    if not _is_python(cell["source"]):
+        lines = [_without_magic(line) for line in lines]
+    return "\n".join(["# %%", *lines, ""])
+
+
+def _is_python(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _without_magic(line: str) -> str:
+    """A line of IPython's own becomes a comment; inside a block it leaves a statement."""
+    bare = line.lstrip()
+    if not bare.startswith(("%", "!")):
+        return line
+    return _comment(line) if bare == line else f"{line[: -len(bare)]}pass  # {bare}"
+
+
+def _comment(line: str) -> str:
+    return f"# {line}".rstrip()
 
 
 def to_md(view: Mapping[str, Any]) -> str:

@@ -9,13 +9,14 @@ from collections.abc import Callable
 
 ROWS = 24
 WIDTH = 4096  # a longer row is cut off from rewriting: what stands there is final
-MAX_PEN = 256
+MAX_PEN = 64  # characters of colours before one character
 MAX_SEQUENCE = 2100
 
 _CONTROL = re.compile(
-    r"[\n\r\b\x07]|\x1b\[([0-?]{0,64})[ -/]{0,4}([@-~])|\x1b\][^\x07\x1b]{0,2048}(?:\x07|\x1b\\)|\x1b(?![\[\]])."
+    r"[\n\r\b\x07]|\x1b\[([0-?]{0,64})[ -/]{0,4}([@-~])|\x1b\][^\x07\x1b]{0,2048}(?:\x07|\x1b\\)"
+    r"|\x1b[ -/]{0,2}[0-Z\\^-~]|\x1b"
 )
-_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,4}|\][^\x07\x1b]{0,2048}\x1b?)?\Z")
+_UNFINISHED = re.compile(r"\x1b(?:[ -/]{0,2}|\[[0-?]{0,64}[ -/]{0,4}|\][^\x07\x1b]{0,2048}\x1b?)\Z")
 _SPECIAL = re.compile(r"[\r\b\x07\x1b]")
 
 
@@ -65,8 +66,8 @@ class Terminal:
 
     def _append(self, text: str) -> str:
         """The fast path: plain text at the end; only the last rows are made editable."""
-        lines = text.rsplit("\n", ROWS - 1)
-        if len(lines) < ROWS:
+        lines = text.rsplit("\n", ROWS)
+        if len(lines) <= ROWS:
             final: list[str] = []
             for n, line in enumerate(lines):
                 if n:
@@ -183,8 +184,9 @@ def _number(parameters: str | None) -> int | None:
 
 def _hold_back(text: str) -> tuple[str, str]:
     """An escape sequence that has only begun waits for its end (an OSC ends with BEL or ESC \\)."""
-    at = text.rfind("\x1b", max(0, len(text) - MAX_SEQUENCE))
-    if at >= 0 and at == len(text) - 1:
-        osc = text.rfind("\x1b", max(0, at - MAX_SEQUENCE), at)
-        at = osc if text[osc : osc + 2] == "\x1b]" else at
-    return (text[:at], text[at:]) if at >= 0 and _UNFINISHED.match(text, at) else (text, "")
+    last = text.rfind("\x1b", max(0, len(text) - MAX_SEQUENCE))
+    before = text.rfind("\x1b", max(0, last - MAX_SEQUENCE), last) if last == len(text) - 1 else -1
+    for at in (before, last):
+        if at >= 0 and _UNFINISHED.match(text, at):
+            return text[:at], text[at:]
+    return text, ""

@@ -1,0 +1,362 @@
+"""Cells as data: edits, revisions, executions applied, nbformat in and out."""
+
+import itertools
+from typing import Any
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from inline_snapshot import snapshot
+
+from cellblock.errors import CellblockError, CellNotFound, InvalidRequest, StaleRevision, TooLarge
+from cellblock.execution import Event, Execution
+from cellblock.notebook import MAX_CELLS, MAX_IMPORT, Notebook, from_ipynb
+
+LIMIT = 10_000
+
+
+def ids() -> Any:
+    numbers = itertools.count()
+    return lambda: f"c{next(numbers)}"
+
+
+@pytest.fixture
+def notebook() -> Notebook:
+    return Notebook("k", "python3", ids())
+
+
+def sources(notebook: Notebook) -> list[str]:
+    return [cell["source"] for cell in notebook.cells]
+
+
+def run(notebook: Notebook, cell_id: str, code: str, id: str = "x") -> tuple[Execution, list[Event]]:
+    execution = Execution(id, "k", cell_id, code, output_limit=LIMIT, clock=lambda: 1e9)
+    events = execution.start("running")
+    for event in events:
+        notebook.apply(event)
+    return execution, events
+
+
+def hear(notebook: Notebook, execution: Execution, msg_type: str, content: dict[str, Any]) -> None:
+    for event in execution.receive("iopub", msg_type, execution.id, content):
+        notebook.apply(event)
+
+
+def end(notebook: Notebook, execution: Execution) -> None:
+    execution.receive("shell", "execute_reply", execution.id, {"status": "ok", "execution_count": 5})
+    for event in execution.end():
+        notebook.apply(event)
+
+
+# --- edits -----------------------------------------------------------------------------------------------------------
+
+
+def test_cells_are_added_where_they_are_wanted(notebook: Notebook) -> None:
+    a = notebook.add("a")
+    notebook.add("c")
+    notebook.add("b", after=a["id"])
+    notebook.add("top", type="markdown", first=True)
+    assert sources(notebook) == ["top", "a", "b", "c"]
+
+
+def test_cells_are_moved_and_deleted(notebook: Notebook) -> None:
+    a, b, c = (notebook.add(source)["id"] for source in "abc")
+    notebook.move(c, after=a)
+    assert sources(notebook) == ["a", "c", "b"]
+    notebook.move(b, after=None)
+    assert sources(notebook) == ["b", "a", "c"]
+    notebook.move(b, after=b)
+    notebook.delete(a)
+    assert sources(notebook) == ["b", "c"]
+
+
+def test_an_unknown_cell_is_told_and_changes_nothing(notebook: Notebook) -> None:
+    notebook.add("a")
+    before = notebook.view()
+    for edit in (
+        lambda: notebook.add("x", after="?"),
+        lambda: notebook.edit("?", source="x"),
+        lambda: notebook.delete("?"),
+        lambda: notebook.move("?", after=None),
+        lambda: notebook.move("c0", after="?"),
+        lambda: notebook.replace_outputs("?", []),
+    ):
+        with pytest.raises(CellNotFound):
+            edit()
+    assert notebook.view() == before
+
+
+def test_a_cell_that_becomes_text_loses_its_outputs(notebook: Notebook) -> None:
+    cell = notebook.add("1")
+    notebook.replace_outputs(cell["id"], [{"output_type": "stream", "name": "stdout", "text": "1"}], execution_count=3)
+    assert notebook.cell(cell["id"])["execution_count"] == 3
+    edited = notebook.edit(cell["id"], type="markdown")
+    assert (edited["outputs"], edited["execution_count"]) == ([], None)
+
+
+def test_every_change_raises_the_revision(notebook: Notebook) -> None:
+    seen = [notebook.revision]
+    cell = notebook.add("a")
+    for change in (
+        lambda: notebook.edit(cell["id"], source="b"),
+        lambda: notebook.rename("title"),
+        lambda: notebook.replace_outputs(cell["id"], []),
+        lambda: notebook.clear_outputs(),
+        lambda: notebook.move(cell["id"], after=None),
+        lambda: notebook.delete(cell["id"]),
+    ):
+        change()
+        seen.append(notebook.revision)
+    assert seen == sorted(set(seen))
+
+
+def test_an_edit_against_an_old_revision_is_stale_and_gets_the_current_notebook(notebook: Notebook) -> None:
+    cell = notebook.add("a")
+    old = notebook.revision
+    notebook.edit(cell["id"], source="theirs")
+    with pytest.raises(StaleRevision) as caught:
+        notebook.require(old)
+    assert caught.value.current == notebook.view()
+    notebook.require(notebook.revision)
+    notebook.require(None)
+    with pytest.raises(StaleRevision):
+        notebook.require(notebook.revision + 1)
+
+
+def test_outputs_do_not_make_an_edit_stale_but_a_rewritten_source_does(notebook: Notebook) -> None:
+    cell = notebook.add("print(1)")
+    old = notebook.revision
+    execution, _ = run(notebook, cell["id"], "print(1)")
+    hear(notebook, execution, "stream", {"name": "stdout", "text": "1"})
+    end(notebook, execution)
+    assert notebook.revision > old
+    notebook.require(old)
+    run(notebook, cell["id"], "print(2)", "x2")
+    with pytest.raises(StaleRevision):
+        notebook.require(old)
+
+
+def test_a_notebook_has_a_bounded_number_of_cells(notebook: Notebook) -> None:
+    for _ in range(MAX_CELLS):
+        notebook.add("")
+    with pytest.raises(TooLarge):
+        notebook.add("")
+
+
+def test_a_view_is_a_copy(notebook: Notebook) -> None:
+    cell = notebook.add("a", metadata={"tags": ["t"]})
+    view = notebook.view()
+    view["cells"][0]["metadata"]["tags"].append("u")
+    notebook.edit(cell["id"], source="b")
+    assert view["cells"][0]["source"] == "a"
+    assert notebook.cell(cell["id"])["metadata"] == {"tags": ["t"]}
+
+
+# --- executions ------------------------------------------------------------------------------------------------------
+
+
+def test_a_running_cell_shows_its_outputs_so_far(notebook: Notebook) -> None:
+    cell = notebook.add("old")
+    execution, _ = run(notebook, cell["id"], "for …")
+    hear(notebook, execution, "stream", {"name": "stdout", "text": "\r1%"})
+    hear(notebook, execution, "stream", {"name": "stdout", "text": "\r2%"})
+    assert notebook.view()["cells"] == snapshot(
+        [
+            {
+                "id": "c0",
+                "type": "code",
+                "source": "for …",
+                "outputs": [{"output_type": "stream", "name": "stdout", "text": "2%"}],
+                "execution_count": None,
+                "status": "running",
+                "execution_id": "x",
+                "metadata": {},
+            }
+        ]
+    )
+    end(notebook, execution)
+    shown = notebook.view()["cells"][0]
+    assert (shown["status"], shown["execution_count"], shown["outputs"]) == ("ok", 5, execution.result()["outputs"])
+
+
+def test_a_cell_in_the_queue_is_running_when_its_turn_comes(notebook: Notebook) -> None:
+    cell = notebook.add("1")
+    execution = Execution("x", "k", cell["id"], "1", output_limit=LIMIT, clock=lambda: 1e9)
+    for event in execution.start("queued"):
+        notebook.apply(event)
+    assert notebook.cell(cell["id"])["status"] == "queued"
+    for event in execution.running():
+        notebook.apply(event)
+    assert notebook.cell(cell["id"])["status"] == "running"
+
+
+def test_a_display_is_updated_from_another_cell(notebook: Notebook) -> None:
+    first, second = notebook.add("show"), notebook.add("update")
+    shown = {"data": {"text/plain": "old"}, "metadata": {}, "transient": {"display_id": "d"}}
+    execution, _ = run(notebook, first["id"], "show", "x1")
+    hear(notebook, execution, "display_data", shown)
+    end(notebook, execution)
+    execution, _ = run(notebook, second["id"], "update", "x2")
+    hear(notebook, execution, "update_display_data", {**shown, "data": {"text/plain": "new"}})
+    assert notebook.cell(first["id"])["outputs"][0]["data"] == {"text/plain": "new"}
+
+
+def test_events_of_a_run_that_was_overtaken_or_whose_cell_is_gone_are_ignored(notebook: Notebook) -> None:
+    cell = notebook.add("1")
+    first, _ = run(notebook, cell["id"], "1", "x1")
+    second, _ = run(notebook, cell["id"], "2", "x2")
+    hear(notebook, first, "stream", {"name": "stdout", "text": "late"})
+    end(notebook, first)
+    assert notebook.cell(cell["id"])["status"] == "running"
+    notebook.delete(cell["id"])
+    end(notebook, second)
+    assert notebook.cells == []
+
+
+def test_a_stored_notebook_comes_back_with_nothing_running(notebook: Notebook) -> None:
+    cell = notebook.add("1")
+    run(notebook, cell["id"], "1")
+    back = Notebook.from_view(notebook.view(), ids())
+    assert back.cells[0]["status"] == "cancelled"
+    assert back.revision == notebook.revision
+
+
+# --- nbformat --------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_exported_is_valid_and_comes_back_the_same(notebook: Notebook) -> None:
+    notebook.rename("Sales")
+    notebook.add("# Title", type="markdown", metadata={"attachments": {"a.png": {"image/png": "aGk="}}})
+    cell = notebook.add("1", metadata={"tags": ["x"]})
+    outputs = [
+        {"output_type": "stream", "name": "stderr", "text": "e"},
+        {"output_type": "display_data", "data": {"text/plain": "p", "image/png": "aGk="}, "metadata": {"w": 1}},
+        {
+            "output_type": "execute_result",
+            "data": {"application/json": {"a": [1]}},
+            "metadata": {},
+            "execution_count": 2,
+        },
+        {"output_type": "error", "ename": "E", "evalue": "v", "traceback": ["t"]},
+    ]
+    notebook.replace_outputs(cell["id"], outputs, execution_count=2)
+    made = notebook.to_ipynb()
+    nbformat.validate(made)
+    assert made["cells"][0]["attachments"] == {"a.png": {"image/png": "aGk="}}
+    back = from_ipynb(made, kernel_id="k", environment="python3", new_id=ids())
+    assert back.to_ipynb() == made
+
+
+def test_an_import_takes_the_place_of_everything(notebook: Notebook) -> None:
+    notebook.add("gone")
+    notebook.import_ipynb(
+        {
+            "nbformat": 4,
+            "nbformat_minor": 2,
+            "metadata": {"kernelspec": {"name": "r"}, "title": "New"},
+            "cells": [
+                {"cell_type": "code", "source": ["a\n", "b"], "metadata": {}, "execution_count": 1, "outputs": []},
+                {"cell_type": "raw", "source": "raw", "metadata": {}},
+                {"cell_type": "heading", "source": "old", "level": 2, "metadata": {}},
+            ],
+        }
+    )
+    assert [(cell["type"], cell["source"]) for cell in notebook.cells] == [
+        ("code", "a\nb"),
+        ("markdown", "raw"),
+        ("markdown", "old"),
+    ]
+    assert notebook.title == "New"
+    nbformat.validate(notebook.to_ipynb())
+
+
+def test_nbformat_3_is_read(notebook: Notebook) -> None:
+    cell = {"cell_type": "code", "input": ["1+1"], "language": "python", "outputs": [], "prompt_number": 4}
+    heading = {"cell_type": "heading", "level": 2, "source": ["Old"], "metadata": {}}
+    notebook.import_ipynb(
+        {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": [{"cells": [heading, cell], "metadata": {}}]}
+    )
+    assert [(cell["type"], cell["source"]) for cell in notebook.cells] == [("markdown", "## Old"), ("code", "1+1")]
+
+
+def test_a_repeated_or_impossible_cell_id_gets_a_new_one(notebook: Notebook) -> None:
+    cell = {"cell_type": "code", "source": "", "metadata": {}, "execution_count": None, "outputs": []}
+    cells = [{**cell, "id": "same"}, {**cell, "id": "same"}, {**cell, "id": "../../x"}]
+    notebook.import_ipynb({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells})
+    assert [cell["id"] for cell in notebook.cells] == ["same", "c0", "c1"]
+
+
+@pytest.mark.parametrize(
+    "ipynb",
+    [
+        None,
+        [],
+        {},
+        {"nbformat": 2, "cells": []},
+        {"nbformat": 4, "cells": {}},
+        {"nbformat": 4, "cells": [1]},
+        {"nbformat": 4, "cells": [{"cell_type": "code", "source": 5}]},
+        {"nbformat": 4, "cells": [{"cell_type": "code", "source": "", "outputs": [{"output_type": "pyout"}]}]},
+        {"nbformat": 4, "cells": [{"cell_type": "code", "source": "", "outputs": "x"}]},
+        {"nbformat": 4, "cells": [{"cell_type": "code", "source": "", "metadata": {"tags": "not a list"}}]},
+        {"nbformat": 3, "worksheets": 7},
+    ],
+)
+def test_what_is_no_notebook_is_told_and_changes_nothing(notebook: Notebook, ipynb: object) -> None:
+    notebook.add("stays")
+    with pytest.raises(InvalidRequest):
+        notebook.import_ipynb(ipynb)
+    assert sources(notebook) == ["stays"]
+
+
+def test_an_import_is_bounded(notebook: Notebook) -> None:
+    cell = {"cell_type": "markdown", "source": "", "metadata": {}}
+    with pytest.raises(TooLarge):
+        notebook.import_ipynb({"nbformat": 4, "metadata": {}, "cells": [cell] * (MAX_CELLS + 1)})
+    with pytest.raises(TooLarge):
+        notebook.import_ipynb({"nbformat": 4, "metadata": {}, "cells": [{**cell, "source": "x" * MAX_IMPORT}]})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+OUTPUT = st.fixed_dictionaries(
+    {"output_type": st.sampled_from(["stream", "display_data", "execute_result", "error"]) | JSON},
+    optional={
+        "name": st.sampled_from(["stdout", "stderr"]) | JSON,
+        "text": st.lists(st.text(max_size=5), max_size=3) | JSON,
+        "data": st.dictionaries(st.sampled_from(["text/plain", "application/json"]), JSON) | JSON,
+        "metadata": st.just({}) | JSON,
+        "execution_count": JSON,
+        "ename": JSON,
+        "evalue": JSON,
+        "traceback": JSON,
+    },
+)
+CELL = st.fixed_dictionaries(
+    {"cell_type": st.sampled_from(["code", "markdown", "raw", "other"]) | JSON},
+    optional={
+        "id": st.sampled_from(["a", "b", "!"]) | JSON,
+        "source": st.text(max_size=9) | JSON,
+        "metadata": st.just({}) | JSON,
+        "outputs": st.lists(OUTPUT, max_size=3) | JSON,
+        "execution_count": JSON,
+        "attachments": JSON,
+    },
+)
+
+
+@given(st.lists(CELL, max_size=4), st.just({}) | JSON)
+def test_an_import_is_valid_or_one_of_our_errors(cells: list[Any], metadata: Any) -> None:
+    ipynb = {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
+    try:
+        notebook = from_ipynb(ipynb, kernel_id="k", environment="python3", new_id=ids())
+    except CellblockError:
+        return
+    nbformat.validate(notebook.to_ipynb())
+    notebook.to_html()
+    notebook.to_md()
+    notebook.to_py()
