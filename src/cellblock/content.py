@@ -121,6 +121,19 @@ def error_output(ename: str, evalue: str, traceback: list[str]) -> Output:
     }
 
 
+def syntax_lines(problem: SyntaxError) -> list[str]:
+    """The lines Python itself would print, with the caret under the place."""
+    lines = [f"  Cell, line {problem.lineno or 1}"]
+    if problem.text:
+        source = problem.text.rstrip("\n")
+        bare = source.lstrip()
+        at = max(0, (problem.offset or 1) - 1 - (len(source) - len(bare)))
+        end = problem.end_offset if problem.end_lineno == problem.lineno else None
+        width = max(1, min(len(bare), (end or 0) - 1 - (len(source) - len(bare))) - at)
+        lines += [f"    {cut(bare, 400)}", f"    {' ' * min(at, 400)}{'^' * min(width, 400)}"]
+    return [clean(line) for line in (*lines, f"{type(problem).__name__}: {problem.msg}")]
+
+
 class Content:
     """A Jupyter message's content and metadata."""
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from typing_extensions import TypedDict
 
-from cellblock.content import Content, Malformed, Output, clean, cut, error_output, first_bytes, size_of
+from cellblock.content import Content, Malformed, Output, clean, cut, error_output, first_bytes, size_of, syntax_lines
 from cellblock.outputs import Outputs, StreamName
 
 __all__ = [
@@ -246,7 +246,7 @@ class Execution:
         self._error = {
             "ename": type(problem).__name__,
             "evalue": clean(f"{problem.msg} (line {problem.lineno or 1})"),
-            "traceback": _syntax_lines(problem),
+            "traceback": syntax_lines(problem),
         }
         return self._never_ran("error", None)
 
@@ -595,16 +595,3 @@ def _error_info(ename: str, evalue: str, traceback: list[str]) -> ErrorInfo:
 
 def _milliseconds(seconds: float) -> float:
     return round(max(0.0, seconds) * 1000, 1)
-
-
-def _syntax_lines(problem: SyntaxError) -> list[str]:
-    """The lines Python itself would print, with the caret under the place."""
-    lines = [f"  Cell, line {problem.lineno or 1}"]
-    if problem.text:
-        source = problem.text.rstrip("\n")
-        bare = source.lstrip()
-        at = max(0, (problem.offset or 1) - 1 - (len(source) - len(bare)))
-        end = problem.end_offset if problem.end_lineno == problem.lineno else None
-        width = max(1, min(len(bare), (end or 0) - 1 - (len(source) - len(bare))) - at)
-        lines += [f"    {cut(bare, 400)}", f"    {' ' * min(at, 400)}{'^' * min(width, 400)}"]
-    return [clean(line) for line in (*lines, f"{type(problem).__name__}: {problem.msg}")]

@@ -9,6 +9,7 @@ import base64
 import binascii
 import html
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,7 +46,8 @@ def _py_cell(cell: Mapping[str, Any]) -> str:
 
 def _is_python(source: str) -> bool:
     try:
-        ast.parse(source)
+        with warnings.catch_warnings(action="ignore"):
+            ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
