@@ -404,12 +404,16 @@ async def test_the_model_knows_files_and_packages_and_the_kernel_shows_no_trace(
     await chat.upload(id, "sales.csv", CSV)
     before = await printed(chat.interpreter, id, "print(sorted(globals()))")
     script.play(says("I see it."))
-    await chat.ask(id, "What is there?")
+    parts = [{"type": "text", "text": "What is there?"}]
+    message = {"id": "u1", "role": "user", "parts": parts, "metadata": {"files": ["sales.csv"]}}
+    await chat.ask(id, "", messages=[message])
+    assert (await chat.messages(id))[0]["metadata"]["files"] == ["sales.csv"]
     said = script.instructions[0]
     assert '"path":"sales.csv"' in said
     assert '"name":"revenue","dtype":"int64","missing":0,"unique":3,"sample":[10,7,5]' in said
     assert "pandas" in said
     assert "There is no network" in said
+    assert "Uploaded with the question: 'sales.csv'" in said
     assert await printed(chat.interpreter, id, "print(sorted(globals()))") == before
     assert (await chat.interpreter.notebook("local", id))["cells"] == []
 

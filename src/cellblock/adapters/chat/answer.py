@@ -73,7 +73,7 @@ class Answer:
             self.turn.text,
             message_history=history.for_model(self.transcript.turns[:-1]),
             model=self._choice.model,
-            instructions=instructions(context),
+            instructions=instructions(context, self.turn.files),
             deps=deps,
             usage_limits=UsageLimits(request_limit=STEPS),
         )

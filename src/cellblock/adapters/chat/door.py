@@ -24,13 +24,21 @@ QUESTION = 100_000
 
 
 class UserMessage(BaseModel):
-    """The new UI message. Parts that are no text are not for a model: files are uploaded to the workspace."""
+    """The new UI message. Parts that are no text are not for a model: files are uploaded to the workspace.
+
+    `metadata.files` names those uploaded with the message.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     id: str | None = Field(default=None, max_length=200)
     role: Literal["user"]
     parts: list[dict[str, Any]] = Field(max_length=100)
+    metadata: dict[str, Any] | None = None
+
+    def files(self) -> tuple[str, ...]:
+        named = (self.metadata or {}).get("files")
+        return tuple(name[:300] for name in named[:50] if isinstance(name, str)) if isinstance(named, list) else ()
 
     def text(self) -> str:
         texts = (part.get("text") for part in self.parts if part.get("type") == "text")
@@ -215,7 +223,7 @@ def to_ask(body: ChatRequest) -> history.Ask:
             hint="Upload long data as a file.",
             fields=[history.field_of("messages", "too long")],
         )
-    return history.Ask(body.trigger, text, message.id, body.messageId)
+    return history.Ask(body.trigger, text, message.id, body.messageId, message.files())
 
 
 def read_message(raw: dict[str, Any]) -> UserMessage:

@@ -53,7 +53,7 @@ class CellRef(TypedDict):
 
 @dataclass
 class Turn:
-    """One question and its answer. `id` is the user message's, `answer_id` the assistant message's."""
+    """One question and its answer. `id` is the user message's, `answer_id` the assistant's, `files` came with it."""
 
     id: str
     text: str
@@ -64,6 +64,7 @@ class Turn:
     messages: list[ModelMessage] = field(default_factory=list)
     cells: list[CellRef] = field(default_factory=list)
     error: dict[str, Any] | None = None
+    files: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -83,6 +84,7 @@ class Ask:
     text: str = ""
     id: str | None = None
     message_id: str | None = None
+    files: tuple[str, ...] = ()
 
 
 _transcripts = TypeAdapter(Transcript)
@@ -137,11 +139,11 @@ def return_text(content: Any) -> str:
 def begin(transcript: Transcript, ask: Ask, model: str) -> Turn:
     """Cuts the turns an edit or a regeneration replaces, and appends the new one. InvalidRequest if none."""
     at = position(transcript, ask)
-    text, id = ask.text, ask.id or ask.message_id
+    text, id, files = ask.text, ask.id or ask.message_id, list(ask.files)
     if ask.trigger == "regenerate-message":
-        text, id = transcript.turns[at].text, transcript.turns[at].id
+        text, id, files = transcript.turns[at].text, transcript.turns[at].id, transcript.turns[at].files
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    turn = Turn(id or new_id(), text, new_id(), now, model)
+    turn = Turn(id or new_id(), text, new_id(), now, model, files=files)
     del transcript.turns[at:]
     transcript.turns.append(turn)
     return turn
@@ -225,7 +227,8 @@ def ui_messages(transcript: Transcript, notebook: NotebookView, *, active: bool)
 
 def user_message(turn: Turn) -> dict[str, Any]:
     parts = [{"type": "text", "text": turn.text}]
-    return {"id": turn.id, "role": "user", "metadata": {"created": turn.created}, "parts": parts}
+    metadata = {"created": turn.created, **({"files": turn.files} if turn.files else {})}
+    return {"id": turn.id, "role": "user", "metadata": metadata, "parts": parts}
 
 
 def assistant_message(turn: Turn, cells: dict[str, Cell]) -> dict[str, Any]:

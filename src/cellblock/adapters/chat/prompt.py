@@ -1,5 +1,7 @@
 """What a model is told before the question: where its code runs, how to work, and what the files are."""
 
+from collections.abc import Sequence
+
 from cellblock.adapters.chat.context import Context, fenced
 from cellblock.adapters.tool import TOOL_NAME
 
@@ -40,9 +42,10 @@ STOPPED = (
 LAST_STEP = f"\n\nThis was the last call this answer may have: do not call {TOOL_NAME} again, answer now."
 
 
-def instructions(context: Context) -> str:
-    """The whole of it: rules, packages and their versions, the data context."""
-    return "\n\n".join([RULES, packages(context), files(context)])
+def instructions(context: Context, attached: Sequence[str] = ()) -> str:
+    """The whole of it: rules, packages and their versions, the data context, the files that came with the question."""
+    with_it = [f"Uploaded with the question: {', '.join(map(repr, attached))}"] if attached else []
+    return "\n\n".join([RULES, packages(context), files(context), *with_it])
 
 
 def packages(context: Context) -> str:
