@@ -12,6 +12,8 @@ from cellblock.host.environments import Environments
 from cellblock.host.executions import Executions
 from cellblock.host.housekeeping import Housekeeping
 from cellblock.host.lock import DataDirectory
+from cellblock.host.one_shots import OneShots
+from cellblock.host.recovery import recover
 from cellblock.host.sessions import Export, KernelView, Session, Sessions
 from cellblock.host.store import Conversation, Store
 from cellblock.host.workspace import FileEntry, OpenFile
@@ -44,6 +46,7 @@ class Interpreter:
     environments: Environments
     sessions: Sessions
     executions: Executions
+    one_shots: OneShots
     housekeeping: Housekeeping
 
     @classmethod
@@ -56,19 +59,26 @@ class Interpreter:
         store: Store | None = None
         try:
             store = await Store.open(config.data_dir)
-            environments = Environments(config, uids=await store.uids())
-            sessions = Sessions(config, store, environments)
-            executions = Executions(config, store, sessions)
-            await executions.recover()
-            housekeeping = Housekeeping(config, store, sessions, executions, environments)
+            await recover(config, store)
+            made = cls._made(config, directory, store, await store.uids())
+            await made.housekeeping.sweep()
         except BaseException:
             if store:
                 await store.aclose()
             directory.release()
             raise
-        environments.start()
-        housekeeping.start()
-        return cls(config, directory, store, environments, sessions, executions, housekeeping)
+        made.environments.start()
+        made.housekeeping.start()
+        return made
+
+    @classmethod
+    def _made(cls, config: Config, directory: DataDirectory, store: Store, uids: set[int]) -> "Interpreter":
+        environments = Environments(config, uids=uids)
+        executions = Executions(config, store)
+        sessions = Sessions(config, store, environments, executions)
+        one_shots = OneShots(config, environments, sessions, executions)
+        housekeeping = Housekeeping(config, store, environments, sessions, executions, one_shots)
+        return cls(config, directory, store, environments, sessions, executions, one_shots, housekeeping)
 
     @property
     def is_ready(self) -> bool:
@@ -87,7 +97,7 @@ class Interpreter:
     async def aclose(self) -> None:
         """Ends what runs, keeps what lasts, frees the data directory."""
         await self.housekeeping.aclose()
-        await self.sessions.aclose()
+        await asyncio.gather(self.sessions.aclose(), self.one_shots.aclose())
         await self.environments.aclose()
         await self.store.aclose()
         self.directory.release()
@@ -116,12 +126,11 @@ class Interpreter:
     async def delete(self, owner: str, id: str) -> None:
         """The session, its notebook, files, executions and conversation are gone; what runs is ended."""
         await self.sessions.delete(await self._session(owner, id))
-        self.executions.forget(id)
 
     async def release(self, owner: str, id: str) -> KernelView:
         """Ends the kernel process only: what runs is `interrupted`, what waits `cancelled`."""
         session = await self._session(owner, id)
-        await session.release("The kernel was released on request")
+        await session.release("it was released on request")
         return session.view()
 
     async def interrupt(self, owner: str, id: str) -> KernelView:
@@ -161,7 +170,12 @@ class Interpreter:
         CodeTooLarge, InvalidRequest, QueueFull, KernelLimit, NoMemory, CellNotFound, IdempotencyConflict, and for
         `files` what `write_file` raises.
         """
-        return await self.executions.submit(owner, request)
+        async with self.executions.once(owner, request) as known:
+            if known:
+                return await self.executions.result(owner, known)
+            one_shot = request.kernel_id is None
+            job = await (self.one_shots if one_shot else self.sessions).submit(owner, request)
+            return job.execution.result()
 
     async def result(self, owner: str, execution_id: str) -> Result:
         """The Result so far, or the final one."""
@@ -278,7 +292,7 @@ class Interpreter:
 
     async def open_execution_file(self, owner: str, execution_id: str, path: str) -> OpenFile:
         """A file that an execution left: for a one-shot up to an hour after its end. FileNotFound, InvalidPath."""
-        workspace = await self.executions.workspace(owner, execution_id)
+        workspace = await self.one_shots.workspace(owner, execution_id)
         return await asyncio.to_thread(workspace.open, path)
 
     # the chat door's
@@ -297,7 +311,8 @@ class Interpreter:
         self, owner: str, id: str, *, messages: bytes, title: str | None = None, running: bool = False
     ) -> None:
         """Keeps the conversation of session `id`; `title` None leaves the title as it is."""
-        self.store.save_conversation(owner, id, messages=messages, title=title, running=running, at=self.config.clock())
+        now = self.config.clock()
+        await self.store.save_conversation(owner, id, messages=messages, title=title, running=running, at=now)
 
     async def conversations(self, owner: str, *, limit: int = 50, after: str | None = None) -> "Page":
         """{items: [{id, title, updated, running}], next}, the last updated first."""

@@ -6,7 +6,6 @@ It is no boundary: `getattr` and `exec` go around any list. The sandbox is the b
 
 import ast
 import sys
-import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 INLINE = 16 << 10  # characters compiled at once on the event loop's thread: a few milliseconds
 JUDGED = 256 << 10
-SHOWN = 500
 FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
 OWN_SYNTAX = ("input_transformer", "load_ext")  # code that may teach its kernel a syntax of its own
 PYTHON_MAGICS = frozenset({"time", "timeit", "capture", "prun", "python3"})
@@ -45,16 +43,7 @@ class Refusal:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class BadSyntax:
-    """The code is no Python: fields as of an nbformat error output; `traceback` has the line and a caret."""
-
-    ename: str
-    evalue: str
-    traceback: tuple[str, ...]
-
-
-Verdict = Refusal | BadSyntax | None
+Verdict = Refusal | SyntaxError | None
 
 
 @lru_cache(maxsize=1)
@@ -62,7 +51,8 @@ def transformer() -> "TransformerManager":
     """IPython's own source transformation. Importing it takes 0.3 s: done once, ahead of the first request."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    return TransformerManager()
+    made: TransformerManager = TransformerManager()  # type: ignore[no-untyped-call]
+    return made
 
 
 def judge(code: str, rules: CodeRules, *, same_python: bool) -> Verdict:
@@ -72,7 +62,7 @@ def judge(code: str, rules: CodeRules, *, same_python: bool) -> Verdict:
     try:
         tree = parse(code)
     except SyntaxError as problem:
-        return bad_syntax(problem) if same_python else None
+        return problem if same_python else None
     except (RecursionError, MemoryError, ValueError, OverflowError):
         return None
     try:
@@ -105,11 +95,6 @@ def with_text(problem: SyntaxError, source: str) -> SyntaxError:
     if problem.text is None and problem.lineno and problem.lineno <= len(lines):
         problem.text = lines[problem.lineno - 1]
     return problem
-
-
-def bad_syntax(problem: SyntaxError) -> BadSyntax:
-    lines = "".join(traceback.format_exception_only(problem)).rstrip("\n").split("\n")
-    return BadSyntax(type(problem).__name__, str(problem)[:SHOWN], tuple(line[:SHOWN] for line in lines))
 
 
 def same_grammar(version: str) -> bool:

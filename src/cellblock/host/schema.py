@@ -55,6 +55,7 @@ executions = sa.Table(
     sa.Column("status", sa.String, nullable=False),
     sa.Column("accepted", sa.Float, nullable=False),
     sa.Column("ended", sa.Float),
+    sa.Column("events", sa.Integer, nullable=False),
     sa.Column("result", sa.JSON, nullable=False),
     sa.Index("executions_by_session", "session_id", "accepted"),
     sa.Index("executions_by_end", "ended"),

@@ -1,13 +1,13 @@
 """What lasts: written behind the scenes in small batches, so that no execution ever waits for a disk.
 
-`put` and `remove` only note what is to be written; a task writes all of it in one transaction at most 50 ms later. A
-batch that cannot be written is kept, tried again, logged, and shown in `status()`. Whoever reads sees every write
-noted before.
+`put` and `remove` only note what is to be written; a task writes all of it in one transaction at most 50 ms later.
+Whoever has much to write says so with `wake`, and is asked for it (`sources`) when a batch is made. A batch that cannot
+be written is kept, tried again, logged, and shown in `status()`. Whoever reads sees every write noted before.
 """
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +65,7 @@ class Store:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self.sources: list[Callable[[], None]] = []  # each notes, when called, what has changed
         self._waiting: dict[Key, Put | Remove] = {}
         self._noted = asyncio.Event()
         self._closing = False
@@ -95,8 +96,14 @@ class Store:
                 del self._waiting[key]
         self._note(("-", table.name, column, value), Remove(table, column, value))
 
+    def wake(self) -> None:
+        """A source has something: it will be asked for it soon."""
+        self._noted.set()
+
     async def flush(self) -> None:
         """Writes what is noted now. Raises what the database says, after which the writes are still noted."""
+        for source in self.sources:
+            source()
         if not self._waiting and not self._writing.locked():
             return
         async with self._writing:

@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String, nullable=False),
         sa.Column("accepted", sa.Float, nullable=False),
         sa.Column("ended", sa.Float),
+        sa.Column("events", sa.Integer, nullable=False),
         sa.Column("result", sa.JSON, nullable=False),
     )
     op.create_index("executions_by_session", "executions", ["session_id", "accepted"])

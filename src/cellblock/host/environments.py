@@ -1,0 +1,278 @@
+"""The environments in operation: each a fork server, started again when it dies, and its pool of warm kernels."""
+
+import asyncio
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from cellblock.errors import CellblockError, EnvironmentNotFound, InternalError, KernelStartFailed, NoMemory
+from cellblock.host import memory, workspace
+from cellblock.host.config import Config
+from cellblock.host.kernels import Kernel
+from cellblock.host.launcher import Environment, Launcher
+from cellblock.host.policy import same_grammar
+from cellblock.host.pool import Pool
+from cellblock.messages import Level, Policy
+
+UID_BASE, UID_COUNT = 200_000, 60_000
+AGAIN = (0.1, 1.0, 5.0, 30.0)  # seconds before a fork server that died is started again
+STEADY = 60.0  # seconds it must have lived for its death not to count as one more in a row
+
+log = structlog.get_logger("cellblock.environments")
+
+
+class Homes:
+    """Directories below `kernels`, one per kernel ever started, and the user ids their files belong to."""
+
+    def __init__(self, data_dir: Path, taken: set[int]) -> None:
+        self.directory = data_dir / "kernels"
+        self._taken = set(taken)
+        self._last = max(taken, default=UID_BASE)
+        self._root = os.geteuid() == 0
+
+    def path(self, id: str) -> Path:
+        return self.directory / id
+
+    def files(self, id: str) -> Path:
+        return self.directory / id / "files"
+
+    def new_uid(self) -> int:
+        """One of its own for a new home where the server may give one, else the server's."""
+        if not self._root:
+            return os.getuid()
+        for _ in range(UID_COUNT):
+            self._last = UID_BASE + (self._last + 1 - UID_BASE) % UID_COUNT
+            if self._last not in self._taken:
+                self._taken.add(self._last)
+                return self._last
+        raise InternalError("No user id is left for another kernel.")
+
+    def make(self, id: str, uid: int) -> None:
+        """A home with an empty workspace. Blocks."""
+        self.path(id).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.files(id).mkdir(mode=0o700, exist_ok=True)
+        if self._root:
+            os.chown(self.files(id), uid, uid, follow_symlinks=False)
+
+    def remove(self, id: str, uid: int | None) -> None:
+        """The home with everything in it; nothing may live in it any more. Blocks."""
+        parent = os.open(self.directory, workspace.DIRECTORY)
+        try:
+            workspace.remove_tree(parent, id)
+        except FileNotFoundError:
+            pass
+        except OSError as problem:
+            log.error("home_not_removed", home=id, error=str(problem))
+            shutil.rmtree(self.path(id), ignore_errors=True)
+        finally:
+            os.close(parent)
+        self._taken.discard(uid or 0)
+
+    def sweep(self, known: set[str]) -> list[str]:
+        """Removes homes that belong to nobody: of kernels that waited when a server ended. Blocks."""
+        stray = [entry.name for entry in os.scandir(self.directory) if entry.name not in known]
+        for id in stray:
+            self.remove(id, None)
+        return stray
+
+
+class Engine:
+    """One environment in operation."""
+
+    def __init__(self, environment: Environment, config: Config, homes: Homes, pool_size: int) -> None:
+        self.environment, self.config, self.homes = environment, config, homes
+        self.launcher: Launcher | None = None
+        self.error: CellblockError | None = None
+        self.restarts = 0
+        self.level: Level = "off"  # in force; known from the first start on
+        self.pool = Pool(pool_size, launch=self._warm, discard=self.discard, room=self._room)
+        self._settled = asyncio.Event()  # started, or known not to
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._keep(), name=f"environment {self.environment.name}")
+
+    async def ready(self) -> None:
+        """Started, and the pool full as far as it can be. Raises why it could not be started."""
+        await self._settled.wait()
+        if self.error:
+            raise self.error
+        await self.pool.filled()
+
+    @property
+    def is_ready(self) -> bool:
+        return self.launcher is not None and self.pool.full
+
+    @property
+    def same_python(self) -> bool:
+        """Whether code for it can be parsed by the server's own Python."""
+        return self.launcher is not None and same_grammar(str(self.launcher.facts.get("python", "")))
+
+    async def settled(self) -> None:
+        """Waits until kernels can be had. Raises why they cannot."""
+        await self._settled.wait()
+        if self.launcher is None:
+            raise self.error or KernelStartFailed(f"The environment {self.environment.name} is being started again.")
+
+    def admit(self) -> None:
+        """NoMemory when this machine may not take another kernel."""
+        if self._room() < 1:
+            raise NoMemory("This machine has no memory left for another kernel.", retry_after=5.0)
+
+    async def kernel(self, *, id: str, uid: int) -> Kernel:
+        """A fresh kernel in home `id`. NoMemory, KernelStartFailed."""
+        await self.settled()
+        self.admit()
+        if self.launcher is None:
+            raise KernelStartFailed("The fork server has just ended.")
+        return await Kernel.start(
+            self.launcher,
+            id=id,
+            home=self.homes.path(id),
+            uid=uid,
+            environment=self.environment.name,
+            policy=self._policy(self.launcher),
+        )
+
+    async def discard(self, kernel: Kernel) -> None:
+        """Ends a kernel that belongs to nobody, and removes its home."""
+        await kernel.stop()
+        await asyncio.to_thread(self.homes.remove, kernel.id, kernel.uid)
+
+    async def aclose(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.pool.aclose()
+        if self.launcher:
+            await self.launcher.aclose()
+
+    def status(self) -> dict[str, Any]:
+        facts = self.launcher.facts if self.launcher else {}
+        return {
+            "name": self.environment.name,
+            "display_name": self.environment.display_name,
+            "ready": self.is_ready,
+            "python": facts.get("python"),
+            "preload": list(self.environment.preload),
+            "missing": facts.get("missing", []),
+            "restarts": self.restarts,
+            "error": self.error.message if self.error else None,
+            "pool": self.pool.statistics(),
+        }
+
+    async def _warm(self) -> Kernel:
+        id, uid = str(uuid.uuid4()), self.homes.new_uid()
+        try:
+            return await self.kernel(id=id, uid=uid)
+        except BaseException:
+            await asyncio.to_thread(self.homes.remove, id, uid)
+            raise
+
+    def _room(self) -> int:
+        return memory.kernels_that_fit(self.config.memory_reserve, memory.free())
+
+    def _policy(self, launcher: Launcher) -> Policy:
+        config = self.config
+        return Policy(
+            level=launcher.level,
+            memory=config.memory_limit,
+            processes=config.processes,
+            cpus=config.cpus,
+            file=config.workspace_limit,
+        )
+
+    async def _keep(self) -> None:
+        """Starts the fork server, and again whenever it dies; only the first start may fail for good."""
+        in_a_row = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            born = loop.time()
+            if not await self._start():
+                return
+            await self._lived()
+            in_a_row = 0 if loop.time() - born > STEADY else in_a_row + 1
+            self.restarts += 1
+            log.error("fork_server_died", environment=self.environment.name, restarts=self.restarts)
+            await asyncio.sleep(AGAIN[min(in_a_row, len(AGAIN) - 1)])
+
+    async def _start(self) -> bool:
+        try:
+            self.launcher = await Launcher.start(
+                self.environment,
+                data_dir=self.config.data_dir,
+                level=self.config.sandbox,
+                log=self.config.data_dir / "logs" / f"{self.environment.name}.log",
+            )
+        except CellblockError as problem:
+            self.error = problem
+            log.error("environment_not_started", environment=self.environment.name, error=problem.message)
+            self._settled.set()
+            return self.restarts > 0
+        self.error = None
+        self.level = self.launcher.level
+        self._settled.set()
+        self.pool.open()
+        return True
+
+    async def _lived(self) -> None:
+        """Returns when the fork server has died, or had not even started."""
+        if self.launcher:
+            await asyncio.shield(self.launcher.closed)
+            launcher, self.launcher = self.launcher, None
+            self._settled.clear()
+            await launcher.aclose()
+
+
+class Environments:
+    """All of them; the first is the default one, and the one with warm kernels."""
+
+    def __init__(self, config: Config, *, uids: set[int]) -> None:
+        self.homes = Homes(config.data_dir, uids)
+        self._engines = {
+            environment.name: Engine(environment, config, self.homes, 0 if index else config.pool_size)
+            for index, environment in enumerate(config.environments)
+        }
+        self.names = frozenset(self._engines)
+        self._default = next(iter(self._engines.values()))
+
+    def start(self) -> None:
+        for engine in self._engines.values():
+            engine.start()
+
+    async def ready(self) -> None:
+        """All have settled. Raises why the default one could not be started; the others' reasons are in `status`."""
+        outcomes = await asyncio.gather(*(each.ready() for each in self._engines.values()), return_exceptions=True)
+        if isinstance(outcomes[0], BaseException):
+            raise outcomes[0]
+
+    @property
+    def is_ready(self) -> bool:
+        return self._default.is_ready
+
+    @property
+    def level(self) -> str | None:
+        return self._default.launcher.level if self._default.launcher else None
+
+    def get(self, name: str | None = None) -> Engine:
+        """By name; None is the default. EnvironmentNotFound."""
+        if name is None:
+            return self._default
+        if name not in self._engines:
+            raise EnvironmentNotFound(f"There is no environment {name[:80]!r}.")
+        return self._engines[name]
+
+    def status(self) -> dict[str, Any]:
+        facts = self._default.launcher.facts if self._default.launcher else {}
+        return {
+            "sandbox": {"level": self.level, "layers": facts.get("layers", [])},
+            "pool": self._default.pool.statistics(),
+            "environments": [engine.status() for engine in self._engines.values()],
+        }
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(engine.aclose() for engine in self._engines.values()))

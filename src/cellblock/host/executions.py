@@ -1,0 +1,342 @@
+"""Everything that runs or has run: accepted once, followed, answered, found again."""
+
+import asyncio
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+from uuid import uuid4
+from weakref import WeakValueDictionary
+
+import structlog
+
+from cellblock.content import clean
+from cellblock.errors import (
+    CodeTooLarge,
+    ExecutionNotFound,
+    IdempotencyConflict,
+    InvalidRequest,
+    NotWaitingForInput,
+)
+from cellblock.execution import Event, Execution, Result, timestamp
+from cellblock.host import schema
+from cellblock.host.config import Config, ExecuteRequest
+from cellblock.host.log import EventLog, Gap, weight
+from cellblock.host.policy import INLINE, Refusal, judge
+from cellblock.host.running import Run
+from cellblock.host.store import Row, Store
+
+KEPT_ENDED = 256  # ended executions that are answered from memory
+STORED_EVENTS = 4  # times the output limit: bytes of one execution's events that are stored
+
+log = structlog.get_logger("cellblock.execution")
+
+
+@dataclass(eq=False)
+class Job:
+    """One accepted execution with all that hangs on it. `session_id` None: one-shot, with its files in `home`."""
+
+    owner: str
+    request: ExecuteRequest
+    execution: Execution
+    timeout: float
+    events: EventLog[Event]
+    accepted: float
+    session_id: str | None = None
+    home: str | None = None
+    uid: int | None = None
+    run: Run | None = None
+    ended: float | None = None
+    stored: int = 0  # the last event that is in the store
+    stored_bytes: int = 0
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    cancel: Callable[[], None] | None = None
+
+    @property
+    def id(self) -> str:
+        return self.execution.id
+
+    def interrupt(self) -> None:
+        """Interrupts it when it runs, cancels it while it waits."""
+        if self.run:
+            self.run.interrupt()
+        elif self.cancel:
+            self.cancel()
+
+    def row(self) -> Row:
+        result = self.execution.result()
+        return {
+            "id": self.id,
+            "owner": self.owner,
+            "session_id": self.session_id,
+            "home": self.home,
+            "uid": self.uid,
+            "door": self.request.door,
+            "code": self.request.code,
+            "code_sha256": result["code_sha256"],
+            "stored": self.request.store,
+            "timeout": self.timeout,
+            "status": result["status"],
+            "accepted": self.accepted,
+            "ended": self.ended,
+            "events": self.events.last,
+            "result": dict(result),
+        }
+
+
+class Executions:
+    """The executions of this process by id, and through the store those of processes before it."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self.config, self.store = config, store
+        self._live: dict[str, Job] = {}
+        self._ended: OrderedDict[str, Job] = OrderedDict()
+        self._changed: dict[str, Job] = {}
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        store.sources.append(self._note_changed)
+
+    # accepting
+
+    @asynccontextmanager
+    async def once(self, owner: str, request: ExecuteRequest) -> AsyncIterator[str | None]:
+        """Inside, nobody else accepts a request with this one's key; the execution it stands for already, or None.
+
+        IdempotencyConflict when the key was used for another request.
+        """
+        key = request.idempotency_key
+        if key is None:
+            yield None
+            return
+        lock = self._locks.setdefault((owner, key), asyncio.Lock())
+        async with lock:
+            row = await self.store.idempotent(owner, key)
+            if row and row["digest"] != digest_of(request):
+                raise IdempotencyConflict("This Idempotency-Key was used for another request.")
+            yield row["execution_id"] if row else None
+
+    def job(self, owner: str, request: ExecuteRequest, *, kernel_id: str | None) -> Job:
+        """A job that nobody knows of yet. CodeTooLarge, InvalidRequest."""
+        timeout = self._checked(request)
+        request = replace(request, code=clean(request.code))
+        id = str(uuid4())
+        execution = Execution(
+            id,
+            kernel_id,
+            None,
+            request.code,
+            output_limit=self.config.output_limit,
+            clock=self.config.clock,
+            allow_stdin=request.allow_stdin,
+            spill_path=f".cellblock/output-{id[:8]}.txt",
+        )
+        events: EventLog[Event] = EventLog(max_bytes=max(4 << 20, 2 * self.config.output_limit))
+        return Job(owner, request, execution, timeout, events, self.config.clock(), session_id=kernel_id)
+
+    def add(self, job: Job) -> None:
+        """Accepted: from now on it can be found, and its key stands for it."""
+        self._live[job.id] = job
+        self._changed[job.id] = job
+        if key := job.request.idempotency_key:
+            row = {"owner": job.owner, "key": key, "digest": digest_of(job.request), "execution_id": job.id}
+            self.store.put(schema.idempotency, {**row, "created": job.accepted})
+
+    async def judged(self, job: Job, *, same_python: bool) -> list[Event]:
+        """The events of an execution that ends before it begins: no Python, or refused. Empty when it may run."""
+        code, rules = job.request.code, self.config.forbidden
+        if len(code) <= INLINE:
+            verdict = judge(code, rules, same_python=same_python)
+        else:
+            verdict = await asyncio.to_thread(judge, code, rules, same_python=same_python)
+        if verdict is None:
+            return []
+        if isinstance(verdict, Refusal):
+            return job.execution.refused(verdict.reason)
+        return job.execution.syntax_error(verdict)
+
+    def _checked(self, request: ExecuteRequest) -> float:
+        size = len(request.code.encode("utf-8", "replace"))
+        if size > self.config.code_limit:
+            raise CodeTooLarge(f"Code may have at most {self.config.code_limit:,} bytes; this has {size:,}.")
+        timeout = self.config.max_timeout if request.timeout is None else request.timeout
+        if not 0 < timeout <= self.config.max_timeout:
+            most = f"{self.config.max_timeout:g}"
+            field = {"path": "timeout", "message": f"must be greater than 0 and at most {most}"}
+            raise InvalidRequest(f"A timeout is more than 0 and at most {most} seconds.", fields=[field])
+        return timeout
+
+    # while it runs
+
+    def emit(self, job: Job, events: list[Event]) -> None:
+        """New events of a job; with `execution_end` among them it is over."""
+        for event in events:
+            event["seq"] = job.events.last + 1
+            job.events.append(event)
+        self._changed[job.id] = job
+        self.store.wake()
+        if job.execution.ended:
+            self._finish(job)
+
+    def _finish(self, job: Job) -> None:
+        job.ended = self.config.clock()
+        job.events.close()
+        job.cancel = None
+        job.done.set()
+        self._live.pop(job.id, None)
+        self._ended[job.id] = job
+        while len(self._ended) > KEPT_ENDED:
+            self._ended.popitem(last=False)
+        log.info("execution", **line(job))
+
+    def _note_changed(self) -> None:
+        changed, self._changed = self._changed, {}
+        for job in changed.values():
+            self._note_events(job)
+            self.store.put(schema.executions, job.row())
+
+    def _note_events(self, job: Job) -> None:
+        """Up to a bound, past which a replay shows a gap; the end is always stored."""
+        while events := job.events.after(job.stored, limit=1024):
+            kept = [event for _, event in events]
+            if job.stored_bytes > STORED_EVENTS * self.config.output_limit:
+                kept = [event for event in kept if event["event"] == "execution_end"]
+            job.stored = events[-1][0]
+            job.stored_bytes += weight(kept)
+            if kept:
+                self.store.put_events(job.id, kept)
+
+    # finding
+
+    def get(self, owner: str, id: str) -> Job | None:
+        """One of this process's, as long as it is in memory."""
+        job = self._live.get(id) or self._ended.get(id)
+        return job if job and job.owner == owner else None
+
+    def forget(self, session_id: str) -> None:
+        """Nobody finds a deleted session's executions any more, and nothing of them is written again."""
+        for jobs in (self._live, self._ended, self._changed):
+            for id in [id for id, job in jobs.items() if job.session_id == session_id]:
+                del jobs[id]
+
+    def files_gone(self, id: str) -> None:
+        """The files of a one-shot have been removed."""
+        if job := self._ended.get(id):
+            job.home = job.uid = None
+
+    async def result(self, owner: str, id: str) -> Result:
+        """ExecutionNotFound."""
+        job = self.get(owner, id)
+        if job:
+            return job.execution.result()
+        stored: Result = (await self.row(owner, id))["result"]
+        return stored
+
+    async def row(self, owner: str, id: str) -> Row:
+        """ExecutionNotFound."""
+        found = await self.store.execution(id)
+        if found is None or found["owner"] != owner:
+            raise ExecutionNotFound(f"There is no execution {clean(id[:80])!r}.")
+        return found
+
+    async def wait(self, owner: str, id: str) -> Result:
+        job = self.get(owner, id)
+        if job:
+            await job.done.wait()
+            return job.execution.result()
+        return await self.result(owner, id)
+
+    async def interrupt(self, owner: str, id: str) -> Result:
+        job = self.get(owner, id)
+        if job and not job.execution.ended:
+            job.interrupt()
+        return await self.result(owner, id)
+
+    async def answer(self, owner: str, id: str, value: str) -> None:
+        job = self.get(owner, id)
+        if job is None:
+            await self.row(owner, id)
+        if job is None or job.run is None or not job.execution.waiting_for_input:
+            raise NotWaitingForInput("The execution is not waiting for input.")
+        job.run.answer(clean(value))
+
+    async def events(self, owner: str, id: str, *, after: int = 0) -> AsyncIterator[Event]:
+        job = self.get(owner, id)
+        log = job.events if job else await self._replay(owner, id, after)
+        async for entry in log.tail(after):
+            if not isinstance(entry, Gap):
+                yield entry[1]
+                continue
+            for event in self._instead(entry, await self.result(owner, id)):
+                yield event
+
+    async def _replay(self, owner: str, id: str, after: int) -> EventLog[Event]:
+        """What the store has of an ended execution's events, as a closed log: the last stretch without a hole."""
+        row = await self.row(owner, id)
+        events = [cast(Event, event) for event in await self.store.events(id, after)]
+        if row["events"] > after and (not events or events[-1]["event"] != "execution_end"):
+            events.append(ending(row))
+        start = len(events)
+        while start and events[start - 1]["seq"] == row["events"] - (len(events) - start):
+            start -= 1
+        log: EventLog[Event] = EventLog(max_items=1 << 30, max_bytes=1 << 40, last=row["events"] - len(events) + start)
+        for event in events[start:]:
+            log.append(event)
+        log.close()
+        return log
+
+    def _instead(self, gap: Gap, result: Result) -> list[Event]:
+        """What stands in the place of lost events."""
+        shape: Event = {
+            "seq": gap.last,
+            "event": "gap",
+            "execution_id": result["id"],
+            "kernel_id": result["kernel_id"],
+            "cell_id": result["cell_id"],
+            "time": timestamp(self.config.clock()),
+            "content": {"from": gap.first, "to": gap.last},
+        }
+        return [shape, {**shape, "event": "snapshot", "content": dict(result)}]
+
+
+def ending(row: Row) -> Event:
+    """`execution_end` of a stored execution whose events were folded."""
+    result: Result = row["result"]
+    return {
+        "seq": row["events"],
+        "event": "execution_end",
+        "execution_id": result["id"],
+        "kernel_id": result["kernel_id"],
+        "cell_id": result["cell_id"],
+        "time": timestamp(row["ended"] or row["accepted"]),
+        "content": dict(result),
+    }
+
+
+def digest_of(request: ExecuteRequest) -> str:
+    """What makes two requests the same."""
+    files = [(path, hashlib.sha256(data).hexdigest()) for path, data in request.files]
+    asked = [request.code, request.kernel_id, request.cell_id, request.store, request.timeout, request.allow_stdin]
+    return hashlib.sha256(json.dumps([asked, files]).encode()).hexdigest()
+
+
+def line(job: Job) -> dict[str, Any]:
+    """The log line of an execution: never code, output or names."""
+    result = job.execution.result()
+    return {
+        "execution": job.id,
+        "kernel": job.session_id,
+        "owner": job.owner,
+        "door": job.request.door,
+        "status": result["status"],
+        "kernel_state": result["kernel_state"],
+        **result["timing"],
+        **result["usage"],
+        "code_bytes": len(job.request.code),
+        "code_sha256": result["code_sha256"],
+        "output_bytes": weight(result["outputs"]),
+        "truncated": result["truncated"],
+        "files": len(result["files"]),
+        "limit": result["limit"] and result["limit"]["name"],
+    }

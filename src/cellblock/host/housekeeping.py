@@ -1,0 +1,73 @@
+"""What happens by itself, now and then: idle kernels are released, old files, events and keys go."""
+
+import asyncio
+
+import structlog
+
+from cellblock.host import schema
+from cellblock.host.config import Config
+from cellblock.host.environments import Environments
+from cellblock.host.executions import Executions
+from cellblock.host.one_shots import OneShots
+from cellblock.host.sessions import Sessions
+from cellblock.host.store import Store
+
+log = structlog.get_logger("cellblock.housekeeping")
+
+
+class Housekeeping:
+    """`tidy` does all of it once, by the clock of the configuration; a task calls it at an interval."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        environments: Environments,
+        sessions: Sessions,
+        executions: Executions,
+        one_shots: OneShots,
+    ) -> None:
+        self.config, self.store, self.environments = config, store, environments
+        self.sessions, self.executions, self.one_shots = sessions, executions, one_shots
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._keep_house(), name="housekeeping")
+
+    async def aclose(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def sweep(self) -> None:
+        """Once, before any kernel starts: homes of kernels that waited in the pool of a server that is gone."""
+        await asyncio.to_thread(self.environments.homes.sweep, await self.store.homes())
+
+    async def tidy(self) -> None:
+        now = self.config.clock()
+        await self.sessions.release_idle()
+        await self._drop_one_shot_files(now - self.config.one_shot_files)
+        await self._drop_one_shots(now - self.config.one_shot_results)
+        await self.store.fold_events(now - self.config.events_kept)
+        await self.store.forget_keys(now - self.config.events_kept)
+
+    async def _drop_one_shot_files(self, before: float) -> None:
+        for row in await self.store.one_shots(before, with_home=True):
+            await self.one_shots.remove_files(row)
+            self.executions.files_gone(row["id"])
+            self.store.put(schema.executions, {**row, "home": None, "uid": None})
+
+    async def _drop_one_shots(self, before: float) -> None:
+        for row in await self.store.one_shots(before, with_home=False):
+            if row["home"]:
+                await self.one_shots.remove_files(row)
+            self.store.remove(schema.executions, "id", row["id"])
+            self.store.remove(schema.events, "execution_id", row["id"])
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.housekeeping_interval)
+            try:
+                await self.tidy()
+            except Exception:
+                log.exception("housekeeping_failed")

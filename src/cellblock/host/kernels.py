@@ -1,0 +1,59 @@
+"""One live kernel: a process and the connection to it, started together and ended together."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from cellblock.errors import KernelFault, KernelStartFailed
+from cellblock.host.connection import Connection
+from cellblock.host.launcher import SOCKETS, Death, Launcher, Process
+from cellblock.messages import MAX_DISPLAY, Policy
+
+MAX_MESSAGE = 2 * MAX_DISPLAY  # bytes; no honest kernel sends as much
+LAST_BREATH = 5.0  # seconds between a closed connection and the news of the process's death
+
+
+@dataclass(eq=False)
+class Kernel:
+    """`id` and `home` stay with the session that takes it; `uid` owns the files in it."""
+
+    id: str
+    home: Path
+    uid: int
+    environment: str
+    process: Process
+    connection: Connection
+
+    @classmethod
+    async def start(
+        cls, launcher: Launcher, *, id: str, home: Path, uid: int, environment: str, policy: Policy
+    ) -> "Kernel":
+        """Returns when it takes requests. KernelStartFailed."""
+        process = await launcher.launch(id=id, home=home, uid=uid, policy=policy)
+        try:
+            endpoints: dict[str, str] = {channel: process.endpoint(channel) for channel in SOCKETS}
+            connection = await Connection.open(endpoints, process.key, max_message=MAX_MESSAGE)
+        except KernelFault as problem:
+            await process.stop()
+            raise KernelStartFailed(f"The kernel did not come up. {problem.message}") from None
+        except BaseException:
+            process.close()
+            raise
+        return cls(id, home, uid, environment, process, connection)
+
+    @property
+    def alive(self) -> bool:
+        return not self.process.death.done() and self.connection.broken is None
+
+    async def death(self) -> Death:
+        """How the process ended, once its connection is gone; one that will not end is ended."""
+        try:
+            return await asyncio.wait_for(asyncio.shield(self.process.death), LAST_BREATH)
+        except TimeoutError:
+            await self.stop()
+            return await self.process.death
+
+    async def stop(self) -> None:
+        """Ends it, whatever it is doing. May be called again."""
+        await self.process.stop()
+        await self.connection.aclose()

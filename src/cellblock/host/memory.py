@@ -1,0 +1,51 @@
+"""How much memory this machine, or the container around the server, can still give: measured, not a sum of limits."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+KERNEL = 64 << 20  # bytes a new kernel is reckoned with: its own pages after a first plot, and its init's
+
+Read = Callable[[str], str]
+
+
+def read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def free(read: Read = read) -> int:
+    """Bytes: what the kernel calls available, or less where a cgroup of the server's own has less room."""
+    return min([available(read("/proc/meminfo")), *rooms(read("/proc/self/cgroup"), read)])
+
+
+def available(meminfo: str) -> int:
+    fields = dict(line.split(":", 1) for line in meminfo.splitlines() if ":" in line)
+    return int(fields.get("MemAvailable", "0").split()[0]) * 1024
+
+
+def rooms(groups: str, read: Read) -> list[int]:
+    """What is left in the memory cgroup of v1 or v2 that the server is in; nothing where it has no limit."""
+    found: list[int | None] = []
+    for line in groups.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            found.append(room(f"/sys/fs/cgroup{path}", "memory.max", "memory.current", "inactive_file", read))
+        elif "memory" in controllers.split(","):
+            base = f"/sys/fs/cgroup/memory{path}"
+            found.append(room(base, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", read))
+    return [each for each in found if each is not None]
+
+
+def room(base: str, limit: str, usage: str, reclaimable: str, read: Read) -> int | None:
+    most, used = read(f"{base}/{limit}").strip(), read(f"{base}/{usage}").strip()
+    if not most.isdigit() or not used.isdigit() or int(most) >= 1 << 60:
+        return None
+    stat = dict(line.split() for line in read(f"{base}/memory.stat").splitlines() if len(line.split()) == 2)
+    return int(most) - int(used) + int(stat.get(reclaimable, 0))
+
+
+def kernels_that_fit(reserve: int, free: int) -> int:
+    """How many more kernels may be started; never negative."""
+    return max(0, (free - reserve) // KERNEL)

@@ -1,0 +1,196 @@
+"""Warm kernels: a pure decision on what to start and what to drop, then the acts."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from cellblock.errors import CellblockError
+from cellblock.host.kernels import Kernel
+
+QUIET = 0.1  # seconds after a kernel was taken: its first cell should have the processors for itself
+CHECK = 1.0  # seconds until it is looked again whether memory allows what it did not
+FIRST_DELAY, LAST_DELAY = 0.5, 30.0  # seconds between failed starts: doubled each time
+AT_ONCE = 1  # kernels started at the same time for the pool: executions come first
+
+log = structlog.get_logger("cellblock.pool")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What `decide` looks at. Times are of one clock; `room` is how many more kernels the machine's memory allows."""
+
+    size: int
+    warm: int
+    starting: int
+    room: int
+    now: float
+    taken: float = float("-inf")
+    failed: float = float("-inf")
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Start so many, discard so many of the oldest, and decide again at `again` (None: when something happens)."""
+
+    start: int = 0
+    discard: int = 0
+    again: float | None = None
+
+
+def decide(state: State) -> Decision:
+    """Kernels being started count as warm ones to be; after a failure the pool waits, twice as long each time."""
+    missing = state.size - state.warm - state.starting
+    if missing < 0:
+        return Decision(discard=min(state.warm, -missing))
+    if missing == 0 or state.starting >= AT_ONCE:
+        return Decision()
+    earliest = state.taken + QUIET
+    if state.failures:
+        earliest = max(earliest, state.failed + min(LAST_DELAY, FIRST_DELAY * 2.0 ** (state.failures - 1)))
+    if state.now < earliest:
+        return Decision(again=earliest)
+    if state.room < 1:
+        return Decision(again=state.now + CHECK)
+    return Decision(start=min(missing, AT_ONCE - state.starting, state.room))
+
+
+class Pool:
+    """Keeps `size` kernels ready. `launch` starts one, `discard` ends one for good, `room` is State's."""
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        launch: Callable[[], Awaitable[Kernel]],
+        discard: Callable[[Kernel], Coroutine[Any, Any, None]],
+        room: Callable[[], int],
+    ) -> None:
+        self.size = size
+        self._launch, self._discard, self._room = launch, discard, room
+        self._warm: list[Kernel] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._open = False
+        self._changed = asyncio.Event()
+        self._starting = 0
+        self._taken = self._failed = float("-inf")
+        self._failures = 0
+        self.error: str | None = None
+        self.hits = self.misses = self.started = self.lost = 0
+
+    def open(self) -> None:
+        """Begins to fill."""
+        self._open = True
+        self._step()
+
+    @property
+    def full(self) -> bool:
+        return len(self._warm) >= self.size
+
+    async def filled(self) -> None:
+        """Waits until it is full, or a start has failed (`error` says why), or memory allows no more."""
+        while self._open and not self.full and not self._failures and (self._starting or self._room() > 0):
+            self._changed.clear()
+            await self._changed.wait()
+
+    def take(self) -> Kernel | None:
+        """A warm kernel, which is the caller's from now on; None when there is none."""
+        self._drop_dead()
+        kernel = self._warm.pop(0) if self._warm else None
+        if kernel is None:
+            self.misses += 1
+        else:
+            self.hits += 1
+            kernel.process.death.remove_done_callback(self._died)
+        self._taken = asyncio.get_running_loop().time()
+        self._step()
+        return kernel
+
+    async def aclose(self) -> None:
+        """Ends all of them."""
+        self._open = False
+        if self._timer:
+            self._timer.cancel()
+        self._changed.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        warm, self._warm = self._warm, []
+        await asyncio.gather(*(self._discard(kernel) for kernel in warm))
+
+    def statistics(self) -> dict[str, Any]:
+        """Counts since the start of this pool; `error`: why the last start failed, None when it did not."""
+        return {
+            "size": self.size,
+            "warm": len(self._warm),
+            "starting": self._starting,
+            "hits": self.hits,
+            "misses": self.misses,
+            "started": self.started,
+            "lost": self.lost,
+            "failures": self._failures,
+            "error": self.error,
+        }
+
+    def _step(self) -> None:
+        """Decides, and acts on it."""
+        self._changed.set()
+        if not self._open:
+            return
+        loop = asyncio.get_running_loop()
+        decision = decide(self._state(loop.time()))
+        for _ in range(decision.start):
+            self._starting += 1
+            self._spawn(self._start())
+        for _ in range(decision.discard):
+            self._spawn(self._discard(self._warm.pop(0)))
+        if self._timer:
+            self._timer.cancel()
+        self._timer = loop.call_at(decision.again, self._step) if decision.again is not None else None
+
+    def _state(self, now: float) -> State:
+        short = len(self._warm) + self._starting < self.size
+        room = self._room() if short else 0
+        return State(self.size, len(self._warm), self._starting, room, now, self._taken, self._failed, self._failures)
+
+    async def _start(self) -> None:
+        try:
+            kernel = await self._launch()
+        except CellblockError as problem:
+            self._start_failed(problem)
+        else:
+            self._failures, self.error = 0, None
+            self.started += 1
+            self._warm.append(kernel)
+            kernel.process.death.add_done_callback(self._died)
+        finally:
+            self._starting -= 1
+            self._step()
+
+    def _start_failed(self, problem: CellblockError) -> None:
+        self._failures += 1
+        self._failed = asyncio.get_running_loop().time()
+        self.error = problem.message
+        log.error("warm_kernel_not_started", failures=self._failures, error=problem.message)
+
+    def _died(self, _: object) -> None:
+        self._drop_dead()
+        self._step()
+
+    def _drop_dead(self) -> None:
+        """A kernel that died while it waited is replaced; what is left of it is removed."""
+        dead = [kernel for kernel in self._warm if not kernel.alive]
+        self._warm = [kernel for kernel in self._warm if kernel.alive]
+        for kernel in dead:
+            self.lost += 1
+            log.warning("warm_kernel_died", kernel=kernel.id)
+            self._spawn(self._discard(kernel))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,309 @@
+"""One execution in one live kernel: its time, its input, its disk, its memory, and its kernel's death.
+
+The order of ends: a limit is hit → interrupt → `grace` seconds → kill. An interrupt that comes before the kernel has
+the code is held back until it has: a kernel that waits ignores SIGINT.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from cellblock.content import Malformed
+from cellblock.errors import CellblockError, KernelDied, ProtocolError
+from cellblock.execution import Event, Execution, FileChange, KernelState, Status, Usage
+from cellblock.host.config import Config
+from cellblock.host.connection import KernelMessage
+from cellblock.host.kernels import Kernel
+from cellblock.host.workspace import Scan, Workspace, changes
+
+NO_REPLY = 1.0  # seconds for the reply of an interrupted execution after its kernel said idle
+AFTER_DEATH = 2.0  # seconds for the connection to notice that the process has ended
+SMALL = 200  # entries of a workspace that is walked at once; a larger one in a thread
+
+log = structlog.get_logger("cellblock.running")
+
+
+@dataclass(eq=False)
+class Run:
+    """Runs `execution` in `kernel`; `emit` gets its events.
+
+    `before` is the workspace as it was, where that is known; `fresh` is why the kernel is not the one of before, as the
+    end of "… because". After `run`, `after` is the workspace as it is, and `lost` why the kernel is gone, if it is.
+    """
+
+    execution: Execution
+    kernel: Kernel
+    workspace: Workspace
+    config: Config
+    timeout: float
+    emit: Callable[[list[Event]], None]
+    before: Scan | None = None
+    fresh: str | None = None
+    one_shot: bool = False
+    after: Scan | None = None
+    lost: str | None = None
+    _verdict: Status | None = None
+    _state: KernelState = "lost"
+    _why: str | None = None
+    _interrupt: bool = False
+    _has_code: bool = False
+    _listening: bool = False
+    _spilling: bool = True
+    _begun: float = 0.0
+    _left: float = 0.0
+    _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _scope: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
+
+    async def run(self) -> None:
+        """From running to `execution_end`."""
+        if self.before is None:
+            self.before = await self._scan()
+        self.emit(self.execution.running())
+        used = self.kernel.process.usage().cpu_ms
+        self._left = self.timeout
+        self._resume()
+        self._after("watch", self.config.watch_interval, self._watch)
+        self.kernel.process.death.add_done_callback(self._dead)
+        try:
+            await self._listen()
+        finally:
+            self._listening = False
+            self._stop_timers()
+            self.kernel.process.death.remove_done_callback(self._dead)
+        await self._end(used)
+
+    # what others may do to it
+
+    def interrupt(self) -> None:
+        """Somebody asks it to stop."""
+        self.execution.interrupted()
+        self._send_interrupt()
+
+    def abandon(self, status: Status, state: KernelState, why: str) -> None:
+        """Its kernel is being ended on purpose: how to end, and why, as the end of "… because"."""
+        self._verdict, self._state, self._why = status, state, why
+        self._spawn(self.kernel.stop())
+
+    def answer(self, value: str) -> None:
+        """NotWaitingForInput."""
+        self.kernel.connection.answer(value)
+        self.execution.answered()
+        self._cancel("stdin")
+        self._resume()
+
+    # listening
+
+    async def _listen(self) -> None:
+        execution = self.execution
+        try:
+            async with self._scope:
+                self._listening = True
+                await self.kernel.connection.execute(
+                    execution.code, msg_id=execution.id, allow_stdin=execution.allow_stdin, on_message=self._heard
+                )
+        except TimeoutError:
+            if self.kernel.process.death.done():
+                execution.died()
+        except KernelDied:
+            execution.died()
+        except (ProtocolError, Malformed) as problem:
+            execution.broke_protocol(str(problem))
+
+    def _heard(self, message: KernelMessage) -> None:
+        execution = self.execution
+        events = execution.receive(
+            message.channel, message.msg_type, message.parent_id, message.content, message.metadata, message.buffers
+        )
+        if spill := execution.take_spill():
+            self._spill(spill)
+        if events:
+            self.emit(events)
+        if execution.violation is not None:
+            raise ProtocolError(execution.violation)
+        if message.msg_type == "execute_input":
+            self._gets_code()
+        elif message.msg_type == "input_request":
+            self._waits_for_input()
+        elif self._interrupt and message.msg_type == "status" and message.content.get("execution_state") == "idle":
+            self._give_up_in(NO_REPLY)
+
+    def _gets_code(self) -> None:
+        self._has_code = True
+        if self._interrupt:
+            self.kernel.process.interrupt()
+
+    def _waits_for_input(self) -> None:
+        """The clock of the execution stands while a person types; another one runs."""
+        self._pause()
+        self._after("stdin", self.config.stdin_timeout, self._no_answer)
+
+    def _spill(self, data: bytes) -> None:
+        path = self.execution.result()["spill"]
+        if not self._spilling or path is None:
+            return
+        try:
+            self.workspace.append(path, data)
+        except (CellblockError, OSError) as problem:
+            self._spilling = False
+            log.warning("spill_not_written", execution=self.execution.id, error=type(problem).__name__)
+
+    # limits
+
+    def _pause(self) -> None:
+        if self._timers.pop("time", None):
+            self._left -= asyncio.get_running_loop().time() - self._begun
+
+    def _resume(self) -> None:
+        self._begun = asyncio.get_running_loop().time()
+        self._after("time", max(0.0, self._left), self._out_of_time)
+
+    def _out_of_time(self) -> None:
+        self._hit("timeout", self.timeout)
+
+    def _no_answer(self) -> None:
+        self._hit("stdin_timeout", self.config.stdin_timeout)
+
+    def _hit(self, limit: str, value: float) -> None:
+        """A limit: interrupt, once more at half of the grace, and kill at its end."""
+        self.execution.limit_hit(limit, value)
+        self._pause()
+        self._send_interrupt()
+        self._after("again", self.config.grace / 2, self._send_interrupt)
+        self._after("kill", self.config.grace, self._kill)
+
+    def _kill(self) -> None:
+        self._spawn(self.kernel.stop())
+
+    def _send_interrupt(self) -> None:
+        self._interrupt = True
+        if self._has_code:
+            self.kernel.process.interrupt()
+
+    def _watch(self) -> None:
+        """Now and then: what no quota and no cgroup may be there to stop."""
+        if self.kernel.process.usage().memory_bytes > self.config.memory_limit:
+            self.execution.limit_hit("memory", self.config.memory_limit)
+            self._kill()
+        elif self.execution.limit is None:
+            self._spawn(self._watch_disk())
+
+    async def _watch_disk(self) -> None:
+        scan = await asyncio.to_thread(self.workspace.scan)
+        if self._overfull(scan) and self.execution.limit is None:
+            self._hit("disk", self.config.workspace_limit)
+        if "kill" not in self._timers and "watch" in self._timers:
+            pace = max(self.config.watch_interval, scan.entries / 10_000)
+            self._after("watch", pace, self._watch)
+
+    def _overfull(self, scan: Scan) -> bool:
+        """Fuller than allowed, and fuller than before: code that only cleans up is let be."""
+        before = self.before or Scan()
+        grown = scan.bytes > before.bytes or scan.entries > before.entries
+        return grown and (scan.bytes > self.config.workspace_limit or not scan.complete)
+
+    # the end
+
+    def _dead(self, _: object) -> None:
+        self._give_up_in(AFTER_DEATH)
+
+    def _give_up_in(self, seconds: float) -> None:
+        if self._listening:
+            self._scope.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    async def _end(self, used: int) -> None:
+        execution = self.execution
+        if execution.complete and self.kernel.alive and execution.violation is None:
+            cost = self._cost(used)
+        else:
+            cost = {"cpu_ms": None, "memory_peak_bytes": await self._gone_or_idle() or None}
+        self.after = await self._scan()
+        if self._overfull(self.after):
+            execution.limit_hit("disk", self.config.workspace_limit)
+        unanswered = self._interrupt and not execution.complete and execution.limit is None
+        self.emit(self._last(self._verdict or ("interrupted" if unanswered else None), cost))
+
+    def _cost(self, used: int) -> Usage:
+        usage = self.kernel.process.usage()
+        if not usage.memory_bytes:
+            return {"cpu_ms": None, "memory_peak_bytes": None}
+        return {"cpu_ms": usage.cpu_ms - used, "memory_peak_bytes": usage.memory_peak_bytes}
+
+    def _last(self, verdict: Status | None, cost: Usage) -> list[Event]:
+        execution = self.execution
+        state: KernelState = "released" if self.one_shot else self._state if self.lost else "kept"
+        files: list[FileChange] = [
+            {"path": each["path"], "size": each["size"], "change": each["change"]}
+            for each in changes(self.before or Scan(), self.after or Scan())
+        ]
+        events = execution.end(verdict, state, files=files, usage=cost, notice=self._notice())
+        if spill := execution.take_spill():
+            self._spill(spill)
+        return events
+
+    def _notice(self) -> str | None:
+        said = [FRESH.format(why=self.fresh)] if self.fresh else []
+        if self.lost and not self.one_shot:
+            said.append(LOST.format(why=self.lost))
+        return " ".join(said) or None
+
+    async def _gone_or_idle(self) -> int:
+        """The kernel died, broke the protocol, or let an interrupted execution go without a reply: its memory peak."""
+        execution, process = self.execution, self.kernel.process
+        if self.kernel.alive and execution.violation is None:
+            return process.usage().memory_peak_bytes
+        if execution.violation is not None:
+            await self.kernel.stop()
+        death = await self.kernel.death()
+        await self.kernel.stop()
+        if death.out_of_memory:
+            execution.limit_hit("memory", self.config.memory_limit)
+        execution.died()
+        self.lost = self._why or self._cause(death.status)
+        return death.memory_peak
+
+    def _cause(self, status: int) -> str:
+        limit = self.execution.limit
+        if limit:
+            return CAUSES[limit["name"]]
+        if self.execution.violation is not None:
+            return "it broke the protocol and was ended"
+        return f"its process was killed by signal {-status}" if status < 0 else f"its process exited with {status}"
+
+    async def _scan(self) -> Scan:
+        known = self.after or self.before
+        if known and known.entries < SMALL:
+            return self.workspace.scan()
+        return await asyncio.to_thread(self.workspace.scan)
+
+    # timers
+
+    def _after(self, name: str, seconds: float, act: Callable[[], None]) -> None:
+        self._cancel(name)
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, act)
+
+    def _cancel(self, name: str) -> None:
+        if timer := self._timers.pop(name, None):
+            timer.cancel()
+
+    def _stop_timers(self) -> None:
+        for name in list(self._timers):
+            self._cancel(name)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+LOST = "The kernel is gone because {why}: its variables are lost; the notebook and the files are kept."
+FRESH = "This ran in a fresh kernel, because {why}: variables of before are lost; the notebook and the files are kept."
+CAUSES = {
+    "timeout": "it did not stop when its time was up",
+    "stdin_timeout": "it did not stop when nobody answered its question",
+    "memory": "it ran out of memory",
+    "disk": "it did not stop when the workspace was full",
+}

@@ -1,0 +1,547 @@
+"""One session: a notebook, a kernel, a workspace, and the queue of what wants to run there.
+
+Turns are taken strictly in order, by one task that lives as long as something waits. When the kernel goes, what waits
+is cancelled if somebody wanted that (release, restart, delete), and otherwise goes on in a fresh kernel; the first
+execution that meets the fresh kernel says what was lost.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import structlog
+from typing_extensions import TypedDict
+
+from cellblock.content import clean, plain
+from cellblock.errors import CellblockError, KernelFault, KernelNotFound, QueueFull, Unavailable
+from cellblock.execution import Event, KernelState, Status, timestamp
+from cellblock.host import snippets
+from cellblock.host.config import Config, ExecuteRequest
+from cellblock.host.environments import Engine
+from cellblock.host.executions import Executions, Job
+from cellblock.host.kernels import Kernel
+from cellblock.host.log import EventLog, Gap
+from cellblock.host.peeking import Peek
+from cellblock.host.policy import speaks_own_syntax
+from cellblock.host.running import Run
+from cellblock.host.workspace import FileEntry, Scan, Workspace
+from cellblock.notebook import CellType, Notebook, NotebookView
+
+log = structlog.get_logger("cellblock.session")
+
+VARIABLES_SECONDS = 5.0
+ASSIST_SECONDS = 5.0
+
+Format: TypeAlias = Literal["ipynb", "py", "html", "md"]
+
+
+class KernelView(TypedDict):
+    """A session as the API shows it under the name of kernel. Times are ISO 8601 in UTC."""
+
+    id: str
+    title: str | None
+    environment: str
+    state: Literal["starting", "idle", "busy", "released"]
+    sandbox: Literal["full", "unprivileged", "off", "remote"]
+    queue: int
+    execution_count: int
+    created: str
+    last_used: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A notebook as a file."""
+
+    filename: str
+    media_type: str
+    body: bytes
+
+
+EXPORTS: dict[Format, tuple[str, Callable[[Notebook], str]]] = {
+    "ipynb": ("application/x-ipynb+json", lambda notebook: json.dumps(notebook.to_ipynb(), indent=1) + "\n"),
+    "py": ("text/x-python", Notebook.to_py),
+    "html": ("text/html", Notebook.to_html),
+    "md": ("text/markdown", Notebook.to_md),
+}
+
+
+@dataclass(eq=False)
+class Session:
+    """Made and kept by `Sessions`. `lost` is why the variables of before are gone, as the end of "… because"."""
+
+    id: str
+    owner: str
+    uid: int
+    created: float
+    last_used: float
+    notebook: Notebook
+    workspace: Workspace
+    engine: Engine
+    config: Config
+    executions: Executions
+    changed: Callable[["Session", str | None], None]  # tells the store, which cell too if one
+    execution_count: int = 0
+    lost: str | None = None
+    kernel: Kernel | None = None
+    deleted: bool = False
+
+    def __post_init__(self) -> None:
+        self.waiting: deque[Job | Peek] = deque()
+        self.current: Job | Peek | None = None
+        self.watchers: EventLog[Event] = EventLog(max_items=4096, max_bytes=4 << 20)
+        self._worker: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[Kernel] | None = None
+        self._scan: Scan | None = None
+        self._own_syntax = False
+
+    # how it looks
+
+    @property
+    def state(self) -> Literal["starting", "idle", "busy", "released"]:
+        if self._starting:
+            return "starting"
+        if self.current:
+            return "busy"
+        return "idle" if self.kernel else "released"
+
+    @property
+    def active(self) -> bool:
+        """Has a kernel, will have one, or is looked at."""
+        return self.state != "released" or bool(self.waiting) or self.watchers.readers > 0
+
+    def view(self) -> KernelView:
+        return {
+            "id": self.id,
+            "title": self.notebook.title,
+            "environment": self.engine.environment.name,
+            "state": self.state,
+            "sandbox": self.engine.level,
+            "queue": len(self.waiting),
+            "execution_count": self.execution_count,
+            "created": timestamp(self.created),
+            "last_used": timestamp(self.last_used),
+            "memory_bytes": self.kernel.process.usage().memory_bytes if self.kernel else 0,
+        }
+
+    def notebook_view(self) -> NotebookView:
+        return self.notebook.view()
+
+    async def watch(self) -> AsyncIterator[Event]:
+        with self.watchers.reader():
+            after = self.watchers.last
+            yield self._event("snapshot", self._snapshot(), after)
+            async for entry in self.watchers.tail(after):
+                for event in self._seen(entry):
+                    yield event
+
+    def _seen(self, entry: tuple[int, Event] | Gap) -> list[Event]:
+        """What a watcher gets for an entry: a whole new picture where it has missed something."""
+        if not isinstance(entry, Gap):
+            return [entry[1]]
+        gap = self._event("gap", {"from": entry.first, "to": entry.last}, entry.last)
+        return [gap, self._event("snapshot", self._snapshot(), entry.last)]
+
+    def _snapshot(self) -> dict[str, Any]:
+        current = self.current.id if isinstance(self.current, Job) else None
+        queue = [turn.id for turn in self.waiting if isinstance(turn, Job)]
+        return {"notebook": self.notebook.view(), "kernel": self.view(), "running": current, "queue": queue}
+
+    def _event(self, name: str, content: Any, seq: int, cell_id: str | None = None) -> Event:
+        return {
+            "seq": seq,
+            "event": name,
+            "execution_id": None,
+            "kernel_id": self.id,
+            "cell_id": cell_id,
+            "time": timestamp(self.config.clock()),
+            "content": content,
+        }
+
+    def _tell(self, name: str, content: dict[str, Any], cell_id: str | None = None) -> None:
+        if self.watchers.readers:
+            self.watchers.append(self._event(name, content, self.watchers.last + 1, cell_id))
+        else:
+            self.watchers.skip()
+
+    def _tell_state(self, notice: str | None = None) -> None:
+        if self.watchers.readers:
+            self._tell("kernel_state", {"kernel": self.view(), "notice": notice})
+
+    # running code
+
+    async def submit(self, request: ExecuteRequest) -> Job:
+        """Accepts an execution. QueueFull, CellNotFound, NoMemory, and what `Executions.job` raises."""
+        self._room_in_queue()
+        if self.kernel is None and self._starting is None:
+            self.engine.admit()
+        job = self.executions.job(self.owner, request, kernel_id=self.id)
+        if request.store:
+            job.execution.cell_id = self._cell_for(request)
+        self._own_syntax = self._own_syntax or speaks_own_syntax(request.code)
+        self.executions.add(job)
+        if request.title and not self.notebook.title:
+            self.rename(request.title)
+        judge_syntax = self.engine.same_python and not self._own_syntax
+        if events := await self.executions.judged(job, same_python=judge_syntax):
+            self.emit(job, events)
+            return job
+        job.cancel = lambda: self._cancel(job, None)
+        at_once = self.state == "idle" and not self.waiting
+        self.emit(job, job.execution.start("running" if at_once else "queued"))
+        self._enqueue(job)
+        return job
+
+    def _room_in_queue(self) -> None:
+        if self.deleted:
+            raise KernelNotFound(f"There is no kernel {self.id}.")
+        if len(self.waiting) >= self.config.queue_limit:
+            raise QueueFull(f"{len(self.waiting)} executions are waiting for this kernel.", retry_after=1.0)
+
+    def _cell_for(self, request: ExecuteRequest) -> str:
+        if request.cell_id is not None:
+            return self.notebook.cell(request.cell_id)["id"]
+        cell = self.notebook.add(request.code)
+        self._cell_changed(cell["id"])
+        self._tell("cell_added", {"cell": cell, "after": self._before(cell["id"]), "revision": self.notebook.revision})
+        return cell["id"]
+
+    def emit(self, job: Job, events: list[Event]) -> None:
+        """An execution's events: to its own log, the notebook, the watchers, and behind the scenes the store."""
+        for event in events:
+            if self.notebook.apply(event) and event["event"] in ("execution_start", "execution_end"):
+                self._cell_changed(event["cell_id"])
+        self.executions.emit(job, events)
+        for event in events:
+            if self.watchers.readers:
+                self.watchers.append({**event, "seq": self.watchers.last + 1})
+            else:
+                self.watchers.skip()
+
+    def _enqueue(self, turn: Job | Peek) -> None:
+        self.last_used = self.config.clock()
+        self.waiting.append(turn)
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work(), name=f"session {self.id}")
+
+    async def _work(self) -> None:
+        """Takes turns until none waits."""
+        while self.waiting:
+            self.current = turn = self.waiting.popleft()
+            try:
+                await (self._run(turn) if isinstance(turn, Job) else self._peek(turn))
+            except Exception as problem:
+                log.exception("turn_failed", kernel=self.id)
+                await self._failed(turn, problem)
+            self.last_used = self.config.clock()
+            self.current = None
+        self._worker = None
+        self._tell_state()
+
+    async def _run(self, job: Job) -> None:
+        if (kernel := await self._kernel_for(job)) is None or job.execution.ended:
+            return
+        self._tell_state()
+        job.cancel = None
+        job.run = Run(
+            job.execution,
+            kernel,
+            self.workspace,
+            self.config,
+            job.timeout,
+            emit=lambda events: self.emit(job, events),
+            before=self._scan,
+            fresh=self.lost,
+        )
+        self.lost = None
+        await job.run.run()
+        self._scan = job.run.after
+        self.execution_count = job.execution.execution_count or self.execution_count
+        if job.run.lost:
+            self._kernel_lost(kernel, job.run.lost)
+        for change in job.execution.result()["files"]:
+            self._tell("file_changed", dict(change))
+        self.changed(self, None)
+
+    async def _kernel_for(self, job: Job) -> Kernel | None:
+        """The kernel, started when there is none; when it cannot be, the job ends with why."""
+        if self.kernel and self.kernel.alive:
+            return self.kernel
+        try:
+            return await self._started()
+        except CellblockError as problem:
+            self._not_started(job, problem)
+            return None
+
+    def _not_started(self, job: Job, problem: CellblockError) -> None:
+        error = {"ename": type(problem).__name__, "evalue": problem.message, "traceback": [problem.message]}
+        notice = f"No kernel could be started. {problem.message}"
+        self.emit(job, job.execution.end("kernel_died", "lost", error=error, notice=notice))  # type: ignore[arg-type]
+
+    async def _failed(self, turn: Job | Peek, problem: Exception) -> None:
+        """A fault of ours: nothing of that kernel is trusted any more."""
+        if isinstance(turn, Peek):
+            turn.fail("The server failed; see its log.")
+        if self.kernel:
+            kernel = self.kernel
+            self._kernel_lost(kernel, "the server failed; see its log")
+            await kernel.stop()
+        if isinstance(turn, Job):
+            why = {"ename": "InternalError", "evalue": type(problem).__name__, "traceback": []}
+            self.emit(turn, turn.execution.end("kernel_died", "lost", error=why))  # type: ignore[arg-type]
+
+    def _cancel(self, job: Job, notice: str | None) -> None:
+        """Takes back what has not begun to run."""
+        if job in self.waiting:
+            self.waiting.remove(job)
+        self.emit(job, job.execution.cancelled(notice))
+        self._tell_state()
+
+    # the kernel
+
+    def adopt(self, kernel: Kernel) -> None:
+        """Takes a live kernel for its own."""
+        self.kernel = kernel
+        self.execution_count = 0
+        kernel.process.death.add_done_callback(lambda _: self._died(kernel))
+        self._tell_state()
+
+    def begin(self) -> None:
+        """Starts a kernel in the background."""
+        starting = self._start()
+        starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _started(self) -> Kernel:
+        return await asyncio.shield(self._start())
+
+    def _start(self) -> "asyncio.Task[Kernel]":
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._launch(), name=f"kernel {self.id}")
+            self._tell_state()
+        return self._starting
+
+    async def _launch(self) -> Kernel:
+        old, self.kernel = self.kernel, None
+        try:
+            if old:
+                await old.stop()
+            kernel = await self.engine.kernel(id=self.id, uid=self.uid)
+        finally:
+            self._starting = None
+        self.adopt(kernel)
+        return kernel
+
+    def _died(self, kernel: Kernel) -> None:
+        """The process ended; while something runs, its Run finds out more about it."""
+        if self.kernel is kernel and self.current is None:
+            status = kernel.process.death.result().status
+            cause = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
+            self._kernel_lost(kernel, f"its process {cause} while nothing ran")
+
+    def _kernel_lost(self, kernel: Kernel, why: str) -> None:
+        if self.kernel is kernel:
+            self.kernel = None
+            self._remember_loss(why)
+            self._own_syntax = False
+            self._tell_state(f"The kernel is gone because {why}.")
+            self.changed(self, None)
+
+    def _remember_loss(self, why: str) -> None:
+        """A loss that nobody was told of yet stays the one to tell."""
+        if self.execution_count:
+            self.lost = self.lost or why
+        self.execution_count = 0
+
+    def interrupt(self) -> None:
+        """Interrupts what runs; nothing else changes."""
+        if isinstance(self.current, Job):
+            self.current.interrupt()
+        elif self.current and self.kernel:
+            self.kernel.process.interrupt()
+
+    async def release(self, why: str) -> None:
+        """Ends the kernel process: what runs is interrupted, what waits is cancelled."""
+        await self._end_kernel("interrupted", "released", why)
+
+    async def restart(self) -> None:
+        """A fresh kernel process under the same id."""
+        await self._end_kernel("interrupted", "lost", "it was restarted on request")
+        self.begin()
+
+    async def close(self, status: Status, why: str) -> None:
+        """Ends everything; watchers too."""
+        await self._end_kernel(status, "released" if self.deleted else "lost", why)
+        self.watchers.close()
+
+    async def _end_kernel(self, status: Status, state: KernelState, why: str) -> None:
+        self._cancel_waiting(f"It did not run because {why}.")
+        current = self.current
+        if isinstance(current, Job) and current.run:
+            current.run.abandon(status, state, why)
+        elif isinstance(current, Job):
+            self._cancel(current, f"It did not run because {why}.")
+        if self._starting:
+            await asyncio.gather(self._starting, return_exceptions=True)
+        if kernel := self.kernel:
+            await kernel.stop()
+            self._kernel_lost(kernel, why)
+        if self._worker:
+            await asyncio.shield(self._worker)
+
+    def _cancel_waiting(self, notice: str) -> None:
+        turns, self.waiting = list(self.waiting), deque()
+        for turn in turns:
+            if isinstance(turn, Job):
+                self.emit(turn, turn.execution.cancelled(notice))
+            else:
+                turn.fail(notice)
+
+    # questions to the kernel
+
+    async def complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
+        nothing = {"status": "ok", "matches": [], "cursor_start": cursor_pos, "cursor_end": cursor_pos, "metadata": {}}
+        if self.state != "idle" or self.kernel is None:
+            return nothing
+        try:
+            return _told(await self.kernel.connection.complete(code, cursor_pos, timeout=ASSIST_SECONDS))
+        except KernelFault:
+            return nothing
+
+    async def inspect(self, code: str, cursor_pos: int, detail_level: int) -> dict[str, Any]:
+        nothing = {"status": "ok", "found": False, "data": {}, "metadata": {}}
+        if self.state != "idle" or self.kernel is None:
+            return nothing
+        try:
+            return _told(await self.kernel.connection.inspect(code, cursor_pos, detail_level, timeout=ASSIST_SECONDS))
+        except KernelFault:
+            return nothing
+
+    async def variables(self) -> list[dict[str, Any]]:
+        if self.state in ("released", "starting"):
+            return []
+        text = await self.peek(snippets.silently(snippets.VARIABLES, "variables()"), timeout=VARIABLES_SECONDS)
+        try:
+            found: list[dict[str, Any]] = plain(json.loads(text))
+        except ValueError:
+            raise Unavailable("The kernel's answer was no list of variables.") from None
+        return found
+
+    async def peek(self, code: str, *, timeout: float) -> str:
+        """See `Interpreter.peek`."""
+        self._room_in_queue()
+        loop = asyncio.get_running_loop()
+        peek = Peek(code, loop.time() + timeout)
+        self._enqueue(peek)
+        expiry = loop.call_at(peek.deadline, self._expire, peek)
+        try:
+            return await peek.answer
+        finally:
+            expiry.cancel()
+
+    def _expire(self, peek: Peek) -> None:
+        if peek in self.waiting:
+            self.waiting.remove(peek)
+            peek.fail("The kernel is busy.")
+
+    async def _peek(self, peek: Peek) -> None:
+        try:
+            kernel = self.kernel if self.kernel and self.kernel.alive else await self._started()
+        except CellblockError as problem:
+            return peek.fail(problem.message)
+        if not await peek.run(kernel, self.config.grace):
+            await kernel.stop()
+            self._kernel_lost(kernel, "it did not answer any more")
+        return None
+
+    # the notebook
+
+    def rename(self, title: str) -> None:
+        self.notebook.rename(clean(title)[:500])
+        self.changed(self, None)
+        self._tell_state()
+
+    def add_cell(self, *, type: CellType, source: str, after: str | None, revision: int | None) -> NotebookView:
+        self.notebook.require(revision)
+        cell = self.notebook.add(source, type=type, after=after)
+        content = {"cell": cell, "after": self._before(cell["id"])}
+        return self._edited("cell_added", cell["id"], content)
+
+    def edit_cell(
+        self, cell_id: str, *, source: str | None, type: CellType | None, revision: int | None
+    ) -> NotebookView:
+        self.notebook.require(revision)
+        cell = self.notebook.edit(cell_id, source=source, type=type)
+        return self._edited("cell_edited", cell_id, {"cell": cell})
+
+    def delete_cell(self, cell_id: str, *, revision: int | None) -> NotebookView:
+        self.notebook.require(revision)
+        self.notebook.delete(cell_id)
+        return self._edited("cell_deleted", cell_id, {"cell_id": cell_id})
+
+    def move_cell(self, cell_id: str, *, after: str | None, revision: int | None) -> NotebookView:
+        self.notebook.require(revision)
+        self.notebook.move(cell_id, after=after)
+        return self._edited("cell_moved", cell_id, {"cell_id": cell_id, "after": after})
+
+    async def import_notebook(self, ipynb: object, *, revision: int | None) -> NotebookView:
+        self.notebook.require(revision)
+        before = [cell["id"] for cell in self.notebook.cells]
+        self.notebook.import_ipynb(ipynb)
+        for cell_id in {*before, *(cell["id"] for cell in self.notebook.cells)}:
+            self._cell_changed(cell_id)
+        self._tell("snapshot", self._snapshot())
+        return self.notebook.view()
+
+    async def export(self, format: Format) -> Export:
+        media_type, render = EXPORTS[format]
+        body = await asyncio.to_thread(render, Notebook.from_view(self.notebook.view(), self.notebook.new_id))
+        name = "".join(c if c.isalnum() or c in " -_" else "-" for c in self.notebook.title or "notebook").strip()
+        return Export(f"{name[:80] or 'notebook'}.{format}", media_type, body.encode("utf-8", "replace"))
+
+    def _edited(self, name: str, cell_id: str, content: dict[str, Any]) -> NotebookView:
+        self._cell_changed(cell_id)
+        self.last_used = self.config.clock()
+        self._tell(name, {**content, "revision": self.notebook.revision}, cell_id)
+        return self.notebook.view()
+
+    def _cell_changed(self, cell_id: str | None) -> None:
+        self.changed(self, cell_id)
+
+    def _before(self, cell_id: str) -> str | None:
+        """The cell above; None at the top."""
+        ids = [cell["id"] for cell in self.notebook.cells]
+        at = ids.index(cell_id)
+        return ids[at - 1] if at else None
+
+    # files
+
+    async def write_file(self, path: str, chunks: AsyncIterator[bytes], *, size: int | None) -> tuple[FileEntry, bool]:
+        entry, created = await self.workspace.write(path, chunks, size=size)
+        change = "created" if created else "modified"
+        self._file_changed({"path": entry["path"], "size": entry["size"], "change": change})
+        return entry, created
+
+    async def delete_file(self, path: str) -> None:
+        await asyncio.to_thread(self.workspace.delete, path)
+        self._file_changed({"path": path, "size": 0, "change": "deleted"})
+
+    def _file_changed(self, change: dict[str, Any]) -> None:
+        self._scan = None
+        self.last_used = self.config.clock()
+        self._tell("file_changed", change)
+
+    async def archive(self) -> AsyncIterator[bytes]:
+        pieces: Iterator[bytes] = self.workspace.archive()
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            if piece:
+                yield piece
+
+
+def _told(reply: dict[str, Any]) -> dict[str, Any]:
+    """A kernel's reply as strict JSON."""
+    told: dict[str, Any] = plain(reply)
+    return told

@@ -1,0 +1,234 @@
+"""All sessions: made with a kernel from the pool, found again in the store, released when idle, deleted."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+from cellblock.content import clean
+from cellblock.errors import KernelLimit, KernelNotFound
+from cellblock.execution import timestamp
+from cellblock.host import schema
+from cellblock.host.config import Config, ExecuteRequest
+from cellblock.host.environments import Engine, Environments
+from cellblock.host.executions import Executions, Job
+from cellblock.host.session import Export, KernelView, Session
+from cellblock.host.store import Row, Store
+from cellblock.host.workspace import Workspace
+from cellblock.notebook import Cell, Notebook, NotebookView
+
+__all__ = ["Export", "KernelView", "Session", "Sessions"]
+
+SERVER_ENDED = "the server was restarted"
+
+
+def new_cell_id() -> str:
+    return uuid4().hex[:12]
+
+
+class Sessions:
+    """Sessions by id; those of the store are loaded when somebody asks for them."""
+
+    def __init__(self, config: Config, store: Store, environments: Environments, executions: Executions) -> None:
+        self.config, self.store, self.environments, self.executions = config, store, environments, executions
+        self.one_shots: dict[str, int] = {}  # running ones by owner
+        self._sessions: dict[str, Session] = {}
+        self._loading: dict[str, asyncio.Task[Session | None]] = {}
+        self._changed: dict[str, set[str]] = {}
+        self._released: set[asyncio.Task[None]] = set()
+        store.sources.append(self._note_changed)
+
+    # finding
+
+    async def get(self, owner: str, id: str) -> Session:
+        """KernelNotFound, also for another owner's."""
+        session = self._sessions.get(id) or await self._load(id)
+        if session is None or session.owner != owner or session.deleted:
+            raise KernelNotFound(f"There is no kernel {clean(id[:80])!r}.")
+        return session
+
+    async def page(self, owner: str, *, limit: int, after: str | None) -> dict[str, Any]:
+        """{items: [KernelView], next}, newest first."""
+        rows = await self.store.sessions(owner, limit=limit + 1, after=after)
+        items = [self._view(row) for row in rows[:limit]]
+        return {"items": items, "next": items[-1]["id"] if len(rows) > limit else None}
+
+    def live(self) -> list[Session]:
+        """Those in memory."""
+        return list(self._sessions.values())
+
+    def statistics(self) -> dict[str, int]:
+        """How many sessions have a kernel, by state."""
+        states = [session.state for session in self._sessions.values()]
+        return {state: states.count(state) for state in ("starting", "idle", "busy")}
+
+    def _view(self, row: Row) -> KernelView:
+        """A session that need not be loaded to be listed."""
+        if session := self._sessions.get(row["id"]):
+            return session.view()
+        return {
+            "id": row["id"],
+            "title": row["title"],
+            "environment": row["environment"],
+            "state": "released",
+            "sandbox": self._engine(row["environment"]).level,
+            "queue": 0,
+            "execution_count": 0,
+            "created": timestamp(row["created"]),
+            "last_used": timestamp(row["last_used"]),
+            "memory_bytes": 0,
+        }
+
+    # making and ending
+
+    async def create(self, owner: str, *, environment: str | None, title: str | None) -> Session:
+        engine = self.environments.get(environment)
+        await engine.settled()
+        self.admit(owner)
+        kernel = engine.pool.take()
+        if kernel is None:
+            engine.admit()
+        id, uid = (kernel.id, kernel.uid) if kernel else (str(uuid4()), self.environments.homes.new_uid())
+        notebook = Notebook(id, engine.environment.name, new_cell_id, clean(title)[:500] if title else None)
+        now = self.config.clock()
+        session = self._session(id, owner, uid, now, now, notebook, engine)
+        self._sessions[id] = session
+        self._note(session, None)
+        if kernel:
+            session.adopt(kernel)
+        else:
+            await asyncio.to_thread(self.environments.homes.make, id, uid)
+            session.begin()
+        return session
+
+    async def submit(self, owner: str, request: ExecuteRequest) -> Job:
+        """Into the session the request names. KernelNotFound, KernelLimit, and what `Session.submit` raises."""
+        session = await self.get(owner, request.kernel_id or "")
+        if session.state == "released":
+            await session.engine.settled()
+            self.admit(owner)
+        return await session.submit(request)
+
+    def admit(self, owner: str) -> None:
+        """KernelLimit when the owner has as many kernels as one may have; starting ones count."""
+        held = sum(1 for each in self._sessions.values() if each.owner == owner and each.state != "released")
+        held += self.one_shots.get(owner, 0)
+        if held >= self.config.kernels_per_owner:
+            raise KernelLimit(f"You have {held} live kernels, as many as one may have.", retry_after=10.0)
+
+    async def delete(self, session: Session) -> None:
+        """Ends it and removes all it had."""
+        session.deleted = True
+        await session.close("cancelled", "its session was deleted")
+        self._sessions.pop(session.id, None)
+        self.executions.forget(session.id)
+        self._changed.pop(session.id, None)
+        self.store.remove_session(session.id)
+        await asyncio.to_thread(self.environments.homes.remove, session.id, session.uid)
+
+    async def release_idle(self) -> None:
+        """Frees kernels that nobody has used for long, and the memory of sessions without one."""
+        oldest = self.config.clock() - self.config.idle_timeout
+        for session in self.live():
+            if session.last_used > oldest:
+                continue
+            if session.state == "idle":
+                minutes = f"{self.config.idle_timeout / 60:g}"
+                await session.release(f"it was idle for {minutes} minutes and was released")
+            if not session.active:
+                await self.store.flush()
+                if not session.active:
+                    self._sessions.pop(session.id, None)
+
+    async def aclose(self) -> None:
+        """Ends all kernels; what they held is lost, and the next execution will say so."""
+        await asyncio.gather(*(session.close("interrupted", "the server was stopped") for session in self.live()))
+
+    # the store
+
+    async def _load(self, id: str) -> Session | None:
+        """One task per session, however many ask at the same time."""
+        if id not in self._loading:
+            task = self._loading[id] = asyncio.create_task(self._stored(id))
+            task.add_done_callback(lambda _: self._loading.pop(id, None))
+        return await asyncio.shield(self._loading[id])
+
+    async def _stored(self, id: str) -> Session | None:
+        found = await self.store.session(id)
+        if found is None or id in self._sessions:
+            return self._sessions.get(id)
+        row, cells = found
+        session = self._session(
+            id,
+            row["owner"],
+            row["uid"] or 0,
+            row["created"],
+            row["last_used"],
+            Notebook.from_view(view_of(row, cells), new_cell_id),
+            self._engine(row["environment"]),
+        )
+        session.lost = row["lost"] or (SERVER_ENDED if row["execution_count"] else None)
+        self._sessions[id] = session
+        return session
+
+    def _session(
+        self, id: str, owner: str, uid: int, created: float, used: float, notebook: Notebook, engine: Engine
+    ) -> Session:
+        files = self.environments.homes.files(id)
+        config = self.config
+        workspace = Workspace(files, uid=uid, limit=config.workspace_limit, upload_limit=config.upload_limit)
+        return Session(id, owner, uid, created, used, notebook, workspace, engine, config, self.executions, self._note)
+
+    def _engine(self, environment: str) -> Engine:
+        """The session's own; the default one when an operator has taken that away."""
+        return self.environments.get(environment if environment in self.environments.names else None)
+
+    def _note(self, session: Session, cell_id: str | None) -> None:
+        changed = self._changed.setdefault(session.id, set())
+        if cell_id is not None:
+            changed.add(cell_id)
+        self.store.wake()
+
+    def _note_changed(self) -> None:
+        changed, self._changed = self._changed, {}
+        for id, cell_ids in changed.items():
+            session = self._sessions.get(id)
+            if session and not session.deleted:
+                self._put(session, cell_ids)
+
+    def _put(self, session: Session, cell_ids: set[str]) -> None:
+        cells = {cell["id"]: cell for cell in session.notebook.cells}
+        for cell_id in cell_ids:
+            row = {"session_id": session.id, "id": cell_id, "cell": cells.get(cell_id)}
+            self.store.put(schema.cells, row)
+        self.store.put(schema.sessions, row_of(session))
+
+
+def row_of(session: Session) -> Row:
+    notebook = session.notebook
+    return {
+        "id": session.id,
+        "owner": session.owner,
+        "title": notebook.title,
+        "environment": session.engine.environment.name,
+        "uid": session.uid,
+        "created": session.created,
+        "last_used": session.last_used,
+        "execution_count": session.execution_count,
+        "lost": session.lost,
+        "revision": notebook.revision,
+        "cell_ids": [cell["id"] for cell in notebook.cells],
+        "metadata": notebook.metadata,
+    }
+
+
+def view_of(row: Row, cells: list[Row]) -> NotebookView:
+    """A stored notebook; a cell that is no longer in it may still have a row."""
+    found: dict[str, Cell] = {each["id"]: each["cell"] for each in cells if each["cell"]}
+    return {
+        "kernel_id": row["id"],
+        "revision": row["revision"],
+        "title": row["title"],
+        "environment": row["environment"],
+        "cells": [found[id] for id in row["cell_ids"] if id in found],
+        "metadata": row["metadata"],
+    }
