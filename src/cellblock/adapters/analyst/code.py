@@ -7,7 +7,7 @@ values of files are literals in it, so that no column name can become code.
 import keyword
 import re
 
-from cellblock.adapters.analyst.loading import column_of, literal, loading, needs
+from cellblock.adapters.analyst.loading import column_of, literal, loading
 from cellblock.adapters.analyst.plan import Filter, Group, Plan, measure_title, title
 from cellblock.adapters.analyst.schema import Column
 from cellblock.adapters.analyst.words import fold, human, stems
@@ -51,23 +51,25 @@ def write(plan: Plan) -> str:
     body = [*overview(plan), *BODIES[plan.action](plan)]
     lines = [*filtering(plan), f"print({literal(title(plan))})", *body]
     text = "\n".join(lines)
-    modules = sorted(needs(plan) | {"import pandas as pd"} | extra_modules(text), key=module_order)
-    setup = [f'pd.options.display.float_format = "{{:,.{decimals(plan)}f}}".format']
-    return "\n".join([*modules, "", *setup, "", *loading(plan), "", *lines]) + "\n"
+    made = "\n".join([f'pd.options.display.float_format = "{{:,.{decimals(plan)}f}}".format', "", *loading(plan), "", text])
+    modules = sorted((line for mark, line in MODULES.items() if mark in made), key=module_order)
+    return "\n".join([*modules, "", made]) + "\n"
+
+
+MODULES = {
+    "pd.": "import pandas as pd",
+    "plt.": "import matplotlib.pyplot as plt",
+    "np.": "import numpy as np",
+    "json.loads(": "import json",
+    "re.sub(": "import re",
+    "Path(": "from pathlib import Path",
+}
+"""What in the code asks for which import."""
 
 
 def module_order(line: str) -> tuple[bool, bool, str]:
     third_party = any(name in line for name in ("pandas", "matplotlib", "numpy"))
     return third_party, line.startswith("from"), line
-
-
-def extra_modules(text: str) -> set[str]:
-    found = set()
-    if "plt." in text:
-        found.add("import matplotlib.pyplot as plt")
-    if "np." in text:
-        found.add("import numpy as np")
-    return found
 
 
 # --- small parts -----------------------------------------------------------------------------------------------------

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from cellblock.adapters.analyst.schema import Column
 from cellblock.adapters.analyst.vocabulary import (
     ABBREVIATIONS,
+    MONEY,
     SINGLE_WORDS,
     STOPWORDS,
     SYNONYMS,
     UNITS_OF_MEASURE,
 )
-from cellblock.adapters.analyst.words import Token, fold, is_typo, singular, stems
+from cellblock.adapters.analyst.words import Token, fold, is_typo, pieces, singular, stems
 
 LONGEST = 6
 """Words of a question that may name one column together."""
@@ -180,6 +181,15 @@ def allowed(span: Sequence[Token]) -> int:
 
 KIND_WORDS = frozenset({"type", "kind", "value", "name", "title", "group", "item", "order", "set", "label", "change"})
 """Little words that are names of columns often enough."""
+
+
+def main_measure(numbers: Sequence[Column]) -> Column | None:
+    """The column that `the largest order` and `the best month` are about: the one of money, if there is one."""
+    for word in MONEY.split("|"):
+        found = [column for column in numbers if word in pieces(column.name) or (singular(word),) == stems(column.name)]
+        if len(found) == 1:
+            return found[0]
+    return numbers[0] if len(numbers) == 1 else None
 
 
 def best_for(words: str, columns: Sequence[Column]) -> list[Column]:

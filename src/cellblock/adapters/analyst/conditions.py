@@ -6,9 +6,9 @@ precedence.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cellblock.adapters.analyst.columns import Mention, best_for
+from cellblock.adapters.analyst.columns import Mention, best_for, main_measure
 from cellblock.adapters.analyst.plan import Filter
 from cellblock.adapters.analyst.reading import CONNECTORS, Reading
 from cellblock.adapters.analyst.schema import Column
@@ -18,6 +18,7 @@ from cellblock.adapters.analyst.vocabulary import (
     COMPARATORS,
     MONTHS,
     NEGATIONS,
+    PEOPLE,
     STOPWORDS,
     SUFFIXES,
     SUM_WORDS,
@@ -194,19 +195,18 @@ def names_value(reading: Reading, start: int, end: int, known: dict[str, list[tu
     claimed = [reading.mention_at(n) for n in range(start, end)]
     strong = [m for m in claimed if m is not None]
     if strong:
-        return outranks_column(reading, start, end, strong, as_written)
+        return outranks_column(reading, start, end, strong)
     keywords = [reading.keyword_at(n) for n in range(start, end)]
     return not any(keywords) or (placed(reading, start) and as_written)
 
 
-def outranks_column(reading: Reading, start: int, end: int, mentions: Sequence[Mention], as_written: bool) -> bool:
+def outranks_column(reading: Reading, start: int, end: int, mentions: Sequence[Mention]) -> bool:
     """A value beats a column it shares words with when it is longer, or when the column is only a guess."""
     if any(m.start < start or m.end > end for m in mentions):
         return False
     if end - start > max(m.end - m.start for m in mentions):
         return True
-    guess = min(m.level for m in mentions) > 1
-    return (guess and (as_written or placed(reading, start))) or (as_written and placed(reading, start) and guess)
+    return placed(reading, start) and min(m.level for m in mentions) > 1
 
 
 def placed(reading: Reading, start: int) -> bool:
@@ -551,9 +551,15 @@ def implied(reading: Reading, start: int) -> Column | None:
             if known:
                 reading.claim([position], "condition")
                 return known[0]
+    if reading.low(reading.before(start, frozenset({"aged", "who", "are", "is"}))) in PEOPLE:
+        ages = best_for("age", numbers)
+        if ages:
+            return ages[0]
     named = [m.column for m in reading.mentions if m.column.kind == "number" and m.end <= start]
     if named:
         return named[-1]
+    if main := main_measure(numbers):
+        return main
     additive = [column for column in numbers if set(stems(column.name)) & {singular(word) for word in SUM_WORDS}]
     return numbers[0] if len(numbers) == 1 else additive[0] if len(additive) == 1 else None
 
@@ -687,7 +693,10 @@ def time_condition(
 ) -> Found | None:
     """The condition a moment stands for: a range with the next moment, a comparison, or equality."""
     start = reading.before(moment.start)
-    following = next((m for m in moments if m.start > moment.start and m.unit == moment.unit), None)
+    following = next((m for m in moments if m.start > moment.start), None)
+    if following and following.unit == "month" and moment.unit == "month of year" and following.start == moment.end + 1:
+        moment = replace(moment, unit="month", value=f"{str(following.value)[:4]}-{moment.value:02}")
+    following = following if following and following.unit == moment.unit else None
     joiner = reading.low(following.start - 1) if following and following.start == moment.end + 1 else ""
     ranged = joiner in ("to", "-", "until", "through", "till") or (joiner == "and" and reading.low(start) == "between")
     column, unit = (year, "") if moment.unit == "year" and year else (date, moment.unit)

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cellblock.adapters.analyst import followup, texts
+from cellblock.adapters.analyst.columns import main_measure
 from cellblock.adapters.analyst.plan import Filter, Group, Order, Plan, Reply, Say
 from cellblock.adapters.analyst.schema import Column, DataFile
 from cellblock.adapters.analyst.spec import Spec
-from cellblock.adapters.analyst.vocabulary import ABBREVIATIONS, MEAN_WORDS, SUM_WORDS
+from cellblock.adapters.analyst.vocabulary import ABBREVIATIONS, BEYOND, MEAN_WORDS, SUM_WORDS
 from cellblock.adapters.analyst.words import singular, stems
 
 WHOLE_FILE = ("profile", "preview", "shape", "columns", "duplicates")
@@ -19,7 +20,7 @@ TOP = 5
 
 def decide(spec: Spec, before: Plan | None) -> Reply:
     """The plan for a question, or what to ask."""
-    if spec.unsupported and (spec.silent or not (spec.measures or spec.groups)):
+    if spec.unsupported and (spec.unsupported.casefold() in BEYOND or not (spec.measures or spec.groups)):
         return texts.unsupported(spec.unsupported)
     if before and followup.continues(spec):
         return followup.changed(spec, before)
@@ -148,7 +149,7 @@ def outliers(spec: Spec) -> Reply | None:
 
 def distinct(spec: Spec) -> Reply | None:
     """`unique regions`, `how many different products`, `how many regions are there`."""
-    asked = "distinct" in spec.acts
+    asked = "distinct" in spec.acts or (lists_values(spec) and not busy(spec))
     counted = (
         spec.aggregates == ["count"]
         and spec.groups
@@ -164,6 +165,12 @@ def distinct(spec: Spec) -> Reply | None:
     if not targets:
         return texts.no_column(spec.file, spec.unknown_measure) if spec.unknown_measure else None
     return Plan(spec.file, "distinct", tuple(targets[:1]), filters=conditions(spec))
+
+
+def lists_values(spec: Spec) -> bool:
+    """`which regions are there`, `what products do we have`."""
+    text = spec.text.casefold()
+    return spec.entity and any(words in text for words in ("are there", "exist", "do we have", "are in"))
 
 
 def whole_file(spec: Spec) -> Reply | None:
@@ -253,7 +260,9 @@ def rows(spec: Spec) -> Reply | None:
         return None
     ranked = bool(spec.extreme or spec.top or spec.default_top or spec.sort or spec.order)
     keys = spec.sort_columns or [c for c in spec.measures if not c.identifier]
-    unique = [column for column in spec.groups if column.kind == "date" or is_key(column, spec.file)]
+    if not keys and (spec.extreme or spec.default_top) and not spec.groups and not spec.unknown_measure:
+        keys = [main] if (main := main_measure(spec.file.numbers())) else []
+    unique = [column for column in spec.groups if column.kind == "date" or spec.file.is_key(column)]
     grouped = [column for column in spec.groups if column not in unique]
     if ranked and keys and (not grouped or spec.rows) and not (spec.group_marked and grouped):
         return ranked_rows(spec, keys[0])
@@ -278,11 +287,6 @@ def ranked_rows(spec: Spec, key: Column) -> Plan | None:
     return Plan(spec.file, "rows", (key,), filters=conditions(spec), top=top, order="desc" if descends else "asc")
 
 
-def is_key(column: Column, file: DataFile) -> bool:
-    """Whether every row has its own value there."""
-    return bool(file.rows) and column.unique is not None and column.unique >= (file.rows or 0) > 1
-
-
 def aggregate(spec: Spec) -> Reply | None:
     """The rest: a measure, or the number of rows, over groups."""
     groups = list(groupings(spec))
@@ -295,12 +299,19 @@ def aggregate(spec: Spec) -> Reply | None:
         return counted(spec, groups, [])
     if not numbers and spec.soft:
         numbers = spec.soft[:1]
+    if not numbers and ranks_groups(spec) and (main := main_measure(spec.file.numbers())):
+        numbers = [main]
     if not numbers:
         return without_measure(spec, groups)
     aggregates = tuple(a for a in wanted if a != "count" or len(wanted) > 1) or (usual(spec, numbers[0]),)
     if "count" in wanted and len(wanted) == 1:
         aggregates = ("sum",)
     return made(spec, tuple(numbers), aggregates, groups)
+
+
+def ranks_groups(spec: Spec) -> bool:
+    """`top customers`, `best month`: ranked by something that is not said."""
+    return bool((spec.extreme or spec.default_top or spec.top) and not spec.aggregates and not spec.unknown_measure)
 
 
 def numbers_counted(spec: Spec, numbers: list[Column]) -> bool:
@@ -453,7 +464,7 @@ def groupings(spec: Spec) -> tuple[Group, ...]:
         found = time_column(spec)
         if found:
             listed = [found, *listed] if spec.trend and not spec.unit else [*listed, found]
-            listed = time_first(listed) if spec.unit and spec.chart in ("line", "") else listed
+            listed = time_first(listed) if spec.unit and spec.chart in ("line", "", "auto") else listed
     if spec.compare or spec.versus:
         listed += [
             f.columns[0]
@@ -474,9 +485,8 @@ def time_first(columns: list[Column]) -> list[Column]:
 def time_column(spec: Spec) -> Column | None:
     """The date column, or the column named as the unit is: `by month` with a column `month`."""
     dates = [column for column in spec.file.of("date")]
-    mentioned = [column for column in spec.measures if column.kind == "date"]
-    if mentioned or dates:
-        return (mentioned or dates)[0]
+    if spec.dates or dates:
+        return (spec.dates or dates)[0]
     for unit in (spec.unit,) if spec.unit else ("date", "year", "month", "quarter", "week", "day"):
         for column in spec.file.columns:
             if unit in stems(column.name):

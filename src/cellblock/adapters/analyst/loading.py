@@ -80,23 +80,6 @@ def unique_columns(columns: Iterable[Column]) -> list[Column]:
     return list(found.values())
 
 
-def needs(plan: Plan) -> set[str]:
-    """The modules the loading code of this plan needs beyond pandas."""
-    wanted = set()
-    if plan.careful:
-        wanted.add("import re")
-        if plan.file.reader in ("json", "jsonl"):
-            wanted |= {"import json", "from pathlib import Path"}
-    elif plan.file.reader == "json" and normalised(plan.file):
-        wanted |= {"import json", "from pathlib import Path"}
-    return wanted
-
-
-def normalised(file: DataFile) -> bool:
-    """Whether the columns come from nested objects, or the records from inside one."""
-    return any("." in column.name for column in file.columns) or bool(file.read.get("record_path"))
-
-
 def loading(plan: Plan) -> list[str]:
     """The lines that make `df`."""
     return careful(plan) if plan.careful else [*plain(plan.file), *cleaning(plan)]
@@ -114,25 +97,33 @@ def plain(file: DataFile) -> list[str]:
             return [f"df = pd.read_excel({path}{option})"]
         case "parquet":
             return [f"df = pd.read_parquet({path})"]
-        case "jsonl" if normalised(file):
-            return [
-                "records = pd.read_json(" + path + ", lines=True)",
-                'df = pd.json_normalize(records.to_dict("records"))',
-            ]
         case "jsonl":
-            return [f"df = pd.read_json({path}, lines=True)"]
+            read = f"pd.read_json({path}, lines=True{encoding_option(file)})"
+            return [f'df = pd.json_normalize({read}.to_dict("records"))' if nested(file) else f"df = {read}"]
         case "json":
             return read_json(file, path)
         case _:
             return [f"df = pd.read_csv({path}{csv_options(file)})"]
 
 
+def nested(file: DataFile) -> bool:
+    """Whether columns come from objects inside the records, such as `customer.city`."""
+    return bool(file.read.get("json_normalize"))
+
+
+def encoding_option(file: DataFile) -> str:
+    """`, encoding="cp1252"`, or nothing for the usual one."""
+    encoding = str(file.read.get("encoding") or "utf-8")
+    usual = encoding.casefold().replace("_", "-") in ("utf-8", "utf8", "ascii", "us-ascii")
+    return "" if usual else f", encoding={literal(encoding)}"
+
+
 def read_json(file: DataFile, path: str) -> list[str]:
-    if not normalised(file):
-        return [f"df = pd.read_json({path})"]
-    key = file.read.get("record_path")
+    key = file.read.get("records")
     inside = f"[{literal(key)}]" if isinstance(key, str) and key else ""
-    return [f'data = json.loads(Path({path}).read_text(encoding="utf-8"))', f"df = pd.json_normalize(data{inside})"]
+    encoding = encoding_option(file) or ', encoding="utf-8"'
+    maker = "pd.json_normalize" if nested(file) else "pd.DataFrame"
+    return [f"data = json.loads(Path({path}).read_text({encoding[2:]}))", f"df = {maker}(data{inside})"]
 
 
 def csv_options(file: DataFile) -> str:
@@ -140,10 +131,10 @@ def csv_options(file: DataFile) -> str:
     sep = file.read.get("sep")
     if not isinstance(sep, str) or not sep:
         sep = "\t" if file.path.casefold().endswith((".tsv", ".tab")) else ","
-    encoding = str(file.read.get("encoding") or "utf-8")
     options = "" if sep == "," else f", sep={chr(34)}\\t{chr(34)}" if sep == "\t" else f", sep={literal(sep)}"
-    if encoding.casefold().replace("_", "-") not in ("utf-8", "utf8", "ascii", "us-ascii"):
-        options += f", encoding={literal(encoding)}"
+    options += encoding_option(file)
+    if file.read.get("on_bad_lines") == "skip":
+        options += ', on_bad_lines="skip"'
     for name in ("decimal", "thousands"):
         if isinstance(file.read.get(name), str) and file.read[name]:
             options += f", {name}={literal(file.read[name])}"

@@ -1,5 +1,6 @@
 """What will be computed, as values: a Plan is all that code and answer are made from. Pure."""
 
+import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -77,12 +78,35 @@ class Filter:
 
     @property
     def title(self) -> str:
+        if self.unit and self.operator in TIME_OPERATORS:
+            return timed(self)
         name = self.unit or human(self.columns[0].name)
         if len(self.columns) > 1:
             name = "any text column"
         joiner = " and " if self.operator == "between" else " or "
         values = joiner.join(shown_value(value) for value in self.values)
         return f"{name} {OPERATORS[self.operator]} {values}".rstrip()
+
+
+TIME_OPERATORS = {
+    "==": "is",
+    "!=": "is not",
+    ">": "is after",
+    ">=": "is not before",
+    "<": "is before",
+    "<=": "is not after",
+    "between": "is between",
+    "in": "is",
+    "not in": "is not",
+}
+
+
+def timed(one: Filter) -> str:
+    """A condition on a part of a date: `month is March`, `order date is before 2024-03-01`."""
+    name = human(one.columns[0].name) if one.unit == "day" else one.unit.removesuffix(" of year")
+    values = [calendar.month_name[value] if one.unit == "month of year" else shown_value(value) for value in one.values]
+    joiner = " and " if one.operator == "between" else " or "
+    return f"{name} {TIME_OPERATORS[one.operator]} {joiner.join(values)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +257,7 @@ def aggregate_heading(plan: Plan, by: str) -> str:
     measure = measure_title(plan)
     if plan.share:
         measure = "Share of " + (measure[0].lower() + measure[1:])
-    kept = f", {plan.having.title}" if plan.having else ""
+    kept = f", {with_operator(plan.having)}" if plan.having else ""
     if plan.top and plan.groups:
         which = "Bottom" if plan.order == "asc" else "Top"
         names = listing([plural(group.title) for group in plan.groups])
@@ -241,10 +265,17 @@ def aggregate_heading(plan: Plan, by: str) -> str:
     return f"{measure}{by}{kept}"
 
 
+def with_operator(one: Filter) -> str:
+    """`above 50000`."""
+    return one.title.removeprefix(human(one.columns[0].name) + " is ")
+
+
 def rows_heading(plan: Plan) -> str:
     names = human(plan.measures[0].name) if plan.measures else ""
     if not names:
         return f"First {plan.top} rows" if plan.top else "Rows"
+    if plan.top == 1:
+        return f"Row with the {'lowest' if plan.order == 'asc' else 'highest'} {names}"
     if plan.top:
         return f"{'Lowest' if plan.order == 'asc' else 'Highest'} {plan.top} rows by {names}"
     return f"Rows sorted by {names}"

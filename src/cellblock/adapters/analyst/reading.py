@@ -50,6 +50,8 @@ class Reading:
     roles: list[str]
     mentions: list[Mention] = field(default_factory=list)
     keywords: list[Keyword] = field(default_factory=list)
+    soft: list[Mention] = field(default_factory=list)
+    """Exact names of columns that were read as keywords: `total`, `count`."""
 
     def claim(self, positions: Iterable[int], role: str) -> None:
         for position in positions:
@@ -100,9 +102,10 @@ def read(text: str, file: DataFile) -> Reading:
     """The keywords and column mentions of a question; where both claim a word the rules below decide."""
     tokens = tokenise(text)
     reading = Reading(text, file, tokens, [""] * len(tokens))
-    mentions = find(tokens, file.columns)
+    mentions = [m for m in find(tokens, file.columns) if not names_a_row(m, file)]
     keywords = find_keywords(tokens)
     reading.mentions = [m for m in mentions if not any(beats(k, m, tokens) for k in overlapping(m, keywords))]
+    reading.soft = [m for m in mentions if m not in reading.mentions and m.level <= 1]
     held = {n for mention in reading.mentions for n in range(mention.start, mention.end)}
     reading.keywords = [k for k in keywords if held.isdisjoint(range(k.start, k.end))]
     reading.keywords += shorter_keywords(tokens, [k for k in keywords if k not in reading.keywords], held)
@@ -112,6 +115,11 @@ def read(text: str, file: DataFile) -> Reading:
     for keyword in reading.keywords:
         reading.claim(range(keyword.start, keyword.end), keyword.meaning.slot)
     return reading
+
+
+def names_a_row(mention: Mention, file: DataFile) -> bool:
+    """`orders` are the rows of a file with an `order_id`, not its identifiers."""
+    return mention.level >= 2 and mention.column.identifier and file.is_key(mention.column)
 
 
 def overlapping(mention: Mention, keywords: Sequence[Keyword]) -> list[Keyword]:
@@ -168,16 +176,14 @@ def shorter_keywords(tokens: Sequence[Token], lost: Sequence[Keyword], held: set
 def beats(keyword: Keyword, mention: Mention, tokens: Sequence[Token]) -> bool:
     """Whether a keyword keeps its words from a column that is named by some of them."""
     length, width = keyword.end - keyword.start, mention.end - mention.start
-    if tokens[mention.start].kind == "quoted" or width > length:
+    if tokens[mention.start].kind == "quoted" or width > length or misspells(keyword, tokens):
         return False
     if length > width:
         whole = keyword.meaning.slot in ("unit", "trend", "unitword")
         return not (whole and mention.level <= 1)
     if keyword.meaning.slot == "unitword":
         return mention.level > 3
-    if mention.level > 1:
-        return not misspells(keyword, tokens)
-    return not in_column_slot(mention, tokens)
+    return mention.level > 1 or not in_column_slot(mention, tokens)
 
 
 def misspells(keyword: Keyword, tokens: Sequence[Token]) -> bool:

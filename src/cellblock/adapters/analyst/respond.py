@@ -38,7 +38,7 @@ def respond(
     """The next step for a question. Numbers in its text stand in the attempts' outputs."""
     reply = answer_to(question, files, earlier)
     if isinstance(reply, Say):
-        return Step(introduced(reply.text, earlier))
+        return Step(reply.text)
     if isinstance(reply, RunCode):
         return run_pasted(reply, attempts)
     if not attempts:

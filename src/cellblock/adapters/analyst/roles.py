@@ -4,7 +4,7 @@ from cellblock.adapters.analyst.columns import Mention, best_for
 from cellblock.adapters.analyst.reading import CONNECTORS, DISTRIBUTIVE, GROUPERS, Keyword, Reading
 from cellblock.adapters.analyst.schema import Column
 from cellblock.adapters.analyst.spec import Spec
-from cellblock.adapters.analyst.vocabulary import EXTREMES, GENERIC, VERBS
+from cellblock.adapters.analyst.vocabulary import EXTREMES, GENERIC, MONEY, VERBS
 
 SKIPPED = frozenset("the a an its their our different various all respective of individual".split())
 CUES = frozenset("and now also then instead but ok okay same".split())
@@ -117,6 +117,7 @@ def keywords(reading: Reading, spec: Spec) -> None:
         fill(reading, spec, keyword)
     spec.versus = any(token.low in ("vs", "versus", "against") for token in reading.tokens)
     spec.cue = has_cue(reading)
+    spec.soft = [mention.column for mention in reading.soft if mention.column.kind == "number"]
 
 
 def fill(reading: Reading, spec: Spec, keyword: Keyword) -> None:
@@ -223,7 +224,7 @@ def columns(reading: Reading, spec: Spec) -> None:
 
 
 def place(spec: Spec, column: Column, role: str) -> None:
-    listed = {"group": spec.groups, "sort": spec.sort_columns}.get(role, spec.measures)
+    listed = {"group": spec.groups, "sort": spec.sort_columns, "date": spec.dates}.get(role, spec.measures)
     if column not in listed:
         listed.append(column)
     if role == "group":
@@ -249,7 +250,7 @@ def role_of(reading: Reading, spec: Spec, mention: Mention, previous: tuple[Ment
     low = reading.low(lead)
     number = mention.column.kind == "number"
     between = reading.words(lead, mention.start - lead)
-    if keyword and keyword.meaning.slot == "sort":
+    if keyword and keyword.meaning == ("sort", "by"):
         return "sort"
     if low in GROUPERS or (keyword and keyword.meaning.slot in ("detail", "unit") and low in GROUPERS | {"by"}):
         return by_role(spec, mention, low)
@@ -299,7 +300,7 @@ def verbs(reading: Reading, spec: Spec) -> None:
     """`who earns the most`: the verb names the column."""
     numbers = [column for column in reading.file.of("number") if not column.identifier]
     for position, token in enumerate(reading.tokens):
-        hint = VERBS.get(token.low)
+        hint = VERBS.get(token.low) or (MONEY if token.low == "value" and reading.low(position - 1) in GENERIC else "")
         if (
             not hint
             or not reading.free(position)

@@ -89,6 +89,14 @@ class DataFile:
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
 
+    def is_key(self, column: Column) -> bool:
+        """Whether every row has its own value there."""
+        return column.unique is not None and column.unique >= (self.rows or 0) > 1
+
+    def numbers(self) -> list[Column]:
+        """The number columns whose values mean amounts."""
+        return [column for column in self.columns if column.kind == "number" and not column.identifier]
+
     def of(self, *kinds: Kind) -> list[Column]:
         return [column for column in self.columns if column.kind in kinds]
 
@@ -120,11 +128,16 @@ def to_file(raw: Mapping[str, Any]) -> DataFile:
     path = str(raw["path"])
     kind = str(raw.get("kind") or "").casefold()
     reader = TABLES.get(kind) or TABLES.get(path.rpartition(".")[2].casefold(), "")
-    read = raw.get("read") if isinstance(raw.get("read"), dict) else {}
-    listed = raw.get("columns") if isinstance(raw.get("columns"), list) else []
+    read: Any = raw.get("read")
+    listed: Any = raw.get("columns")
     rows = raw.get("rows") if isinstance(raw.get("rows"), int) else None
-    columns = [entry for entry in listed if isinstance(entry, dict) and "name" in entry]
-    options = {key: value for key, value in (read or {}).items() if isinstance(key, str) and value is not None}
+    entries = listed if isinstance(listed, list) else []
+    columns = [entry for entry in entries if isinstance(entry, dict) and "name" in entry]
+    options = {key: value for key, value in read.items() if value is not None} if isinstance(read, dict) else {}
+    if raw.get("records"):
+        options["records"] = str(raw["records"])
+    if reader == "json" and options.get("lines"):
+        reader = "jsonl"
     if reader == "csv":
         columns, options = split_joined(columns, options)
     typed = tuple(to_column(entry, rows) for entry in columns)

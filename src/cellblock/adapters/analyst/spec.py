@@ -41,6 +41,8 @@ class Spec:
     groups: list[Column] = field(default_factory=list)
     group_marked: bool = False
     sort_columns: list[Column] = field(default_factory=list)
+    dates: list[Column] = field(default_factory=list)
+    """Date columns named without a role."""
     entity: bool = False
     """`which region …`, `top 5 products`: the answer is one of the groups."""
     filters: list[Filter] = field(default_factory=list)
@@ -85,6 +87,7 @@ class Spec:
             or self.reset
             or self.measures
             or self.groups
+            or self.dates
             or self.sort_columns
             or self.filters
             or self.having

@@ -47,7 +47,7 @@ PHRASES: dict[tuple[str, ...], Meaning] = {
     **table(
         "aggregate",
         sum="sum|sums|sum of|total|totals|total of|sum up|summed|add up|overall|altogether|in total|combined|totalled"
-        "|cumulative sum|aggregate",
+        "|aggregate",
         mean="average|averages|avg|mean|means|on average|mean value|average value|typical|typically|arithmetic mean",
         median="median|medians|middle value",
         count="how many|number of|count|counts|count of|counted|frequency|frequencies|tally|how often|how much records"
@@ -59,7 +59,7 @@ PHRASES: dict[tuple[str, ...], Meaning] = {
     ),
     **table(
         "extreme",
-        high="highest|most|largest|biggest|greatest|best|leading|strongest|max value|best performing|best selling",
+        high="highest|most|largest|biggest|greatest|best|leading|strongest|max value|best performing",
         low="lowest|least|fewest|smallest|worst|weakest|min value|worst performing",
     ),
     **table("top", high="top", low="bottom"),
@@ -120,7 +120,7 @@ PHRASES: dict[tuple[str, ...], Meaning] = {
         "|blank|blanks|blank cells|incomplete|na values|missing value|gaps|completeness|complete|missingness",
         distinct="unique|distinct|unique values|distinct values|different|unique value|different values|unique values of"
         "|distinct values of|values of|possible values|what values|which values|all the values|list of values"
-        "|values does|what are the values|kinds of|types of|deduplicated|uniques",
+        "|values does|what are the values|kinds of|types of|are there which|deduplicated|uniques",
         correlation="correlation|correlations|correlated|correlate|correlates|correlation matrix|correlation coefficient"
         "|relationship|relationships|relation|related|association|pearson|depend|depends|covary|connection|linked",
         distribution="distribution|distributions|distributed|spread|how is|frequency distribution|dispersion",
@@ -223,6 +223,8 @@ COMPARATIVES: dict[str, tuple[str, str]] = {
 VERBS = {
     "earn": "salary",
     "earns": "salary",
+    "earner": "salary",
+    "earners": "salary",
     "earning": "salary",
     "earned": "salary",
     "paid": "salary",
@@ -232,6 +234,12 @@ VERBS = {
     "weigh": "weight",
     "weighs": "weight",
     "weighing": "weight",
+    "spent": "revenue|amount|total",
+    "spend": "revenue|amount|total",
+    "spends": "revenue|amount|total",
+    "spending": "revenue|amount|total",
+    "bought": "quantity|revenue|amount",
+    "selling": "quantity|revenue",
     "sold": "quantity|revenue",
     "sells": "quantity|revenue",
     "sell": "quantity|revenue",
@@ -334,7 +342,7 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "quantity unit qty count volume piece menge number pcs",
         "profit margin gain gewinn earning",
         "customer client buyer kunde shopper account user",
-        "employee staff worker person name colleague",
+        "employee staff worker person colleague",
         "department dept team division unit abteilung",
         "salary pay wage compensation earning income gehalt remuneration",
         "date day time timestamp datetime when datum",
@@ -349,14 +357,14 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "category type kind group segment class kategorie sort",
         "gender sex",
         "status state code",
-        "url page path endpoint route request",
+        "url page path endpoint route",
         "duration latency elapsed length stay runtime los time",
         "byte size",
         "weight mass",
         "height size",
         "age year",
         "rating score star grade",
-        "patient person name",
+        "patient person",
         "ward unit department",
         "diagnosis disease condition illness",
         "method verb",
@@ -411,7 +419,7 @@ ABBREVIATIONS = {
 }
 UNITS_OF_MEASURE = frozenset(
     "ms s sec second kg g mg cm mm m km c f celsius fahrenheit usd eur gbp chf dollar euro pct percent mb gb kb byte k inr"
-    " kmh mph kph hpa mmhg l ml hour hr day minute min deg degc degf lb lbs in inch ft".split()
+    " kmh mph kph hpa mmhg l ml hour hr day minute deg degc degf lb lbs in inch ft".split()
 )
 """Words at the end of a column's name that only give its unit."""
 
@@ -428,6 +436,14 @@ SUM_WORDS = frozenset(
     " downloads impressions sessions users snow sunshine distance minutes calories".split()
 )
 
+PEOPLE = frozenset(
+    "people person persons employee employees staff worker workers customer customers patient patients user users men women"
+    " student students passenger passengers member members player players anyone everyone those males females adults"
+    " individuals participants subjects child children kids".split()
+)
+"""Nouns of whom `over 65` is an age."""
+MONEY = "revenue|sales|turnover|amount|total|value|umsatz|betrag"
+"""Names of the column that `the largest order` is about."""
 GREETINGS = frozenset("hi hello hey hallo greetings thanks thank bye goodbye morning evening welcome".split())
 HELP = (
     "what can you do",
@@ -452,14 +468,18 @@ HELP = (
     "what questions can i ask",
     "what can i ask",
 )
-UNSUPPORTED = frozenset(
-    "predict prediction predictions forecast forecasts forecasting regression cluster clusters clustering classify"
-    " classifier classification train training sentiment translate translation poem joke story email tweet essay weather"
-    " internet website download scrape model neural network pca anova ttest significance significant hypothesis violin"
-    " map sunburst treemap sankey radar funnel candlestick moving rolling cumulative merge join concatenate pivot kmeans"
-    " extrapolate interpolate impute simulate optimize optimise recommend recommendation cagr yoy".split()
+BEYOND = frozenset(
+    "cumulative growth grow grew grown yoy mom rolling moving predict predicting prediction predictions forecast forecasts forecasting regression cluster clusters clustering"
+    " classify classifier translate translation poem joke essay download scrape kmeans extrapolate interpolate impute"
+    " simulate anova ttest violin sunburst treemap sankey candlestick cagr".split()
 )
-"""Things people ask that the analyst cannot do; only when no column is meant."""
+"""Things people ask that the analyst cannot do, whatever else the question says."""
+UNSUPPORTED = BEYOND | frozenset(
+    "classification train training sentiment story email tweet weather internet website model neural network pca"
+    " significance significant hypothesis map radar funnel merge join concatenate pivot optimize optimise"
+    " recommend recommendation".split()
+)
+"""Things people ask that the analyst cannot do; the rest only when no column is meant."""
 
 STOPWORDS = frozenset(
     "a an the this that these those of for to in on at from with and or by per as is are was were be been do does did have"
