@@ -28,6 +28,7 @@ from cellblock.settings import Settings
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 GRACE_S = 5
+BACKLOG = 2048
 
 
 def main() -> None:
@@ -105,12 +106,13 @@ def _token(path: Path | None) -> str | None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket. ConfigurationError when the address cannot be had."""
+    """A listening socket. ConfigurationError when the address cannot be had."""
     address = "127.0.0.1" if host == "localhost" else host
     listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address, port))
+        listener.listen(BACKLOG)  # whoever calls while the server starts is answered when it has
     except OSError as problem:
         listener.close()
         hint = "Choose another with --port or CELLBLOCK_PORT." if port else ""

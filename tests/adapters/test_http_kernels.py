@@ -98,7 +98,7 @@ def test_a_kernel_completes_inspects_and_tells_its_variables(live: Live, kernel:
     assert reply["found"]
     assert "DataFrame" in reply["data"]["text/plain"]
     (variable,) = [v for v in live.get(f"{KERNELS}/{kernel}/variables").json() if v["name"] == "frame"]
-    assert (variable["type"], variable["shape"]) == ("DataFrame", [2, 1])
+    assert (variable["type"], variable["shape"]) == ("pandas.DataFrame", [2, 1])
 
 
 # the notebook

@@ -44,7 +44,7 @@ class Executions:
         routes.post("/{id}/interrupt", response_model=Result, responses=problems(404))(self.interrupt)
         routes.post("/{id}/input", status_code=204, response_class=Response, responses=problems(404, 409))(self.input)
         routes.api_route(
-            "/{id}/files/{path:path}",
+            "/{id}/files/{path:workspace}",
             methods=["GET"],
             response_class=Response,
             responses={**files.DOWNLOAD, **problems(400, 404, 409, 416)},

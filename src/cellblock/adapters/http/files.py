@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Query
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -24,6 +25,21 @@ DOWNLOAD: Responses = {
     206: {"description": "The part asked for by Range.", "content": BINARY},
 }
 LISTING: Responses = {200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+class WorkspacePath(Convertor[str]):
+    """A path in a URL. Starlette's own `path` knows no line breaks, which file names may have."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("workspace", WorkspacePath())
 UPLOAD: dict[str, Any] = {"requestBody": {"required": True, "content": BINARY}}
 
 
@@ -35,7 +51,7 @@ class Files:
 
     def router(self) -> APIRouter:
         routes = APIRouter(prefix="/api/jupyter/kernel/{id}/files", tags=["files"])
-        one = "/{path:path}"
+        one = "/{path:workspace}"
         routes.get("", response_model=list[FileEntry], responses={**LISTING, **problems(404)})(self.listing)
         routes.put(
             one,

@@ -1,6 +1,7 @@
 """The OpenAPI document as one readable page: plain HTML, no scripts, nothing from elsewhere."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -49,19 +50,24 @@ def _route(anchor: str, method: str, path: str, operation: Schema) -> str:
     rows = [_parameter(parameter) for parameter in operation.get("parameters", ())]
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         rows.append(_row("body", f"{escape(kind)} {_type(content.get('schema', {}))}"))
-    for status, response in operation["responses"].items():
+    for status, response in sorted(operation["responses"].items()):
         kinds = response.get("content", {})
         shapes = "<br>".join(f"{escape(kind)} {_type(content.get('schema', {}))}" for kind, content in kinds.items())
-        rows.append(_row(status, shapes or escape(response.get("description", ""))))
-    words = escape(operation.get("description", operation.get("summary", "")))
+        rows.append(_row(status, shapes or _words(response.get("description", ""))))
+    words = _words(operation.get("description", operation.get("summary", "")))
     heading = f"<h3><b>{method}</b> <code>{escape(path)}</code></h3>"
     return f'<section id="{anchor}">{heading}<p>{words}</p><table>{"".join(rows)}</table></section>'
+
+
+def _words(text: str) -> str:
+    """A description, its `code` marked as such."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _parameter(parameter: Schema) -> str:
     need = "required" if parameter.get("required") else "optional"
     schema = parameter.get("schema", {})
-    words = escape(parameter.get("description", schema.get("description", "")))
+    words = _words(parameter.get("description", schema.get("description", "")))
     return _row(f"{parameter['in']} {parameter['name']}", f"{_type(schema)} {need}. {words}")
 
 
@@ -87,9 +93,9 @@ def _type(schema: Schema) -> str:
 def _shape(name: str, schema: Schema) -> str:
     needed = schema.get("required", ())
     rows = [
-        _row(field + ("" if field in needed else "?"), f"{_type(value)} {escape(value.get('description', ''))}")
+        _row(field + ("" if field in needed else "?"), f"{_type(value)} {_words(value.get('description', ''))}")
         for field, value in schema.get("properties", {}).items()
     ]
-    words = escape(schema.get("description", ""))
+    words = _words(schema.get("description", ""))
     heading = f'<section id="shape-{escape(name)}"><h3>{escape(name)}</h3>'
     return f"{heading}<p>{words}</p><table>{''.join(rows)}</table></section>"
