@@ -60,6 +60,7 @@ class Client:
     def __init__(self, process: Process) -> None:
         self.process = process
         self.session = Session(key=process.key.encode())
+        self.begun = asyncio.Event()  # the cell that runs has printed something
         self._context = zmq.asyncio.Context()
         self._sockets: dict[str, zmq.asyncio.Socket] = {}
         identity = uuid.uuid4().bytes
@@ -110,6 +111,7 @@ class Client:
     async def run(self, code: str, *, answers: list[str] | None = None) -> Outcome:
         """Until reply and idle are in. `answers` are given to input(), one each."""
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "stop_on_error": False}
+        self.begun.clear()
         sent = self.send("shell", "execute_request", content | {"allow_stdin": answers is not None})
         answering = asyncio.create_task(self._answer(answers or []))
         try:
@@ -138,6 +140,8 @@ class Client:
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 return found
             found.append(message)
+            if message["msg_type"] == "stream":
+                self.begun.set()
 
 
 class Workbench:

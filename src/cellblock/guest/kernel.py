@@ -16,6 +16,7 @@ import io
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -210,7 +211,7 @@ class App(ipykernel.kernelapp.IPKernelApp):
         """What a fork copies and must not share."""
         reseed()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        asyncio.set_event_loop(asyncio.new_event_loop())
+        self._wake_on_signals()
         atexit.unregister(self.close)
         self.transport, self.ip, self.context = "ipc", "k", None
         for channel, port in CHANNELS.items():
@@ -219,6 +220,17 @@ class App(ipykernel.kernelapp.IPKernelApp):
         session.key, session.session, session.pid = key.encode(), str(uuid.uuid4()), os.getpid()
         session.digest_history.clear()
         self.kernel.ident = str(uuid.uuid4())
+
+    def _wake_on_signals(self) -> None:
+        """A loop of its own; a signal ends its waiting, else an interrupted `await` is noticed only when it ends."""
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        reader, writer = socket.socketpair()
+        for end in (reader, writer):
+            end.setblocking(False)
+        loop.add_reader(reader, reader.recv, 4096)
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        _graveyard.append((reader, writer))
 
     def _open_streams(self) -> None:
         sys.stdout = SplitStream(self.session, self.iopub_thread, "stdout")
@@ -307,9 +319,10 @@ def warm(app: App, cells: Sequence[str]) -> list[str]:
             failures.append(f"{code.splitlines()[0]}: {result.error_before_exec or result.error_in_exec!r}")
     with IPython.utils.capture.capture_output():
         shell.run_cell("1/0")
-        shell.complete("pri", "pri", 3)  # loads jedi: 620 ms
-        app.kernel.do_complete("pri", 3)
         app.kernel.do_inspect("print", 5)
+        for name in ("pri", *(("pd.read_cs", "df.grou") if "df" in shell.user_ns else ())):
+            if not app.kernel.do_complete(name, len(name))["matches"]:  # the first loads jedi: 620 ms
+                failures.append(f"completion of {name}: nothing found")
     _forget(shell, before)
     return failures
 
@@ -318,6 +331,7 @@ def _forget(shell: Any, before: set[str]) -> None:
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
     shell.reset(new_session=True)
+    shell.payload_manager.clear_payload()  # or the first cell of every kernel shows what a warming cell paged
     shell.execution_count = 1
     for name in set(shell.user_ns) - before:
         del shell.user_ns[name]
@@ -385,12 +399,12 @@ def forget_package() -> None:
 
 
 def private_places(home: str) -> None:
-    """Configuration of libraries goes to HOME; what the template has remembered of its own is forgotten."""
-    os.makedirs(f"{home}/.config/matplotlib", exist_ok=True)
-    os.environ["MPLCONFIGDIR"] = f"{home}/.config/matplotlib"
-    os.environ["IPYTHONDIR"] = f"{home}/.ipython"
-    matplotlib = sys.modules.get("matplotlib")
-    for name in ("get_configdir", "get_cachedir"):
-        function = getattr(matplotlib, name, None)
-        if hasattr(function, "cache_clear"):
-            function.cache_clear()
+    """Libraries keep settings and caches in HOME; the template's own places, which some have remembered, are gone."""
+    settings = f"{home}/.config/matplotlib"
+    os.makedirs(settings, exist_ok=True)
+    os.environ.update(MPLCONFIGDIR=settings, IPYTHONDIR=f"{home}/.ipython")
+    if "matplotlib" in sys.modules:
+        matplotlib = sys.modules["matplotlib"]
+        matplotlib.get_configdir = matplotlib.get_cachedir = lambda: settings
+    if "jedi" in sys.modules:
+        sys.modules["jedi"].settings.cache_directory = f"{home}/.cache/jedi"
