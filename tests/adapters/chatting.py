@@ -26,14 +26,15 @@ from cellblock.host.runs import Runs
 BOUND = 30.0
 """Seconds any single wait may take; nothing is asserted about it."""
 
-ENVIRONMENT = Environment("python3", sys.executable, ("numpy", "pandas", "matplotlib.pyplot"), "Python 3")
 
 Piece = str | dict[int, DeltaToolCall]
 Step = Callable[[list[ModelMessage], AgentInfo], AsyncIterator[Piece]]
 
 
-def config(data_dir: Path) -> Config:
-    return Config(data_dir=data_dir, environments=[ENVIRONMENT], pool_size=1)
+def config(data_dir: Path, *preload: str) -> Config:
+    """One warm kernel, with `preload` imported beforehand."""
+    environment = Environment("python3", sys.executable, preload, "Python 3")
+    return Config(data_dir=data_dir, environments=[environment], pool_size=1)
 
 
 @dataclass

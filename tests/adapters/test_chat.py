@@ -23,7 +23,7 @@ CSV = b"region,revenue\nNorth,10\nSouth,7\nNorth,5\n"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def interpreter(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Interpreter]:
-    made = await Interpreter.start(config(tmp_path_factory.mktemp("data")))
+    made = await Interpreter.start(config(tmp_path_factory.mktemp("data"), "pandas", "matplotlib.pyplot"))
     await made.ready()
     yield made
     await made.aclose()
@@ -402,7 +402,8 @@ async def test_the_model_knows_files_and_packages_and_the_kernel_shows_no_trace(
     chat: Chat, script: Script, id: str
 ) -> None:
     await chat.upload(id, "sales.csv", CSV)
-    before = await printed(chat.interpreter, id, "print(sorted(globals()))")
+    listing = "print(sorted(name for name in globals() if not name.startswith('_i')))"
+    before = await printed(chat.interpreter, id, listing)
     script.play(says("I see it."))
     parts = [{"type": "text", "text": "What is there?"}]
     message = {"id": "u1", "role": "user", "parts": parts, "metadata": {"files": ["sales.csv"]}}
@@ -414,7 +415,7 @@ async def test_the_model_knows_files_and_packages_and_the_kernel_shows_no_trace(
     assert "pandas" in said
     assert "There is no network" in said
     assert "Uploaded with the question: 'sales.csv'" in said
-    assert await printed(chat.interpreter, id, "print(sorted(globals()))") == before
+    assert await printed(chat.interpreter, id, listing) == before
     assert (await chat.interpreter.notebook("local", id))["cells"] == []
 
 

@@ -234,11 +234,22 @@ def test_a_title_is_the_first_line_cut_between_words(question: str, title: str) 
 
 def test_a_model_gets_recent_results_whole_and_old_ones_cut() -> None:
     long = "x" * 5000
-    turns = [turn(n, messages=[returned(long)]) for n in range(history.RECENT + 1)]
-    sent = history.for_model(turns)
-    lengths = [len(str(message.parts[0].content)) for message in sent]  # type: ignore[union-attr]
+    asked = ModelRequest(parts=[UserPromptPart("q")])
+    turns = [
+        turn(n, messages=[asked, ModelResponse(parts=[call("{}", f"t{n}")]), returned(long, f"t{n}")])
+        for n in range(history.RECENT + 1)
+    ]
+    parts = [part for message in history.for_model(turns) for part in message.parts]
+    lengths = [len(str(part.content)) for part in parts if isinstance(part, ToolReturnPart)]
     assert lengths[0] < 1000
     assert lengths[1:] == [5000] * history.RECENT
+
+
+def test_a_call_that_was_cut_off_is_sent_with_an_answer() -> None:
+    cut = turn(1, state="stopped", messages=[ModelRequest(parts=[UserPromptPart("q")]), ModelResponse([call("{}")])])
+    last = history.for_model([cut])[-1].parts[0]
+    assert isinstance(last, ToolReturnPart)
+    assert (last.tool_call_id, last.outcome) == ("t1", "interrupted")
 
 
 def test_a_question_without_an_answer_is_still_sent() -> None:

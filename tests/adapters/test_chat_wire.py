@@ -27,7 +27,7 @@ every_provider = pytest.mark.parametrize("wire", IDS, ids=[wire.__name__ for wir
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def interpreter(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Interpreter]:
-    made = await Interpreter.start(config(tmp_path_factory.mktemp("data")))
+    made = await Interpreter.start(config(tmp_path_factory.mktemp("data"), "pandas", "matplotlib.pyplot"))
     await made.ready()
     yield made
     await made.aclose()

@@ -82,4 +82,5 @@ def event(parts: list[dict[str, Any]], *, end: bool) -> str:
 
 def returned(asked: Asked) -> str:
     """What the last request hands back of a call, as text."""
-    return json.dumps(asked.body["contents"][-1], ensure_ascii=False)
+    parts = [part for turn in asked.body["contents"] for part in turn["parts"]]
+    return json.dumps([part for part in parts if "functionResponse" in part][-1], ensure_ascii=False)

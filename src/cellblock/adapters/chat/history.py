@@ -21,6 +21,7 @@ from pydantic_ai.messages import (
     ToolCallPart,
     ToolReturnPart,
     UserPromptPart,
+    repair_messages,
 )
 from pydantic_core import from_json
 from typing_extensions import TypedDict
@@ -188,12 +189,13 @@ def title_of(question: str) -> str:
 def for_model(turns: Sequence[Turn]) -> list[ModelMessage]:
     """The history a model gets: everything said, with the tool results of older turns cut."""
     recent = len(turns) - RECENT
-    return [
+    kept = [
         message if n >= recent else older(message)
         for n, turn in enumerate(turns)
         for message in (turn.messages or [ModelRequest(parts=[UserPromptPart(turn.text)])])
         if message.parts  # an answer that failed before its first word
     ]
+    return repair_messages(kept)  # a call that was cut off gets the answer providers ask for
 
 
 def older(message: ModelMessage) -> ModelMessage:

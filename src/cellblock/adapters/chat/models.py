@@ -204,9 +204,9 @@ class Models:
 def sees_images(model_id: str) -> bool:
     """Whether a model is shown images. Of a compatible server's models only those whose name says so."""
     provider, _, name = model_id.partition(":")
-    if provider in ("google", "anthropic", "openai"):
-        return True
-    return provider == "openai-chat" and any(word in name.lower() for word in ("vl", "vision", "llava", "pixtral"))
+    if provider == "openai-chat":
+        return any(word in name.lower() for word in ("vl", "vision", "llava", "pixtral"))
+    return provider != "builtin"
 
 
 def _analyst(_name: str) -> Model:
