@@ -312,6 +312,11 @@ class Execution:
         """So far, or final."""
         return self._final or self._so_far()
 
+    @property
+    def spill(self) -> str | None:
+        """Where the whole text is, once some was cut and there is a place for it; cheap."""
+        return self._outputs.spill.path if self._outputs.spill.begun else None
+
     def take_spill(self) -> bytes:
         """Text for the spill file that has not been taken yet. Take it after every `receive()` and after `end()`."""
         return self._outputs.spill.take()
@@ -490,7 +495,7 @@ class Execution:
             "outputs": self._outputs.outputs(),
             "error": self._error,
             "truncated": self._outputs.truncated,
-            "spill": self._outputs.spill.path if self._outputs.spill.begun else None,
+            "spill": self.spill,
             "files": [],
             "code_sha256": hashlib.sha256(self.code.encode("utf-8", "replace")).hexdigest(),
             "timing": self._timing(),

@@ -142,7 +142,7 @@ class Run:
         self._after("stdin", self.config.stdin_timeout, self._no_answer)
 
     def _spill(self, data: bytes) -> None:
-        path = self.execution.result()["spill"]
+        path = self.execution.spill
         if not self._spilling or path is None:
             return
         try:
