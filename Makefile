@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV_VERSION = 0.13.9
 VENV = .venv
 BIN = $(VENV)/bin
-UV = $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
+UV = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt
 WEB = $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 PAGE = src/cellblock/static/index.html
 
