@@ -390,7 +390,7 @@ def split_frames(traceback: Sequence[str]) -> list[str]:
 
 def frame_lines(frame: str) -> list[str]:
     """An own frame whole, a library's by its first line."""
-    lines = frame.splitlines()
+    lines = [line.rstrip() for line in frame.splitlines()]
     if OWN_FRAME.match(frame):
         return lines
     return [f"{lines[0]} …"]
