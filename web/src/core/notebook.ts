@@ -365,6 +365,7 @@ export type Edit =
   | { readonly kind: 'delete'; readonly cellId: string }
   | { readonly kind: 'move'; readonly cellId: string; readonly after: string | null }
   | { readonly kind: 'retype'; readonly cellId: string; readonly type: CellType }
+  | { readonly kind: 'asked'; readonly input: InputRequest }
   | { readonly kind: 'dismiss' }
 
 /** What the page shows at once, before the server has confirmed it. */
@@ -382,11 +383,17 @@ export function edit(session: Session, change: Edit): Session {
       return { ...session, cells: session.cells.filter((cell) => cell.id !== change.cellId) }
     case 'move':
       return moved(session, change.cellId, change.after)
+    case 'asked':
+      return isWaiting(session, change.input) ? { ...session, input: change.input } : session
     case 'dismiss':
       return { ...session, notice: null }
     default:
       return never(change)
   }
+}
+
+function isWaiting(session: Session, input: InputRequest): boolean {
+  return session.cells.some((cell) => cell.execution_id === input.executionId && cell.status === 'running')
 }
 
 function withCell(session: Session, id: string, change: (cell: CellView) => CellView): Session {

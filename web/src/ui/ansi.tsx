@@ -44,11 +44,16 @@ function styleOf(style: Style): CSSProperties | undefined {
   const { color, background, bold, dim, italic, underline, strike, inverse } = style
   if (!color && !background && !bold && !dim && !italic && !underline && !strike && !inverse) return undefined
   return {
-    color: (inverse ? (background ?? 'var(--surface)') : color) ?? undefined,
+    color: (inverse ? (background ?? 'var(--surface)') : onColour(color, background)) ?? undefined,
     backgroundColor: (inverse ? (color ?? 'var(--ink)') : background) ?? undefined,
     fontWeight: bold ? 600 : undefined,
     opacity: dim ? 0.7 : undefined,
     fontStyle: italic ? 'italic' : undefined,
     textDecoration: [underline && 'underline', strike && 'line-through'].filter(Boolean).join(' ') || undefined,
   }
+}
+
+/** White on a colour is meant to be white, whatever white text on the page is. */
+function onColour(color: string | null, background: string | null): string | null {
+  return background !== null && color?.endsWith('white)') ? '#fff' : color
 }

@@ -120,6 +120,32 @@ export const execute = (kernelId: string, cellId: string, code: string): Promise
 export const answerInput = (executionId: string, value: string): Promise<void> =>
   nothing(`/api/jupyter/execute/${executionId}/input`, { method: 'POST', json: { value } })
 
+const SILENCE = 400
+
+/** What a running execution asks for, after a page has missed the question: its events are told again from the start. */
+export async function askedInput(executionId: string): Promise<{ prompt: string; password: boolean } | null> {
+  const abort = new AbortController()
+  const response = await request(`/api/jupyter/execute/${executionId}/events`, {
+    headers: { Accept: 'application/x-ndjson' },
+    signal: abort.signal,
+  })
+  let last = ''
+  let rest = ''
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+  for (;;) {
+    const silence = new Promise<null>((resolve) => setTimeout(() => resolve(null), SILENCE))
+    const next = await Promise.race([reader.read(), silence])
+    if (next === null || next.done) break
+    const lines = (rest + next.value).split('\n')
+    rest = lines.pop() ?? ''
+    last = lines.findLast((line) => line.trim() !== '') ?? last
+  }
+  abort.abort()
+  const event = JSON.parse(last || '{}') as { event?: string; content?: { prompt?: string; password?: boolean } }
+  if (event.event !== 'input_request') return null
+  return { prompt: event.content?.prompt ?? '', password: event.content?.password === true }
+}
+
 // the notebook
 
 export const getNotebook = (id: string): Promise<Notebook> => json(`${KERNEL}/${id}/notebook`)
@@ -145,6 +171,16 @@ export const moveCell = (id: string, cellId: string, after: string | null, revis
 
 export type Format = 'ipynb' | 'py' | 'html' | 'md'
 export const exportUrl = (id: string, format: Format): string => `${KERNEL}/${id}/notebook?format=${format}`
+
+/** The last words of a page that goes away: sent even so, and against any revision. */
+export function keepCell(id: string, cellId: string, source: string): void {
+  void fetch(`${KERNEL}/${id}/notebook/cells/${cellId}`, {
+    method: 'PATCH',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ source }),
+    keepalive: true,
+  }).catch(() => {})
+}
 
 // files
 

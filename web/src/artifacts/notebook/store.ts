@@ -68,7 +68,10 @@ export class SessionStore {
         this.#publish()
       },
     })
+    addEventListener('pagehide', this.#keepAll)
     return () => {
+      removeEventListener('pagehide', this.#keepAll)
+      this.#keepAll()
       this.#stopWatching?.()
       cancelAnimationFrame(this.#frame)
     }
@@ -110,6 +113,15 @@ export class SessionStore {
     this.#pending = []
     this.#set(events.reduce(transition, this.#session))
     if (this.#session.stale) void this.refresh()
+    const running = events.findLast((event) => event.event === 'snapshot')?.content['running']
+    if (typeof running === 'string' && this.#session.input === null) void this.#recallInput(running)
+  }
+
+  /** A page that came back in the middle of a run may have missed its question. */
+  async #recallInput(executionId: string): Promise<void> {
+    const asked = await api.askedInput(executionId).catch(() => null)
+    const cellId = this.#session.cells.find((cell) => cell.execution_id === executionId)?.id ?? null
+    if (asked !== null) this.apply({ kind: 'asked', input: { executionId, cellId, ...asked } })
   }
 
   async refresh(): Promise<void> {
@@ -141,9 +153,14 @@ export class SessionStore {
     })
   }
 
-  /** Everything typed so far is on its way to the server. */
-  async saveAll(): Promise<void> {
-    await Promise.all([...this.#saves.keys()].map((cellId) => this.save(cellId)))
+  /** What was typed a moment ago is not lost with the page. */
+  #keepAll = (): void => {
+    for (const [cellId, timer] of this.#saves) {
+      clearTimeout(timer)
+      const cell = this.cell(cellId)
+      if (cell?.draft && cell.conflict === null) api.keepCell(this.id, cellId, cell.draft.source)
+    }
+    this.#saves.clear()
   }
 
   resolve(cellId: string, keep: 'mine' | 'theirs'): void {

@@ -38,7 +38,7 @@ export function Toolbar({
         <Tab selected={pane === 'files'} onSelect={() => onPane('files')} label="Files" count={files} />
       </div>
       <KernelStatus session={session} connected={view.connected} />
-      <div className={`ml-auto items-center gap-0.5 ${pane === 'files' ? 'hidden' : 'flex'}`}>
+      <div role="toolbar" aria-label="Notebook" className={`ml-auto items-center gap-0.5 ${pane === 'files' ? 'hidden' : 'flex'}`}>
         <Button onClick={() => void store.runAll()} disabled={busy || runnable(session.cells).length === 0} className="px-2">
           <ChevronsRight size={16} /> Run all
         </Button>

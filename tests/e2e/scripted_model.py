@@ -1,0 +1,62 @@
+"""A language model on OpenAI's wire that does as it is told: code in the question's fence is called, then it is done."""
+
+import json
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """`POST …/chat/completions`, streamed."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
+        self.end_headers()
+        for delta, reason in answer(body["messages"]):
+            choice = {"index": 0, "delta": delta, "finish_reason": reason}
+            chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "scripted", "choices": [choice]}
+            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+        self.wfile.write(b"data: [DONE]\n\n")
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+def answer(messages: list[dict[str, Any]]) -> Iterable[tuple[dict[str, Any], str | None]]:
+    """Deltas with their finish reason: a call for a question that has code, words for everything else."""
+    last = messages[-1]
+    code = FENCE.search(str(last.get("content"))) if last["role"] == "user" else None
+    if code is None:
+        return [({"role": "assistant", "content": "That is "}, None), ({"content": "all."}, None), ({}, "stop")]
+    arguments = json.dumps({"title": "As told", "code": code[1]})
+    pieces = [arguments[at : at + 9] for at in range(0, len(arguments), 9)]
+    function = {"name": "executeNotebook", "arguments": ""}
+    call = {"index": 0, "id": f"call_{len(messages)}", "type": "function", "function": function}
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": "I run it."}, {"tool_calls": [call]}]
+    deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": piece}}]} for piece in pieces]
+    return [*((delta, None) for delta in deltas), ({}, "tool_calls")]
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The base URL of a running one."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

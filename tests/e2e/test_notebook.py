@@ -1,0 +1,92 @@
+"""The notebook as a person uses it: cells, runs, questions of the code, and two people at once."""
+
+from conftest import add_cell, cells, ended, run_cell, write
+from playwright.sync_api import APIRequestContext, Page, expect
+
+
+def test_cells_are_added_moved_changed_to_text_and_deleted(page: Page, session: str, api: APIRequestContext) -> None:
+    for source in ("first = 1", "second = 2", "# A *title*"):
+        add_cell(page, source)
+    cells(page).nth(1).get_by_role("button", name="Move up").click()
+    expect(cells(page).first).to_contain_text("second")
+    cells(page).nth(2).get_by_role("button", name="As text").click()
+    text = cells(page).nth(2)
+    expect(text.get_by_role("heading", name="A title")).to_be_visible()
+    cells(page).first.hover()
+    cells(page).first.get_by_role("button", name="Delete cell").click()
+    expect(cells(page)).to_have_count(2)
+    page.reload()
+    expect(cells(page)).to_have_count(2)
+    expect(cells(page).first).to_contain_text("first = 1")
+    kinds = [cell["type"] for cell in api.get(f"/api/jupyter/kernel/{session}/notebook").json()["cells"]]
+    assert kinds == ["code", "markdown"]
+
+
+def test_run_all_stops_at_the_first_error(page: Page, session: str) -> None:
+    for source in ("print('one')", "1 / 0", "print('three')"):
+        add_cell(page, source)
+    page.get_by_role("button", name="Run all").click()
+    ended(cells(page).nth(1), "error")
+    expect(cells(page).nth(1).get_by_role("group", name="Error: ZeroDivisionError")).to_contain_text("division by zero")
+    expect(cells(page).nth(0)).to_have_attribute("data-status", "ok")
+    expect(page.locator("[data-kernel=idle]")).to_be_visible()
+    expect(cells(page).nth(2)).to_have_attribute("data-status", "")
+
+
+def test_interrupt_ends_a_cell_and_restart_says_what_is_lost(page: Page, session: str) -> None:
+    add_cell(page, "kept = 1\nwhile True: pass")
+    page.keyboard.press("Control+Enter")
+    run = cells(page).first
+    expect(run).to_have_attribute("data-status", "running")
+    page.get_by_role("toolbar", name="Notebook").get_by_role("button", name="Interrupt").click()
+    ended(run, "interrupted")
+    run_cell(page, "print(kept)")
+    page.get_by_role("button", name="Restart the kernel").click()
+    expect(page.get_by_role("status").filter(has_text="Run all")).to_be_visible()
+    run_cell(page, "print(kept)", status="error")
+
+
+def test_a_question_of_the_code_is_answered_in_the_cell(page: Page, session: str) -> None:
+    add_cell(page, "print('Hello', input('Who? '))")
+    page.keyboard.press("Control+Enter")
+    field = page.get_by_label("Who?")
+    expect(field).to_be_focused()
+    field.fill("Ada")
+    field.press("Enter")
+    ended(cells(page).first, "ok")
+    expect(cells(page).first.locator("[data-outputs]")).to_contain_text("Hello Ada")
+
+
+def test_a_progress_bar_stays_one_line(page: Page, session: str) -> None:
+    cell = run_cell(page, "for n in range(50):\n    print(f'\\r{n + 1} of 50', end='', flush=True)\nprint()")
+    assert cell.locator("[data-outputs]").inner_text().strip() == "50 of 50"
+
+
+def test_completion_comes_from_the_kernel(page: Page, session: str) -> None:
+    run_cell(page, "measurements = [1, 2]")
+    add_cell(page, "measure")
+    page.keyboard.press("Control+Space")
+    expect(page.locator(".cm-tooltip-autocomplete")).to_contain_text("measurements")
+
+
+def test_what_somebody_else_changes_meanwhile_is_merged_with_what_is_typed(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    cell = add_cell(page, "a = 1\nb = 2\nc = 3")
+    notebook = f"/api/jupyter/kernel/{session}/notebook"
+    saved(page, api, notebook, "a = 1\nb = 2\nc = 3")
+    id = cell.get_attribute("data-cell")
+    api.patch(f"{notebook}/cells/{id}", data={"source": "a = 100\nb = 2\nc = 3"})
+    expect(cell).to_contain_text("a = 100")
+    cell.locator(".cm-content").press("Control+End")
+    page.keyboard.type("00")
+    saved(page, api, notebook, "a = 100\nb = 2\nc = 300")
+
+
+def saved(page: Page, api: APIRequestContext, notebook: str, source: str) -> None:
+    """Waits until the server has that source in its first cell."""
+    for _ in range(100):
+        if api.get(notebook).json()["cells"][0]["source"] == source:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(api.get(notebook).json()["cells"][0]["source"])
