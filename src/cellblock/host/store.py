@@ -110,8 +110,8 @@ class Store:
             batch, self._waiting = self._waiting, {}
             try:
                 await self._write(batch)
-            except BaseException:
-                newer = self._waiting
+            except BaseException as problem:
+                newer, self.error = self._waiting, f"{type(problem).__name__}: {problem}"[:500]
                 self._waiting = {key: op for key, op in batch.items() if key not in newer} | newer
                 raise
 
@@ -156,8 +156,8 @@ class Store:
             self._noted.clear()
             try:
                 await self.flush()
-            except Exception as problem:
-                self._failed(problem)
+            except Exception:
+                self._failed()
                 await self._pause()
 
     async def _due(self) -> bool:
@@ -167,8 +167,7 @@ class Store:
             await asyncio.sleep(BATCH_SECONDS)
         return not self._closing
 
-    def _failed(self, problem: Exception) -> None:
-        self.error = f"{type(problem).__name__}: {problem.args[0] if problem.args else problem}"[:500]
+    def _failed(self) -> None:
         log.error("store_not_written", rows=len(self._waiting), error=self.error)
         held = sum(len(op.row["lines"]) for op in self._waiting.values() if isinstance(op, Put) and "lines" in op.row)
         if held > MAX_WAITING:
