@@ -247,6 +247,8 @@ def stats(plan: Plan, outputs: Outputs) -> list[str]:
 
 
 def part(plan: Plan, outputs: Outputs) -> list[str]:
+    if plan.groups:
+        return [f"{bold(title(plan))}.{matching(outputs)}{extremes(plan, outputs)}", first_table(outputs)]
     fraction, some, whole = outputs.fact("Share"), outputs.fact("Part"), outputs.fact("Whole")
     return [f"{shown(title(plan))}: **{fraction}** ({some} of {whole})."]
 

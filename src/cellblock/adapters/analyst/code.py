@@ -6,6 +6,7 @@ values of files are literals in it, so that no column name can become code.
 
 import keyword
 import re
+from dataclasses import replace
 
 from cellblock.adapters.analyst.loading import column_of, literal, loading
 from cellblock.adapters.analyst.plan import Filter, Group, Plan, measure_title, title
@@ -51,7 +52,9 @@ def write(plan: Plan) -> str:
     body = [*overview(plan), *BODIES[plan.action](plan)]
     lines = [*filtering(plan), f"print({literal(title(plan))})", *body]
     text = "\n".join(lines)
-    made = "\n".join([f'pd.options.display.float_format = "{{:,.{decimals(plan)}f}}".format', "", *loading(plan), "", text])
+    made = "\n".join(
+        [f'pd.options.display.float_format = "{{:,.{decimals(plan)}f}}".format', "", *loading(plan), "", text]
+    )
     modules = sorted((line for mark, line in MODULES.items() if mark in made), key=module_order)
     return "\n".join([*modules, "", made]) + "\n"
 
@@ -105,7 +108,7 @@ def slug(*names: str) -> str:
 
 
 def filtering(plan: Plan) -> list[str]:
-    if not plan.filters or plan.action == "part":
+    if not plan.filters:
         return []
     lines = [f"df = df[{condition(one, plan)}]" for one in plan.filters]
     return [*lines, 'print("Rows that match:", f"{len(df):,}")', ""]
@@ -113,11 +116,14 @@ def filtering(plan: Plan) -> list[str]:
 
 def condition(one: Filter, plan: Plan) -> str:
     """A boolean expression over `df`."""
+    if one.operator == "mentions":
+        names = literal_list([column.name for column in one.columns])
+        pattern = literal(rf"\b{re.escape(str(one.values[0]))}\b")
+        return f"df[{names}].astype(str).apply(lambda column: column.str.contains({pattern}, case=False)).any(axis=1)"
     if len(one.columns) > 1:
         names = literal_list([column.name for column in one.columns])
-        wanted = literal(str(one.values[0]).casefold())
-        sign = "~" if one.operator == "!=" else ""
-        return f"{sign}df[{names}].astype(str).apply(lambda column: column.str.casefold() == {wanted}).any(axis=1)"
+        sign = "~" if one.operator in ("!=", "not in") else ""
+        return f"{sign}df[{names}].isin({literal_list(one.values)}).any(axis=1)"
     column = one.columns[0]
     of = column_of(column) + FILTER_CODE.get(one.unit, "")
     if (
@@ -330,7 +336,7 @@ def series_chart(plan: Plan, name: str, cut: str = "") -> list[str]:
     values = "share" if plan.share and plan.chart != "pie" else name
     many = not cut and not short(plan.groups[0]) and plan.chart not in ("line",)
     lines = ["", f"shown = {values}{cut or ('.head(25)' if many else '')}"]
-    label = "Share in %" if plan.share and plan.chart != "pie" else measure_title(plan)
+    label = "Share in %" if (plan.share and plan.chart != "pie") or plan.action == "part" else measure_title(plan)
     match plan.chart:
         case "pie":
             body = [
@@ -447,8 +453,10 @@ def indented(lines: list[str]) -> list[str]:
 
 def part(plan: Plan) -> list[str]:
     """A part of the whole, by conditions."""
-    selected = " & ".join(f"({condition(one, plan)})" for one in plan.filters)
+    selected = " & ".join(f"({condition(one, plan)})" for one in plan.parts)
     lines = [f"selected = {selected}"]
+    if plan.groups:
+        return [*lines, *part_by_group(plan)]
     if plan.measures:
         of = literal(plan.measures[0].name)
         form = number_format(plan, plan.measures[0], "sum")
@@ -457,6 +465,24 @@ def part(plan: Plan) -> list[str]:
         form = ","
         lines += ["part = selected.sum()", "whole = len(df)"]
     return [*lines, fact("Part", "part", form), fact("Whole", "whole", form), fact("Share", "part / whole", ".1%")]
+
+
+def part_by_group(plan: Plan) -> list[str]:
+    """The share of rows, or of a column, that is selected in each group."""
+    made, keys = group_keys(plan)
+    if plan.measures:
+        of = column_of(plan.measures[0])
+        lines = [f"df[{literal(PART)}] = {of}.where(selected, 0)", f"groups = {grouper(keys[:1], plan)}"]
+        value = f"groups[{literal(PART)}].sum() / groups[{literal(plan.measures[0].name)}].sum() * 100"
+    else:
+        lines = [f"df[{literal(PART)}] = selected", f"groups = {grouper(keys[:1], plan)}"]
+        value = f"groups[{literal(PART)}].mean() * 100"
+    copied = ["df = df.copy()"] if plan.filters and not made else []
+    lines = [*made, *copied, *lines, f"share = ({value}){sorting(plan)}", *shown(plan, 'share.to_frame("Share in %")')]
+    return [*lines, *facts(replace(plan, aggregates=("mean",)), "share", ",.2f"), *series_chart(plan, "share")]
+
+
+PART = "in the share"
 
 
 def rows(plan: Plan) -> list[str]:

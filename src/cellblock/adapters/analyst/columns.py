@@ -6,6 +6,7 @@ nobody is well served by the wrong column.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 
 from cellblock.adapters.analyst.schema import Column
 from cellblock.adapters.analyst.vocabulary import (
@@ -110,7 +111,23 @@ def synonym_part(asked: tuple[str, ...], named: tuple[str, ...]) -> bool:
     return len(bare) >= len(asked) and all(any(word in synonyms(one) for word in bare) for one in canonical(asked))
 
 
-LEVELS: tuple[Level, ...] = (exact, same_words, part, start_of, misspelt, misspelt_part, synonym, synonym_part)
+ENDINGS = frozenset(
+    "e ed er ers ing ion ions al y s es or ist ation ance ence ment tted ssion ssions sis sed ses red".split()
+) | {""}
+
+
+def same_root(a: str, b: str) -> bool:
+    """Whether two words differ only in how they end: `readmission` and `readmitted`, `hired` and `hire`."""
+    common = len(commonprefix([a, b]))
+    return common >= 4 and a != b and a[common:] in ENDINGS and b[common:] in ENDINGS
+
+
+def root(asked: tuple[str, ...], named: tuple[str, ...]) -> bool:
+    bare = without_unit(named)
+    return len(asked) == 1 and any(same_root(asked[0], word) for word in bare)
+
+
+LEVELS: tuple[Level, ...] = (exact, same_words, part, start_of, misspelt, misspelt_part, root, synonym, synonym_part)
 
 
 def find(tokens: Sequence[Token], columns: Sequence[Column]) -> list[Mention]:

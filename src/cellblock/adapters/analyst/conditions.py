@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from cellblock.adapters.analyst.columns import Mention, best_for, main_measure
 from cellblock.adapters.analyst.plan import Filter
-from cellblock.adapters.analyst.reading import CONNECTORS, Reading
+from cellblock.adapters.analyst.reading import CONNECTORS, Keyword, Reading
 from cellblock.adapters.analyst.schema import Column
 from cellblock.adapters.analyst.vocabulary import (
     BETWEEN,
@@ -18,6 +18,9 @@ from cellblock.adapters.analyst.vocabulary import (
     COMPARATORS,
     MONTHS,
     NEGATIONS,
+    SEASONS,
+    UNIT_HINTS,
+    Meaning,
     PEOPLE,
     STOPWORDS,
     SUFFIXES,
@@ -46,7 +49,9 @@ class Conditions:
 
     filters: tuple[Filter, ...] = ()
     having: Filter | None = None
+    parts: tuple[Filter, ...] = ()
     unclear: str = ""
+    both: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +73,26 @@ def find_conditions(reading: Reading) -> Conditions:
         *stated_values(reading),
         *comparisons(reading),
         *weekdays(reading),
-        *flags(reading),
+        *seasons(reading),
     ]
+    parts = flags(reading)
     having = [one.condition for one in found if is_having(reading, one)]
     plain = [one.condition for one in found if one.condition not in having]
-    return Conditions(tuple(merge(plain)), having[0] if having else None)
+    if not reading.has("share"):
+        plain, parts = [*plain, *parts], []
+    both = any(reading.low(one.end) == "and" and "value" in reading.roles[one.end + 1 : one.end + 4] for one in found)
+    return Conditions(tuple(merge(plain)), having[0] if having else None, tuple(parts), nobodys(reading), both)
+
+
+def nobodys(reading: Reading) -> str:
+    """A comparison with a number that no column was found for."""
+    for position in range(len(reading.tokens)):
+        lead = max((w for w in COMPARATORS if reading.words(position, len(w)) == w), key=len, default=None)
+        if lead and lead[0] not in TEMPORAL and reading.free(position):
+            number, end = number_at(reading, position + len(lead))
+            if number is not None:
+                return " ".join(token.text for token in reading.tokens[position:end])
+    return ""
 
 
 def merge(conditions: Sequence[Filter]) -> Iterator[Filter]:
@@ -170,6 +190,10 @@ def value_key(reading: Reading, start: int, end: int, known: dict[str, list[tupl
     if reading.tokens[start].kind == "quoted":
         return ""
     options = [singular(text), text + "s", text.replace("-", " ")]
+    if text.endswith("y"):  # rainy, sunny, cloudy
+        options += [text[:-1], text[:-2], text[:-1] + "s"]
+    if re.fullmatch(r"[A-Z]{2,4}", reading.tokens[start].text):
+        options += [key for key in known if "".join(word[0] for word in key.split()) == text]
     letter = GENDERS.get(text, "").casefold()
     if letter and any("gender" in stems(c.name) or "sex" in stems(c.name) for c, _ in known.get(letter, ())):
         options.append(letter)
@@ -353,31 +377,49 @@ def unknown_values(reading: Reading) -> list[str]:
     for position in reading.left_over():
         token = reading.tokens[position]
         lead = reading.low(reading.before(position))
-        if (
-            (token.kind == "quoted" or token.text[:1].isupper())
-            and position
-            and lead in ("in", "for", "from", "only", "at", "than")
-        ):
+        owner = token.low.endswith("'s")
+        stated_so = lead in (
+            "in",
+            "for",
+            "from",
+            "only",
+            "at",
+            "named",
+            "called",
+            "about",
+            "except",
+            "excluding",
+            "without",
+        )
+        if (token.kind == "quoted" or token.text[:1].isupper()) and (owner or (position and stated_so)):
             end = position + 1
             while end < len(reading.tokens) and reading.free(end) and reading.tokens[end].text[:1].isupper():
                 end += 1
-            found.append(span_text(reading, position, end))
+            found.append(re.sub(r"['’]s$", "", span_text(reading, position, end)))
             reading.claim(range(position, end), "value")
     return found
 
 
-def flags(reading: Reading) -> list[Found]:
-    """Yes-or-no columns as adjectives: `how many are remote`, `employees who are not active`."""
+RATES = frozenset("rate rates share percentage proportion fraction percent ratio".split())
+
+
+def flags(reading: Reading) -> list[Filter]:
+    """Yes-or-no columns as adjectives: `how many are remote`, `employees who are not active`, `readmission rate`."""
     found = []
     for mention in [m for m in reading.mentions if m.column.kind == "bool" and not m.ambiguous]:
-        lead = reading.low(reading.before(mention.start, frozenset({"not", "the"})))
-        if (
-            lead in ("are", "is", "were", "was", "who", "that", "only", "being")
-            and reading.low(mention.start - 1) != "by"
-        ):
-            value = not negated(reading, mention.start)
-            use(reading, mention)
-            found.append(Found(mention.start, mention.end, Filter((mention.column,), "==", (value,))))
+        lead = reading.low(reading.before(mention.start, frozenset({"not", "the", "been", "being", "got"})))
+        rated = reading.low(mention.end) in RATES
+        said = lead in ("are", "is", "were", "was", "who", "that", "only", "have", "had", "has")
+        counted = reading.has("aggregate", "count") or reading.has("share") or reading.has("rows")
+        if lead in ("by", "per", "each", "and", ",") or not (said or counted or rated):
+            continue
+        if rated:
+            drop(reading, mention.end)
+            reading.claim([mention.end], "share")
+            reading.keywords.append(Keyword(mention.end, mention.end + 1, Meaning("share", "yes")))
+        value = not negated(reading, mention.start)
+        use(reading, mention)
+        found.append(Filter((mention.column,), "==", (value,)))
     return found
 
 
@@ -512,7 +554,7 @@ def compared(reading: Reading, position: int) -> Found | None:
 def claimed(reading: Reading, start: int, end: int, operator: str, values: tuple[int | float, ...]) -> Found | None:
     """The comparison with the column it belongs to: before it, after it, by the verb, or the only one it can be."""
     mention = column_before(reading, start) or column_after(reading, end)
-    column = mention.column if mention else implied(reading, start)
+    column = mention.column if mention else hinted(reading, end) or implied(reading, start, end)
     if column is None:
         return None
     begin = min(start, mention.start) if mention else start
@@ -542,7 +584,14 @@ def column_after(reading: Reading, end: int) -> Mention | None:
     return mention if mention and mention.column.kind == "number" and not mention.ambiguous else None
 
 
-def implied(reading: Reading, start: int) -> Column | None:
+def hinted(reading: Reading, end: int) -> Column | None:
+    """By the unit after the number: `25 degrees`, `30 seconds`."""
+    hint = UNIT_HINTS.get(reading.low(end)) or UNIT_HINTS.get(reading.low(end - 1))
+    known = best_for(hint, reading.file.numbers()) if hint else []
+    return known[0] if len(known) == 1 else None
+
+
+def implied(reading: Reading, start: int, end: int) -> Column | None:
     """By the verb before it (`earning more than`), the last number column named, or the only one there is."""
     numbers = [column for column in reading.file.of("number") if not column.identifier]
     for position in range(start - 1, max(-1, start - 4), -1):
@@ -558,10 +607,7 @@ def implied(reading: Reading, start: int) -> Column | None:
     named = [m.column for m in reading.mentions if m.column.kind == "number" and m.end <= start]
     if named:
         return named[-1]
-    if main := main_measure(numbers):
-        return main
-    additive = [column for column in numbers if set(stems(column.name)) & {singular(word) for word in SUM_WORDS}]
-    return numbers[0] if len(numbers) == 1 else additive[0] if len(additive) == 1 else None
+    return None if UNIT_HINTS.get(reading.low(end)) else main_measure(numbers)
 
 
 def aggregated(reading: Reading, mention: Mention) -> bool:
@@ -736,6 +782,22 @@ def year_is_meant(reading: Reading, moment: Moment) -> bool:
         "top",
         "first",
     )
+
+
+def seasons(reading: Reading) -> list[Found]:
+    """`in winter`: its months, on the northern half of the world."""
+    dates = reading.file.of("date")
+    found: list[Found] = []
+    for position, token in enumerate(reading.tokens):
+        if (
+            token.low in SEASONS
+            and dates
+            and reading.free(position)
+            and reading.low(reading.before(position)) in TEMPORAL
+        ):
+            reading.claim([position], "condition")
+            found.append(Found(position, position + 1, Filter((dates[0],), "in", SEASONS[token.low], "month of year")))
+    return found
 
 
 def weekdays(reading: Reading) -> list[Found]:

@@ -40,6 +40,8 @@ def unclear(spec: Spec) -> Say | None:
     if spec.ambiguous:
         mention = spec.ambiguous[0]
         return texts.ambiguous(mention.words, mention.columns)
+    if spec.unclear:
+        return texts.which_number(spec.file, spec.unclear)
     if spec.unknown_group:
         return texts.no_column(spec.file, spec.unknown_group)
     return None
@@ -224,10 +226,23 @@ def statistics(spec: Spec) -> Reply | None:
 
 def part(spec: Spec) -> Reply | None:
     """`what percentage of revenue comes from the North`: a part of the whole, when no grouping is asked for."""
-    if not spec.share or spec.groups or spec.unit or not spec.filters or spec.chart:
+    if not spec.share or not (spec.filters or spec.parts):
+        return None
+    parts, filters = spec.parts, spec.filters
+    if not parts:
+        timed = [one for one in filters if one.unit]
+        parts = [one for one in filters if not one.unit] or timed
+        filters = [one for one in timed if one not in parts]
+    elif not spec.groups and not spec.unit:
+        parts, filters = parts, filters
+    groups = groupings(spec)[:1]
+    if (groups or spec.chart) and not spec.parts:
         return None
     numbers = [column for column in spec.measures if column.kind == "number"]
-    return Plan(spec.file, "part", tuple(numbers[:1]), ("sum",) if numbers else ("count",), filters=tuple(spec.filters))
+    plan = Plan(
+        spec.file, "part", tuple(numbers[:1]), ("sum",) if numbers else ("count",), groups, tuple(filters), tuple(parts)
+    )
+    return replace(plan, chart=usual_chart(spec, plan)) if groups else plan
 
 
 def frequent(spec: Spec) -> Reply | None:
@@ -296,7 +311,10 @@ def aggregate(spec: Spec) -> Reply | None:
     numbers = [column for column in (numeric(spec) or spec.sort_columns) if column.kind == "number"]
     numbers = [column for column in numbers if column not in [group.column for group in groups]]
     if "count" in wanted and not numbers_counted(spec, numbers):
-        return counted(spec, groups, [])
+        unknown = spec.unknown_counted
+        return texts.no_column(spec.file, unknown) if unknown else counted(spec, groups, [])
+    if spec.extreme and wanted == [] and marked_by(spec, groups) and numbers:
+        wanted = ["max" if spec.extreme == "high" else "min"]
     if not numbers and spec.soft:
         numbers = spec.soft[:1]
     if not numbers and ranks_groups(spec) and (main := main_measure(spec.file.numbers())):
@@ -307,6 +325,11 @@ def aggregate(spec: Spec) -> Reply | None:
     if "count" in wanted and len(wanted) == 1:
         aggregates = ("sum",)
     return made(spec, tuple(numbers), aggregates, groups)
+
+
+def marked_by(spec: Spec, groups: list[Group]) -> bool:
+    """`highest salary by department`: the extreme of each group, not the group that has it."""
+    return bool(groups) and spec.group_marked and not (spec.entity or spec.top or spec.default_top or spec.sort_columns)
 
 
 def ranks_groups(spec: Spec) -> bool:
@@ -394,9 +417,8 @@ def made(
         order = "desc"
     if spec.share and not groups and not spec.filters:
         spec.share = False
-    plan = Plan(
-        spec.file, "aggregate", numbers, aggregates, tuple(groups[:2]), conditions(spec), spec.having, top, order
-    )
+    plan = Plan(spec.file, "aggregate", numbers, aggregates, tuple(groups[:2]), conditions(spec))
+    plan = replace(plan, having=spec.having, top=top, order=order)
     plan = replace(plan, share=spec.share, overview="profile" in spec.acts)
     return replace(plan, chart=chart if chart is not None else usual_chart(spec, plan))
 
@@ -465,7 +487,7 @@ def groupings(spec: Spec) -> tuple[Group, ...]:
         if found:
             listed = [found, *listed] if spec.trend and not spec.unit else [*listed, found]
             listed = time_first(listed) if spec.unit and spec.chart in ("line", "", "auto") else listed
-    if spec.compare or spec.versus:
+    if spec.compare or spec.versus or (spec.both and not listed and not spec.rows):
         listed += [
             f.columns[0]
             for f in spec.filters
@@ -495,8 +517,8 @@ def time_column(spec: Spec) -> Column | None:
 
 
 def usual_unit(column: Column, spec: Spec) -> str:
-    """Days when there are few of them, months otherwise."""
-    few = column.unique is not None and column.unique <= 62
+    """Days when there are few of them or the column itself is asked for, months otherwise."""
+    few = column.unique is not None and column.unique <= (366 if column in spec.groups else 62)
     return "day" if few and not spec.compare else "month"
 
 

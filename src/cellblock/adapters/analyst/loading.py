@@ -68,7 +68,7 @@ def used_columns(plan: Plan) -> list[Column]:
     """The columns a plan touches; all of them when it looks at the whole file."""
     if plan.action in ("profile", "columns", "missing", "preview"):
         return list(plan.file.columns)
-    conditions: Sequence[Filter] = plan.filters
+    conditions: Sequence[Filter] = [*plan.filters, *plan.parts]
     touched = [*plan.measures, *(group.column for group in plan.groups), *(c for f in conditions for c in f.columns)]
     return unique_columns(touched)
 

@@ -49,6 +49,7 @@ OPERATORS = {
     "in": "is",
     "not in": "is not",
     "contains": "contains",
+    "mentions": "mentions",
     "starts": "starts with",
     "empty": "is missing",
     "filled": "is given",
@@ -119,6 +120,7 @@ class Plan:
     aggregates: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     filters: tuple[Filter, ...] = ()
+    parts: tuple[Filter, ...] = ()
     having: Filter | None = None
     top: int | None = None
     order: Order = ""
@@ -205,8 +207,8 @@ def measure_title(plan: Plan) -> str:
 
 def where(plan: Plan) -> str:
     """` where region is North and units is above 3`, or nothing."""
-    parts = [condition.title for condition in plan.filters]
-    return f", where {' and '.join(parts)}" if parts else ""
+    said = [condition.title for condition in plan.filters]
+    return f", where {' and '.join(said)}" if said else ""
 
 
 def title(plan: Plan) -> str:
@@ -235,7 +237,7 @@ def heading(plan: Plan) -> str:
         case "missing":
             return f"Missing values{' of ' + names if names else ''}"
         case "part":
-            return f"Share of {names or 'rows'}"
+            return f"Share of {names or 'rows'} where {' and '.join(one.title for one in plan.parts)}{by}"
         case "rows":
             return rows_heading(plan)
         case "outliers":

@@ -169,6 +169,7 @@ def understand(reading: Reading, answer: str = "") -> Spec:
     roles.numbers(reading, spec)
     conditions = find_conditions(reading)
     spec.filters, spec.having = list(conditions.filters), conditions.having
+    spec.parts, spec.unclear, spec.both = list(conditions.parts), conditions.unclear, conditions.both
     roles.superlatives(reading, spec)
     roles.keywords(reading, spec)
     roles.columns(reading, spec)
@@ -191,7 +192,7 @@ def unknown(reading: Reading, spec: Spec) -> list[Filter]:
     for value in unknown_values(reading):
         columns = tuple(column for column in reading.file.of("text") if not column.all_values_known)
         if columns:
-            found.append(Filter(columns, "==", (value,)))
+            found.append(Filter(columns, "mentions", (value,)))
         else:
             spec.no_such_value = value
     return found

@@ -4,7 +4,8 @@ from cellblock.adapters.analyst.columns import Mention, best_for
 from cellblock.adapters.analyst.reading import CONNECTORS, DISTRIBUTIVE, GROUPERS, Keyword, Reading
 from cellblock.adapters.analyst.schema import Column
 from cellblock.adapters.analyst.spec import Spec
-from cellblock.adapters.analyst.vocabulary import EXTREMES, GENERIC, MONEY, VERBS
+from cellblock.adapters.analyst.vocabulary import EXTREMES, GENERIC, HARMLESS, MONEY, VERBS
+from cellblock.adapters.analyst.words import stems
 
 SKIPPED = frozenset("the a an its their our different various all respective of individual".split())
 CUES = frozenset("and now also then instead but ok okay same".split())
@@ -34,6 +35,7 @@ CUE_PAIRS = {
     ("sort", "them"),
     ("limit", "to"),
 }
+LEADS = frozenset("top bottom best worst highest lowest largest smallest biggest first last".split())
 WANTS_FOLLOWUP = frozenset("it that this them those instead same again".split())
 
 
@@ -51,19 +53,7 @@ def numbers(reading: Reading, spec: Spec) -> None:
         before, after = reading.low(position - 1), reading.low(position + 1)
         if after in ("bins", "bin", "buckets"):
             spec.bins = int(count)
-        elif before in (
-            "top",
-            "bottom",
-            "best",
-            "worst",
-            "highest",
-            "lowest",
-            "largest",
-            "smallest",
-            "biggest",
-            "first",
-            "last",
-        ):
+        elif before in LEADS or before in EXTREMES:
             take(reading, spec, position, before)
         elif is_extreme(reading, position + 1) or (after == "most" or after == "least"):
             spec.top = int(count)
@@ -103,12 +93,19 @@ def superlatives(reading: Reading, spec: Spec) -> None:
         columns = best_for(known[1], [c for c in reading.file.columns if c.kind in ("number", "date")])
         if not columns:
             continue
+        columns = by_extreme(columns, known[0])
         lead = reading.low(position - 1)
         spec.extreme = "low" if lead == "least" else known[0]
         spec.singular_extreme = spec.top is None
         spec.sort_columns.append(columns[0])
         reading.keywords = [k for k in reading.keywords if not (k.start == position - 1 and lead in ("most", "least"))]
         reading.claim([position], "extreme")
+
+
+def by_extreme(columns: list[Column], direction: str) -> list[Column]:
+    """Of `temp_max` and `temp_min` the one the hottest, or the coldest, is about."""
+    word = "max" if direction == "high" else "min"
+    return [column for column in columns if word in stems(column.name)] or columns
 
 
 def keywords(reading: Reading, spec: Spec) -> None:
@@ -129,8 +126,8 @@ def fill(reading: Reading, spec: Spec, keyword: Keyword) -> None:
         case "trend":
             spec.trend = True
         case "aggregate":
-            if value not in spec.aggregates:
-                spec.aggregates.append(value)
+            wanted = ("min", "max") if value == "range" else (value,)
+            spec.aggregates += [one for one in wanted if one not in spec.aggregates]
         case "extreme" | "top":
             fill_extreme(reading, spec, keyword)
         case "unit":
@@ -180,7 +177,9 @@ def unit_word(reading: Reading, spec: Spec, keyword: Keyword) -> None:
     )
     after = reading.low(keyword.end) in CONNECTORS and lead in GROUPERS
     if (
-        lead in ("which", "what", "top", "bottom", "best", "worst")
+        lead in ("which", "what")
+        or lead in LEADS
+        or (lead in EXTREMES and keyword.meaning.value != "day")
         or lead in GROUPERS
         or listed
         or after
@@ -214,7 +213,8 @@ def columns(reading: Reading, spec: Spec) -> None:
         role = role_of(reading, spec, mention, previous)
         previous = (mention, role)
         if mention.ambiguous:
-            mention = narrow(reading, spec, mention, role)
+            mention = narrow(spec, mention, role)
+        said_by_name(spec, mention)
         if mention.ambiguous:
             spec.ambiguous.append(mention)
         else:
@@ -224,17 +224,29 @@ def columns(reading: Reading, spec: Spec) -> None:
 
 
 def place(spec: Spec, column: Column, role: str) -> None:
-    listed = {"group": spec.groups, "sort": spec.sort_columns, "date": spec.dates}.get(role, spec.measures)
+    listed = {"group": spec.groups, "plain": spec.groups, "sort": spec.sort_columns, "date": spec.dates}.get(
+        role, spec.measures
+    )
     if column not in listed:
         listed.append(column)
     if role == "group":
         spec.group_marked = True
 
 
-def narrow(reading: Reading, spec: Spec, mention: Mention, role: str) -> Mention:
+def said_by_name(spec: Spec, mention: Mention) -> None:
+    """`maximum temperature` for a column `temp_max` asks for the maximum too."""
+    first = mention.words.split()[0].casefold()
+    aggregate = {"maximum": "max", "max": "max", "minimum": "min", "min": "min"}.get(first)
+    if mention.level == 1 and aggregate and not spec.aggregates and stems(mention.column.name)[0] != aggregate:
+        spec.aggregates.append(aggregate)
+
+
+def narrow(spec: Spec, mention: Mention, role: str) -> Mention:
     """Keep of an ambiguous mention the columns that fit its role, when that leaves one."""
     wanted = ("number",) if role in ("measure", "sort") else ("text", "bool", "date")
     fitting = [c for c in mention.columns if c.kind in wanted and not (role == "measure" and c.identifier)]
+    if spec.extreme and not spec.aggregates and len(by_extreme(fitting, spec.extreme)) == 1:
+        fitting = by_extreme(fitting, spec.extreme)
     named = [c for c in fitting if c in spec.measures or c in spec.groups]
     pick = named if len(named) == 1 else fitting
     if len(pick) == 1 or (len(mention.columns) > 1 and not pick):
@@ -266,7 +278,9 @@ def role_of(reading: Reading, spec: Spec, mention: Mention, previous: tuple[Ment
         return "group"
     if DISTRIBUTIVE & set(between) or reading.low(mention.end) == "wise":
         return "group"
-    return "measure" if number else "group" if mention.column.kind != "date" else "date"
+    if mention.column.kind == "date":
+        return "date"
+    return "measure" if number else "plain"
 
 
 def by_role(spec: Spec, mention: Mention, low: str) -> str:
@@ -292,7 +306,7 @@ def continued(mention: Mention, role: str) -> str:
     if role in ("group", "date") and mention.column.kind == "number" and not mention.column.whole:
         return "measure"
     if role == "measure" and mention.column.kind not in ("number",):
-        return "group" if mention.column.kind != "date" else "date"
+        return "plain" if mention.column.kind != "date" else "date"
     return role
 
 
@@ -327,5 +341,17 @@ def leftovers(reading: Reading, spec: Spec) -> None:
         spec.left.append(token.text)
         if lead in GROUPERS and token.low not in ("category", "row"):
             spec.unknown_group = spec.unknown_group or token.text
-        elif token.low not in GENERIC and not spec.unknown_measure and lead not in ("in", "for", "from", "at", "with"):
+        elif token.low in GENERIC or token.low in HARMLESS:
+            continue
+        elif lead in ("in", "for", "from", "at", "during"):
+            spec.no_such_value = spec.no_such_value or token.text
+        elif counted(reading, position):
+            spec.unknown_counted = token.text
+        elif not spec.unknown_measure and lead != "with":
             spec.unknown_measure = token.text
+
+
+def counted(reading: Reading, position: int) -> bool:
+    """Whether a word stands right after `how many` or `number of`."""
+    keyword = reading.keyword_at(position - 1)
+    return keyword is not None and keyword.meaning == ("aggregate", "count")

@@ -47,9 +47,17 @@ class Spec:
     """`which region …`, `top 5 products`: the answer is one of the groups."""
     filters: list[Filter] = field(default_factory=list)
     having: Filter | None = None
+    parts: list[Filter] = field(default_factory=list)
+    """What the share asked for is a share of: `percentage of remote employees`."""
+    both: bool = False
+    """Several values are named with `and`: they are to be compared."""
+    unclear: str = ""
+    """A comparison whose column nobody knows."""
     ambiguous: list[Mention] = field(default_factory=list)
     unknown_group: str = ""
     unknown_measure: str = ""
+    unknown_counted: str = ""
+    """`how many trucks`: what is to be counted is neither a column nor a usual name for a row."""
     no_such_value: str = ""
     unsupported: str = ""
     cue: bool = False

@@ -91,6 +91,13 @@ def no_dates(file: DataFile, unit: str) -> Say:
     )
 
 
+def which_number(file: DataFile, words: str) -> Say:
+    return Say(
+        f"Which column should be “{clean(words)}”? `{clean(file.path)}` has {columns_of(file, file.numbers())}.",
+        question=True,
+    )
+
+
 def no_value(file: DataFile, value: str) -> Say:
     return Say(
         f"I find no “{clean(value)}” among the values of `{clean(file.path)}`. Which value or column do you mean?",

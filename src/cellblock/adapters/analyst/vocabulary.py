@@ -54,6 +54,7 @@ PHRASES: dict[tuple[str, ...], Meaning] = {
         "|the number of|no of|amount of rows|headcount|head count|how many times",
         min="minimum|min|minima|minimal",
         max="maximum|max|maxima|maximal|peak",
+        range="range|ranges|spread|min and max|minimum and maximum",
         std="standard deviation|std|stdev|std dev|standard deviations|stddev",
         var="variance",
     ),
@@ -123,7 +124,7 @@ PHRASES: dict[tuple[str, ...], Meaning] = {
         "|values does|what are the values|kinds of|types of|are there which|deduplicated|uniques",
         correlation="correlation|correlations|correlated|correlate|correlates|correlation matrix|correlation coefficient"
         "|relationship|relationships|relation|related|association|pearson|depend|depends|covary|connection|linked",
-        distribution="distribution|distributions|distributed|spread|how is|frequency distribution|dispersion",
+        distribution="distribution|distributions|distributed|how is|frequency distribution|dispersion",
         outliers="outlier|outliers|anomaly|anomalies",
         duplicates="duplicate|duplicates|duplicated|duplicate rows|duplicated rows|repeated rows",
     ),
@@ -131,7 +132,7 @@ PHRASES: dict[tuple[str, ...], Meaning] = {
         "share",
         yes="share|shares|percentage|percentages|percent|percents|proportion|proportions|fraction|ratio of|what part"
         "|as percentages|as percentage|in percent|as a percentage|relative share|market share|portion|contribution"
-        "|contributions|percentage share|pct|what percentage|what share|relative frequency|relative frequencies",
+        "|contributions|percentage share|pct|what percentage|what share|relative frequency|ratio|relative frequencies",
     ),
     **table(
         "rows",
@@ -166,6 +167,9 @@ for _words, _meaning in sorted(PHRASES.items(), key=lambda entry: -len(entry[0])
 
 SINGLE_WORDS = frozenset(words[0] for words in PHRASES if len(words) == 1)
 """Keywords of one word; those of five letters and more may be misspelt."""
+
+MONEY = "revenue|sales|turnover|amount|total|value|umsatz|betrag"
+"""Names of the column that `the largest order` is about."""
 
 EXTREMES: dict[str, tuple[str, str]] = {
     "expensive": ("high", "price"),
@@ -327,6 +331,24 @@ MONTHS = {
     )
     for name in names.split()
 }
+SEASONS = {"winter": (12, 1, 2), "spring": (3, 4, 5), "summer": (6, 7, 8), "autumn": (9, 10, 11), "fall": (9, 10, 11)}
+UNIT_HINTS = {
+    "degrees": "temperature",
+    "degree": "temperature",
+    "celsius": "temperature",
+    "years": "age",
+    "year": "age",
+    "ms": "duration|latency",
+    "milliseconds": "duration|latency",
+    "seconds": "duration|latency",
+    "mm": "precipitation",
+    "euros": MONEY,
+    "euro": MONEY,
+    "dollars": MONEY,
+    "usd": MONEY,
+    "eur": MONEY,
+}
+"""`above 25 degrees`: the unit names the column."""
 WEEKDAYS = {
     name: full
     for full in ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -442,8 +464,6 @@ PEOPLE = frozenset(
     " individuals participants subjects child children kids".split()
 )
 """Nouns of whom `over 65` is an age."""
-MONEY = "revenue|sales|turnover|amount|total|value|umsatz|betrag"
-"""Names of the column that `the largest order` is about."""
 GREETINGS = frozenset("hi hello hey hallo greetings thanks thank bye goodbye morning evening welcome".split())
 HELP = (
     "what can you do",
@@ -481,6 +501,12 @@ UNSUPPORTED = BEYOND | frozenset(
 )
 """Things people ask that the analyst cannot do; the rest only when no column is meant."""
 
+HARMLESS = frozenset(
+    "detail details general euros euro dollars dollar usd eur degrees celsius color colour red blue green orange mind advance"
+    " python pandas matplotlib style thousands millions comparison context notebook workspace presentation slides report"
+    " terms case cases order example instance reference period time range".split()
+)
+"""What may follow `in` or `for` without being a value to filter by."""
 STOPWORDS = frozenset(
     "a an the this that these those of for to in on at from with and or by per as is are was were be been do does did have"
     " has had it its i you me my we our us they them their he she his her what which who whom whose when where why how can"
