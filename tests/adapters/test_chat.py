@@ -440,6 +440,17 @@ async def test_a_busy_kernel_costs_the_context_not_the_answer(
     await chat.interpreter.interrupt_execution("local", busy["id"])
 
 
+async def test_without_a_key_the_built_in_analyst_answers_from_the_file(chat: Chat, id: str) -> None:
+    await chat.upload(id, "sales.csv", CSV)
+    told = await chat.ask(id, "Create a bar chart of revenue by region", model=None)
+    assert told.error is None
+    assert told.cells[-1]["status"] == "ok"
+    assert "image/png" in str(told.cells[-1]["outputs"])
+    assert "15" in told.text
+    answer = (await chat.messages(id))[1]
+    assert (answer["metadata"]["model"], answer["metadata"]["state"]) == ("builtin:analyst", "complete")
+
+
 # --- a restart of the server -----------------------------------------------------------------------------------------
 
 
