@@ -341,6 +341,12 @@ async def test_repair_is_bounded(chat: Chat, script: Script, id: str) -> None:
     assert (await chat.messages(id))[1]["metadata"]["state"] == "error"
 
 
+async def test_the_last_step_is_announced(chat: Chat, script: Script, id: str) -> None:
+    script.play(*[calls("1")] * (STEPS - 1), says("In time."))
+    assert (await chat.ask(id, "Many steps")).text == "In time."
+    assert [("last call" in text) for text in script.returns()] == [False] * (STEPS - 2) + [True]
+
+
 async def test_a_success_in_between_lets_repair_begin_anew(chat: Chat, script: Script, id: str) -> None:
     script.play(calls("1 / 0"), calls("1 / 0"), calls("1"), calls("1 / 0"), says("Enough."))
     assert (await chat.ask(id, "Divide")).text == "Enough."
