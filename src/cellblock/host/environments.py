@@ -105,7 +105,7 @@ class Engine:
 
     @property
     def is_ready(self) -> bool:
-        return self.launcher is not None and self.pool.full
+        return self.launcher is not None and self.pool.was_full
 
     @property
     def same_python(self) -> bool:

@@ -74,7 +74,7 @@ class Pool:
         self._warm: list[Kernel] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._open = False
+        self._open = self._was_full = False
         self._changed = asyncio.Event()
         self._starting = 0
         self._taken = self._failed = float("-inf")
@@ -88,12 +88,13 @@ class Pool:
         self._step()
 
     @property
-    def full(self) -> bool:
-        return len(self._warm) >= self.size
+    def was_full(self) -> bool:
+        """Whether it has been full since it opened. From then on nobody waits for it: an empty pool forks."""
+        return self._was_full or self.size == 0
 
     async def filled(self) -> None:
-        """Waits until it is full, or a start has failed (`error` says why), or memory allows no more."""
-        while self._open and not self.full and not self._failures and (self._starting or self._room() > 0):
+        """Waits until it has been full, or a start has failed (`error` says why), or memory allows no more."""
+        while self._open and not self.was_full and not self._failures and (self._starting or self._room() > 0):
             self._changed.clear()
             await self._changed.wait()
 
@@ -166,6 +167,7 @@ class Pool:
             self._failures, self.error = 0, None
             self.started += 1
             self._warm.append(kernel)
+            self._was_full = self._was_full or len(self._warm) >= self.size
             kernel.process.death.add_done_callback(self._died)
         finally:
             self._starting -= 1
