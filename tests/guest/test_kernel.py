@@ -134,7 +134,8 @@ async def test_no_secret_of_the_server_is_in_an_environment_or_a_command_line(cl
 
 
 async def test_two_kernels_do_not_draw_the_same_numbers(bench: Workbench) -> None:
-    code = "import random, numpy, uuid, tempfile as t\nprint(random.random(), numpy.random.rand(), uuid.uuid4(), t.mktemp())"
+    code = "import random, numpy, uuid, tempfile as t\n"
+    code += "print(random.random(), numpy.random.rand(), uuid.uuid4(), t.mktemp())"
     async with bench.kernel() as one, bench.kernel() as other:
         drawn = [(await client.run(code)).text.split() for client in (one, other)]
     assert not set(drawn[0]) & set(drawn[1])

@@ -85,6 +85,7 @@ class ForkServer:
         facts = self._prepare()
         facts |= {"python": sys.version.split()[0], "prefix": sys.prefix, "landlock": filesystem.landlock_abi()}
         facts["cgroups"] = self.groups.facts() if self.groups else {"version": None, "reason": no_groups}
+        facts["modules"] = sorted(name for name in sys.modules if name.split(".")[0] == "cellblock")
         facts["stages"] = {"base": _ms(began, entered), "prepare": _ms(entered)}
         self._settle()
         init.tell(self.control, Ready(self.config.level, facts))

@@ -149,6 +149,8 @@ class Launcher:
         """A new kernel in `home`, below the data directory; returns once its sockets are bound. KernelStartFailed."""
         if self.closed.done():
             raise KernelStartFailed("The fork server has ended.")
+        if not home.resolve().is_relative_to(self._data_dir):
+            raise KernelStartFailed(f"{home} is not below the data directory {self._data_dir}.")
         prepare_home(home)
         process = Process(home, uuid4().hex, self.facts["cgroups"])
         request = Launch(id, str(home.resolve().relative_to(self._data_dir)), uid, process.key, policy)

@@ -1,0 +1,297 @@
+"""The fork server: what it needs to start, what it is, and how it ends."""
+
+import asyncio
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from client import PATIENCE, Client, Workbench, workbench
+
+from cellblock.errors import CellblockError, KernelStartFailed
+from cellblock.guest import sandbox
+from cellblock.host.launcher import Environment, Launcher
+from cellblock.messages import Policy
+
+HERE = Path(__file__).resolve().parent
+
+
+def children(pid: int) -> list[int]:
+    """All descendants of a process, by /proc."""
+    found = []
+    for line in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += [int(line), *children(int(line))]
+    return found
+
+
+async def ended(pids: list[int], fds: list[int]) -> None:
+    """Waits until all processes behind these pidfds have ended."""
+    for pid, fd in zip(pids, fds, strict=True):
+        ready = await asyncio.to_thread(select.select, [fd], [], [], PATIENCE)
+        os.close(fd)
+        assert ready[0], f"{pid} still runs"
+
+
+async def test_the_template_has_one_task_and_no_package_of_the_server(tmp_path: Path) -> None:
+    async with workbench(tmp_path, "full") as bench, bench.kernel():
+        template = children(bench.launcher.pid)[0]
+        assert os.listdir(f"/proc/{template}/task") == [str(template)]
+        loaded = set(bench.launcher.facts["modules"])
+        assert "cellblock.guest.kernel" in loaded
+        assert {name for name in loaded if not name.startswith("cellblock.guest")} == {
+            "cellblock",
+            "cellblock.messages",
+        }
+
+
+async def test_only_what_is_allowed_reaches_the_fork_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELLBLOCK_TOKEN", "a-token-nobody-may-see")
+    monkeypatch.setenv("GEMINI_API_KEY", "a-key-nobody-may-see")
+    async with workbench(tmp_path, "full", preload=()) as bench:
+        for pid in (bench.launcher.pid, *children(bench.launcher.pid)):
+            names = {item.split(b"=")[0] for item in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if item}
+            assert names <= {b"PATH", b"HOME", b"LANG", b"TZ"}
+            assert b"nobody-may-see" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+# --- what it needs ---------------------------------------------------------------------------------------------------
+
+
+async def test_another_interpreter_without_cellblock_runs_kernels(tmp_path: Path, open_environment: Path) -> None:
+    async with workbench(tmp_path, "full", name="other", python=str(open_environment)) as bench:
+        async with bench.kernel() as client:
+            outcome = await client.run("import sys, pandas; print(sys.prefix)\nimport cellblock")
+        assert outcome.text.strip() == str(open_environment.parent.parent)
+        assert outcome.error == "ModuleNotFoundError"
+        assert bench.launcher.facts["warming"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+async def test_newer_interpreters_run_kernels(tmp_path: Path, version: str) -> None:
+    found = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python")) or [shutil.which(f"python{version}")]
+    if found[0] is None:
+        pytest.skip(f"there is no Python {version} on this machine")
+    place, uv = tmp_path / "env", [sys.executable, "-m", "uv"]
+    await asyncio.to_thread(subprocess.run, [*uv, "venv", "-q", "--python", found[0], place], check=True)
+    install = [
+        *uv,
+        "pip",
+        "install",
+        "-q",
+        "--python",
+        place / "bin" / "python",
+        "-c",
+        HERE.parents[1] / "constraints.txt",
+    ]
+    await asyncio.to_thread(subprocess.run, [*install, "ipykernel"], check=True)
+    async with workbench(tmp_path / "data", "full", python=str(place / "bin" / "python")) as bench:
+        assert set(bench.launcher.facts["missing"]) == {"numpy", "pandas", "matplotlib.pyplot"}
+        assert bench.launcher.facts["warming"] == []
+        async with bench.kernel() as client:
+            assert version in (await client.run("import sys; print(sys.version)")).text
+            running = asyncio.create_task(
+                client.run("import asyncio; print('begun', flush=True); await asyncio.sleep(60)")
+            )
+            await client.begun.wait()
+            client.process.interrupt()
+            assert (await asyncio.wait_for(running, PATIENCE)).status == "error"
+
+
+async def refusal(data: Path, level: str = "full", **environment: object) -> CellblockError:
+    with pytest.raises(KernelStartFailed) as refused:
+        await Launcher.start(Environment(**environment), data_dir=data, level=level, log=data / "log")  # type: ignore[arg-type]
+    return refused.value
+
+
+def bare_environment(place: Path, **modules: str) -> str:
+    """An interpreter without packages, but for these modules and what the tests' own interpreter has."""
+    venv.create(place, symlinks=True)
+    site = next(place.glob("lib/python*/site-packages"))
+    for name, source in modules.items():
+        (site / f"{name}.py").write_text(source)
+    if modules:
+        own = next(path for path in sys.path if path.endswith("site-packages"))
+        (site / "own.pth").write_text(own)
+    return str(place / "bin" / "python")
+
+
+async def test_an_environment_without_ipykernel_is_refused_by_name(tmp_path: Path) -> None:
+    problem = await refusal(tmp_path, python=bare_environment(tmp_path / "env"))
+    assert "ipykernel" in str(problem)
+
+
+async def test_an_interpreter_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert "cannot be run" in str(await refusal(tmp_path, python=str(tmp_path / "no-python")))
+
+
+async def test_a_program_that_is_no_interpreter_is_refused(tmp_path: Path) -> None:
+    assert "died at its start" in str(await refusal(tmp_path, python="/bin/true"))
+
+
+async def test_a_preload_that_starts_a_thread_is_refused_by_name(tmp_path: Path) -> None:
+    source = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+    python = bare_environment(tmp_path / "env", threaded=source)
+    problem = await refusal(tmp_path, level="off", python=python, preload=("threaded",))
+    assert "preloading threaded started 1 threads" in str(problem)
+
+
+async def test_a_preload_that_is_missing_is_told_and_left_out(tmp_path: Path) -> None:
+    async with workbench(tmp_path, "full", preload=("json", "not_a_module")) as bench:
+        assert bench.launcher.facts["missing"] == ["not_a_module"]
+
+
+# --- how it ends -----------------------------------------------------------------------------------------------------
+
+
+async def test_when_the_fork_server_is_killed_its_kernels_end_and_it_is_noticed(tmp_path: Path) -> None:
+    async with workbench(tmp_path, "full", preload=()) as bench:
+        process = await bench.launch()
+        pids = children(bench.launcher.pid)
+        fds = [os.pidfd_open(pid) for pid in pids]
+        os.kill(bench.launcher.pid, signal.SIGKILL)
+        await asyncio.wait_for(asyncio.shield(bench.launcher.closed), PATIENCE)
+        death = await asyncio.wait_for(asyncio.shield(process.death), PATIENCE)
+        await ended(pids, fds)
+        assert (death.status, death.out_of_memory) == (-signal.SIGKILL, False)
+        with pytest.raises(KernelStartFailed, match="has ended"):
+            await bench.launch()
+
+
+LONELY = """
+import asyncio, sys
+sys.path[:0] = sys.argv[1:3]
+from client import workbench
+from pathlib import Path
+async def main():
+    async with workbench(Path(sys.argv[3]), sys.argv[4], preload=()) as bench:
+        process = await bench.launch()
+        print(bench.launcher.pid, process.pid, flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("level", ["full", "off"])
+async def test_when_the_server_dies_abruptly_everything_of_it_ends(tmp_path: Path, level: str) -> None:
+    arguments = [str(HERE), str(HERE.parents[1] / "src"), str(tmp_path), level]
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", LONELY, *arguments, stdout=subprocess.PIPE)
+    assert server.stdout
+    launcher, kernel = map(int, (await asyncio.wait_for(server.stdout.readline(), PATIENCE)).split())
+    pids = [launcher, *children(launcher)]
+    assert kernel in pids
+    fds = [os.pidfd_open(pid) for pid in pids]
+    server.kill()
+    await server.wait()
+    await ended(pids, fds)
+
+
+def census(pid: int) -> dict[str, int]:
+    """What spawning might leave behind: on the server's side, the fork server's, and the host's."""
+    template = children(pid)[0]
+    groups = Path("/sys/fs/cgroup")
+    return {
+        "own descriptors": len(os.listdir("/proc/self/fd")),
+        "template's descriptors": len(os.listdir(f"/proc/{template}/fd")),
+        "template's mounts": len(Path(f"/proc/{template}/mountinfo").read_text().splitlines()),
+        "processes": len(children(pid)),
+        "cgroups": sum(1 for _ in groups.glob("*/**/cellblock/*/")) if groups.exists() else 0,
+    }
+
+
+async def test_fifty_kernels_leave_nothing_behind(tmp_path: Path) -> None:
+    async with workbench(tmp_path, "full", preload=()) as bench:
+        await (await bench.launch()).stop()
+        before = census(bench.launcher.pid)
+        for _ in range(10):
+            processes = await asyncio.gather(*(bench.launch() for _ in range(5)))
+            for process in processes:
+                process.endpoint("shell")
+            await asyncio.gather(*(process.stop() for process in processes))
+        await settled(bench)
+        after = census(bench.launcher.pid)
+    assert after == before
+
+
+async def settled(bench: Workbench) -> None:
+    """The fork server has answered once more: what it does between requests is done."""
+    await (await bench.launch()).stop()
+
+
+async def test_closing_ends_the_fork_server_with_its_kernels(tmp_path: Path) -> None:
+    async with workbench(tmp_path, "full", preload=()) as bench:
+        process = await bench.launch()
+        pids = [bench.launcher.pid, *children(bench.launcher.pid)]
+        fds = [os.pidfd_open(pid) for pid in pids]
+    await ended(pids, fds)
+    assert process.death.done()
+
+
+async def test_a_kernel_cannot_be_launched_outside_the_data_directory(tmp_path: Path) -> None:
+    async with workbench(tmp_path / "data", "full", preload=()) as bench:
+        with pytest.raises(KernelStartFailed, match="data directory"):
+            await bench.launch(home=tmp_path / "elsewhere")
+
+
+async def test_eight_kernels_at_once_all_answer(tmp_path: Path) -> None:
+    async with workbench(tmp_path, "full", preload=()) as bench:
+        processes = await asyncio.gather(*(bench.launch() for _ in range(8)))
+
+        async def answer(number: int) -> str:
+            async with Client(processes[number]) as client:
+                return (await client.run(str(number))).value
+
+        assert await asyncio.gather(*map(answer, range(8))) == [str(number) for number in range(8)]
+        await asyncio.gather(*(process.stop() for process in processes))
+
+
+# --- the list of steps -----------------------------------------------------------------------------------------------
+
+
+def box(level: str) -> sandbox.Sandbox:
+    policy = Policy(level)  # type: ignore[arg-type]
+    return sandbox.Sandbox(policy, "/home", 1, False, [], b"", False, set())
+
+
+def refuse(_: sandbox.Sandbox) -> None:
+    raise PermissionError(1, "not permitted")
+
+
+def test_the_first_step_that_fails_stops_the_list_and_is_named() -> None:
+    taken: list[str] = []
+    steps = [
+        sandbox.Step("one", lambda _: taken.append("one")),
+        sandbox.Step("two", refuse),
+        sandbox.Step("three", lambda _: taken.append("three")),
+    ]
+    with pytest.raises(sandbox.StepFailed, match="two") as failed:
+        sandbox.close(box("full"), steps)
+    assert failed.value.step == "two"
+    assert taken == ["one"]
+
+
+@pytest.mark.parametrize("level", ["full", "unprivileged", "off"])
+def test_a_level_takes_its_own_steps(level: str) -> None:
+    names = {step.name for step in (*sandbox.INIT, *sandbox.KERNEL) if level in step.levels}
+    shut = {"landlock", "seccomp", "capabilities"}
+    assert (shut <= names) == (level != "off")
+    assert ({"namespaces", "mounts", "user namespace"} <= names) == (level == "full")
+
+
+def test_the_order_of_the_steps_is_the_designed_one() -> None:
+    order = [step.name for step in (*sandbox.INIT, *sandbox.KERNEL)]
+    for earlier, later in [
+        ("namespaces", "mounts"),
+        ("mounts", "user"),
+        ("descriptors", "user"),
+        ("user", "user namespace"),
+        ("user namespace", "capabilities"),
+        ("capabilities", "landlock"),
+        ("landlock", "seccomp"),
+    ]:
+        assert order.index(earlier) < order.index(later)
