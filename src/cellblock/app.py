@@ -19,11 +19,9 @@ from cellblock.adapters.access import Access, Rules, names_of
 from cellblock.adapters.limits import BodyLimit
 from cellblock.errors import CellblockError
 from cellblock.execution import Event
-from cellblock.host.config import Config
 from cellblock.host.interpreter import Interpreter
-from cellblock.host.policy import CodeRules
 from cellblock.host.runs import Runs
-from cellblock.settings import Settings, environments
+from cellblock.settings import Settings, config
 
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  (recognised, not bound)
 # Answered also while the pool is being filled.
@@ -149,23 +147,6 @@ def rules(server: Server) -> Rules:
         loopback_trust=settings.loopback_trust and settings.loopback,
         shut_in=lambda: server.shut_in,
         open_files=page.open_files(),
-    )
-
-
-SAME_NAME = (
-    *("data_dir", "sandbox", "pool_size", "max_timeout", "memory_limit", "output_limit", "workspace_limit"),
-    *("upload_limit", "code_limit", "queue_limit", "kernels_per_owner", "idle_timeout", "processes", "cpus", "grace"),
-    "stdin_timeout",
-)
-
-
-def config(settings: Settings) -> Config:
-    """What the interpreter is told. ConfigurationError when `environments.toml` cannot be used."""
-    forbidden = CodeRules(settings.forbidden_modules, settings.forbidden_calls, settings.forbidden_magics)
-    return Config(
-        environments=environments(settings.data_dir),
-        forbidden=forbidden,
-        **{name: getattr(settings, name) for name in SAME_NAME},
     )
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 import structlog
 
 
-def configure(style: Literal["console", "json"]) -> None:
-    """Sets up structlog and the standard library's logging to write the same lines."""
+def configure(style: Literal["console", "json"], level: int = logging.INFO) -> None:
+    """Sets up structlog and the standard library's logging (its warnings only) to write the same lines."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -17,7 +17,7 @@ def configure(style: Literal["console", "json"]) -> None:
     renderer = _renderer(style)
     structlog.configure(
         processors=[*shared, *renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

@@ -13,7 +13,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cellblock.errors import ConfigurationError
+from cellblock.host.config import Config
 from cellblock.host.launcher import Environment
+from cellblock.host.policy import CodeRules
 
 PREFIX = "CELLBLOCK_"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -209,6 +211,23 @@ def _environment(name: str, row: object, path: Path) -> Environment:
     if not isinstance(preload, list) or not all(isinstance(module, str) for module in preload):
         raise ConfigurationError(f"{path}: [{name}] preload is a list of module names.")
     return Environment(name, row["python"], tuple(preload), str(row.get("display_name", name)))
+
+
+SAME_NAME = (
+    *("data_dir", "sandbox", "pool_size", "max_timeout", "memory_limit", "output_limit", "workspace_limit"),
+    *("upload_limit", "code_limit", "queue_limit", "kernels_per_owner", "idle_timeout", "processes", "cpus", "grace"),
+    "stdin_timeout",
+)
+
+
+def config(settings: Settings) -> Config:
+    """What the interpreter is told. ConfigurationError when `environments.toml` cannot be used."""
+    forbidden = CodeRules(settings.forbidden_modules, settings.forbidden_calls, settings.forbidden_magics)
+    return Config(
+        environments=environments(settings.data_dir),
+        forbidden=forbidden,
+        **{name: getattr(settings, name) for name in SAME_NAME},
+    )
 
 
 def markdown() -> str:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from cellblock import settings
+from cellblock.cli import listen
 
 if TYPE_CHECKING:
-    from cellblock.cli import Listening
+    from cellblock.cli.serving import Listening
 
 
 class Live(httpx2.Client):
@@ -35,7 +36,7 @@ class Live(httpx2.Client):
 @contextmanager
 def living(data_dir: Path, **given: object) -> Iterator[Live]:
     """A server with these settings."""
-    from cellblock.cli import Listening, listen  # takes a second: only for tests that want a server
+    from cellblock.cli.serving import Listening  # takes a second: only for tests that want a server
 
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]

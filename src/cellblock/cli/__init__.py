@@ -1,0 +1,152 @@
+"""The command line: serve, check, run. Its options are the settings table; a failure is a sentence and exit code 1.
+
+Commands import what they need when they run: the server takes a second to import, `check` and `--help` need none of it.
+"""
+
+import asyncio
+import inspect
+import json
+import logging
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cellblock import __version__, settings
+from cellblock.cli.checking import report, sufficient
+from cellblock.errors import CellblockError, ConfigurationError
+from cellblock.host.launcher import probe
+from cellblock.logs import configure
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+BACKLOG = 2048
+
+
+def main() -> None:
+    """The console script."""
+    cli()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@cli.callback()
+def about(
+    version: Annotated[bool, typer.Option("--version", help="Print it.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """A self-hosted code interpreter."""
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """An error of ours as a sentence and its hint on stderr, with exit code 1."""
+    try:
+        yield
+    except CellblockError as problem:
+        print(f"cellblock: {problem.message}", *([problem.hint] if problem.hint else []), sep="\n", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command that takes `**given` an option for each setting, the table being their only source."""
+    own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(
+            row.field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, _option(row)]
+        )
+        for row in settings.rows()
+        if row.option
+    ]
+    signature = inspect.Signature([*own, *options])
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    return command
+
+
+def _option(row: settings.Row) -> Any:
+    return typer.Option(row.option, help=row.description, show_default=row.default or False, metavar=row.unit or "text")
+
+
+TokenFile = Annotated[Path | None, typer.Option(help="Read the start token from this file.")]
+
+
+@cli.command()
+@with_settings
+def serve(token_file: TokenFile = None, **given: Any) -> None:
+    """Serve the page and the API."""
+    with one_sentence():
+        loaded = settings.load(token=_token(token_file), **given)
+        configure(loaded.log_format)
+        for sentence in settings.warnings():
+            print(f"cellblock: {sentence}", file=sys.stderr)
+        listener = listen(loaded.host, loaded.port)
+        from cellblock.cli.serving import Listening
+
+        loaded = loaded.model_copy(update={"port": listener.getsockname()[1]})
+        Listening(loaded).serve_on(listener)
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        token = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigurationError(f"The token file cannot be read: {problem}") from None
+    if not token:
+        raise ConfigurationError(f"The token file {path} is empty.")
+    return token
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. ConfigurationError when the address cannot be had."""
+    address = "127.0.0.1" if host == "localhost" else host
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+        listener.listen(BACKLOG)  # whoever calls while the server starts is answered when it has
+    except OSError as problem:
+        listener.close()
+        hint = "Choose another with --port or CELLBLOCK_PORT." if port else ""
+        raise ConfigurationError(f"Cannot listen on {host}:{port}: {problem.strerror}.", hint=hint) from None
+    return listener
+
+
+@cli.command()
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Whose environments.toml to look at.")] = None,
+) -> None:
+    """Say what this host gives to shut kernels in, and how to get what is missing."""
+    with one_sentence():
+        loaded = settings.load(data_dir=data_dir)
+        environment = settings.environments(loaded.data_dir)[0]
+        found = asyncio.run(probe(environment.python))
+        good = sufficient(loaded.sandbox, found["level"])
+        print(json.dumps({**found, "wanted": loaded.sandbox, "ok": good}) if as_json else report(found, loaded.sandbox))
+        raise typer.Exit(0 if good else 1)
+
+
+@cli.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="A .py file, cells divided by `# %%`, or an .ipynb.", dir_okay=False)],
+    output: Annotated[Path | None, typer.Option(help="Where the executed notebook goes: FILE.out.ipynb.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for each cell.")] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option("--file", help="A file to put into the workspace; repeatable.")
+    ] = None,
+) -> None:
+    """Run a file in a sandboxed kernel; the first error ends it with exit code 1."""
+    with one_sentence():
+        from cellblock.cli.script import Script
+
+        configure("console", logging.WARNING)
+        raise typer.Exit(asyncio.run(Script(file, output, timeout, data or []).run()))

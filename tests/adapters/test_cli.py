@@ -1,0 +1,221 @@
+"""The commands, as a person runs them."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from cellblock import __version__, cli
+from cellblock.cli import checking, script
+
+COMMAND = Path(sys.executable).parent / "cellblock"
+
+
+def environment(data_dir: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CELLBLOCK_")}
+    return {**kept, "CELLBLOCK_DATA_DIR": str(data_dir), "CELLBLOCK_PORT": "0", **more}
+
+
+@contextmanager
+def serving(data_dir: Path, *options: str, **more: str) -> Iterator[tuple["subprocess.Popen[str]", list[str]]]:
+    """A server process and its banner."""
+    with subprocess.Popen(
+        [COMMAND, "serve", *options],
+        env=environment(data_dir, **more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            banner = [process.stdout.readline(), process.stdout.readline()]
+            assert banner[0], process.stderr.read()
+            yield process, banner
+        finally:
+            process.terminate()
+
+
+def run(*arguments: object, **more: str) -> Result:
+    """A command that ends by itself, in this process."""
+    return CliRunner().invoke(cli.cli, [str(argument) for argument in arguments], env=more)
+
+
+def test_serve_says_where_it_is_in_two_lines(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, banner):
+        found = re.fullmatch(rf"Cellblock {__version__} is at (http://localhost:\d+/)\?token=[\w-]{{32}}\n", banner[0])
+        assert found
+        assert str(tmp_path) in banner[1]
+        with urllib.request.urlopen(found[1] + "healthz") as answer:
+            assert json.load(answer) == {"status": "ok"}
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_a_stop_ends_open_streams_and_then_the_server(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, banner):
+        url = banner[0].split(" is at ")[1].split("?")[0]
+        with urllib.request.urlopen(urllib.request.Request(url + "api/jupyter/kernel", method="POST")) as answer:
+            kernel = json.load(answer)["id"]
+        with urllib.request.urlopen(f"{url}api/jupyter/kernel/{kernel}/events") as stream:
+            assert stream.readline().startswith(b"id: ")
+            process.send_signal(signal.SIGINT)
+            stream.read()  # ends, rather than be cut
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_a_given_token_is_asked_for_and_not_printed(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from-a-file\n")
+    with serving(tmp_path / "data", "--token-file", str(tmp_path / "token"), "--loopback-trust", "0") as (_, banner):
+        assert "from-a-file" not in "".join(banner)
+        url = banner[0].split(" is at ")[1].strip() + "api/status"
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(url)
+        with urllib.request.urlopen(f"{url}?token=from-a-file") as answer:
+            assert json.load(answer)["version"] == __version__
+
+
+def test_a_taken_port_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "--port", port, CELLBLOCK_DATA_DIR=str(tmp_path))
+    assert done.exit_code == 1
+    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_data_directory_in_use_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, _):
+        done = run("serve", "--port", 0, CELLBLOCK_DATA_DIR=str(tmp_path))
+        assert done.exit_code == 1
+        assert str(process.pid) in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_variable_is_told_at_start(tmp_path: Path) -> None:
+    with serving(tmp_path, CELLBLOCK_MEMORYLIMIT="1GiB") as (process, _):
+        process.terminate()
+        assert process.stderr is not None
+        assert "Did you mean CELLBLOCK_MEMORY_LIMIT?" in process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--port", "http"), "CELLBLOCK_PORT: "),
+        (("--memory-limit", "much"), "CELLBLOCK_MEMORY_LIMIT: "),
+        (("--token-file", "/nowhere"), "The token file cannot be read"),
+    ],
+)
+def test_a_bad_setting_is_told_in_a_sentence(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    done = run("serve", *options, CELLBLOCK_DATA_DIR=str(tmp_path))
+    assert (done.exit_code, "Traceback" in done.stderr) == (1, False)
+    assert said in done.stderr
+
+
+def test_every_setting_that_is_no_secret_is_an_option() -> None:
+    said = run("serve", "--help", COLUMNS="200").stdout
+    assert "--max-timeout" in said
+    assert "--data-dir" in said
+    assert "api-key" not in said
+
+
+def test_check_tells_each_layer_and_what_to_do(tmp_path: Path) -> None:
+    done = run("check", CELLBLOCK_DATA_DIR=str(tmp_path), CELLBLOCK_SANDBOX="auto")
+    machine = json.loads(run("check", "--json", CELLBLOCK_DATA_DIR=str(tmp_path)).stdout)
+    assert done.exit_code == (0 if machine["ok"] else 1)
+    for layer in machine["layers"]:
+        assert layer["name"] in done.stdout
+    assert f"Sandbox level here: {machine['level']}" in done.stdout
+
+
+def test_a_missing_layer_is_told_with_its_remedy() -> None:
+    layer = {"name": "landlock", "ok": False, "detail": "not built in", "remedy": "boot with lsm=landlock"}
+    text = checking.report({"level": "unprivileged", "layers": [layer]}, "full")
+    assert re.search(r"^no +landlock +not built in$", text, re.MULTILINE)
+    assert "→ boot with lsm=landlock" in text
+    assert "Kernels will not start" in text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered", "good"),
+    [
+        ("auto", "full", True),
+        ("auto", "unprivileged", True),
+        ("auto", None, False),
+        ("full", "unprivileged", False),
+        ("unprivileged", "full", True),
+        ("off", None, True),
+    ],
+)
+def test_a_level_suffices_when_it_is_what_the_setting_demands(wanted: str, offered: str | None, good: bool) -> None:
+    assert checking.sufficient(wanted, offered) is good
+
+
+def test_run_prints_outputs_and_ends_well(tmp_path: Path) -> None:
+    file = tmp_path / "script.py"
+    file.write_text("# %%\nx = 20\n# %% [markdown]\n# words (\n# %%\nprint('sum', x + 1)\nx\n")
+    done = run("run", file)
+    assert (done.exit_code, done.stdout) == (0, "sum 21\n20\n"), done.stderr
+
+
+def test_run_stops_at_the_first_error(tmp_path: Path) -> None:
+    file = tmp_path / "script.py"
+    file.write_text("# %%\nprint('before')\n1/0\n# %%\nprint('after')\n")
+    done = run("run", file)
+    assert (done.exit_code, done.stdout) == (1, "before\n")
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_run_executes_a_notebook_with_files_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "data.txt").write_text("41")
+    cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("int(open('data.txt').read()) + 1")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "in.ipynb")
+    done = run("run", tmp_path / "in.ipynb", "--file", tmp_path / "data.txt")
+    assert (done.exit_code, done.stdout) == (0, "42\n"), done.stderr
+    executed = nbformat.read(tmp_path / "in.out.ipynb", as_version=4)
+    nbformat.validate(executed)
+    assert executed.cells[1].outputs[0].data["text/plain"] == "42"
+
+
+def test_run_ends_a_cell_that_takes_too_long(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("while True: pass")
+    done = run("run", tmp_path / "slow.py", "--timeout", "0.5")
+    assert done.exit_code == 1
+    assert "timeout" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("missing.py", None), ("a.txt", "1"), ("broken.ipynb", "{"), ("x.ipynb", "{}")]
+)
+def test_run_tells_what_is_wrong_with_a_file(tmp_path: Path, name: str, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    done = run("run", tmp_path / name)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("cellblock: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_script_is_divided_at_its_marks() -> None:
+    text = "a = 1\n# %% one\nb\n\n# %% [markdown]\n# text\n# %%\n\n"
+    assert [code for _, code in script.divided(text)] == ["a = 1\n", "# %% one\nb\n\n", "# %%\n\n"]
+
+
+def test_the_version_is_printed() -> None:
+    assert run("--version").stdout == f"{__version__}\n"
