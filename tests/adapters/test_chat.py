@@ -273,6 +273,19 @@ async def test_stop_while_the_model_writes_keeps_the_words(chat: Chat, script: S
     assert (await chat.messages(id))[1]["parts"][-1]["text"] == "Some words"
 
 
+async def test_stop_before_the_model_was_asked_ends_at_once(chat: Chat, script: Script, id: str) -> None:
+    busy = await chat.interpreter.submit("local", ExecuteRequest(code="while True: pass", kernel_id=id))
+    script.play(says("Never."))
+    async with chat.asking(id, "Hi") as reader:
+        await reader.until(lambda c: c["type"] == "start")
+        await chat.http.post(f"/api/chat/{id}/stop")
+        assert (await reader.rest()).state == "stopped"
+    assert script.sent == []
+    user, answer = await chat.messages(id)
+    assert (user["parts"][0]["text"], answer["metadata"]["state"]) == ("Hi", "stopped")
+    await chat.interpreter.interrupt_execution("local", busy["id"])
+
+
 async def test_stopping_what_does_not_run_is_no_error(chat: Chat, id: str) -> None:
     assert (await chat.http.post(f"/api/chat/{id}/stop")).json() == {"stopped": False}
 

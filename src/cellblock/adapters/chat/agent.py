@@ -15,6 +15,7 @@ from pydantic_ai.ui.vercel_ai.response_types import (
     AbortChunk,
     BaseChunk,
     DataChunk,
+    DoneChunk,
     ErrorChunk,
     MessageMetadataChunk,
     StartChunk,
@@ -198,8 +199,8 @@ class ChatStream(VercelAIEventStream[Deps, str]):
                 yield chunk
 
     async def on_cancelled(self, cancelled: RunCancelled) -> AsyncIterator[BaseChunk]:
-        yield MessageMetadataChunk(message_metadata=self._ended("stopped"))
-        yield AbortChunk(reason="stopped")
+        for chunk in self.stopped()[:-1]:
+            yield chunk
 
     async def handle_function_tool_result(self, event: FunctionToolResultEvent) -> AsyncIterator[BaseChunk]:
         """The text only: the page has the images in the cell."""
@@ -207,6 +208,11 @@ class ChatStream(VercelAIEventStream[Deps, str]):
             event = replace(event, part=replace(event.part, content=return_text(event.part.content)))
         async for chunk in super().handle_function_tool_result(event):
             yield chunk
+
+    def stopped(self) -> list[BaseChunk]:
+        """The last chunks of an answer that was stopped."""
+        metadata = MessageMetadataChunk(message_metadata=self._ended("stopped"))
+        return [metadata, AbortChunk(reason="stopped"), DoneChunk()]
 
     def _ended(self, state: State) -> dict[str, Any]:
         self.state = state

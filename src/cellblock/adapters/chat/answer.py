@@ -60,8 +60,11 @@ class Answer:
                     await self._finish(stream)
                 yield stream.encode_event(chunk)
         except asyncio.CancelledError:  # before the model was asked
+            if not resumed():
+                raise
             await self._finish(stream)
-            raise
+            for chunk in stream.stopped():
+                yield stream.encode_event(chunk)
 
     async def _native(self) -> AsyncGenerator[Any, None]:
         """The agent's events, the data context having been computed first."""
@@ -137,6 +140,12 @@ class Answer:
             return []
 
 
+def resumed() -> bool:
+    """Takes back the cancellation of this task, to end in order; False when it was cancelled more than once."""
+    task = asyncio.current_task()
+    return task is not None and task.uncancel() == 0
+
+
 def frames(problem: BaseException) -> list[str]:
     """Where it happened, innermost last: no values and no messages, which may hold code, data or keys."""
     found = traceback.extract_tb(problem.__traceback__)
@@ -151,8 +160,7 @@ async def until_cancelled(events: AgentRunEvents[str]) -> AsyncIterator[Any]:
         except StopAsyncIteration:
             return
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or not task.uncancel() == 0:
+            if not resumed():
                 raise
             events.cancel()
             continue
