@@ -1,0 +1,44 @@
+"""Notebooks through the whole path: what is recorded is what a sandboxed kernel gives, and what plain Jupyter gives."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+import pytest_asyncio
+from replay import FOLDER, interpreter, normal, run
+
+from cellblock.host.interpreter import Interpreter
+from cellblock.notebook import to_ipynb
+
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running() -> AsyncIterator[Interpreter]:
+    async with interpreter() as made:
+        yield made
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+async def test_a_notebook_gives_the_outputs_recorded_in_it(running: Interpreter, path: Path) -> None:
+    golden = json.loads(path.read_text())
+    got = to_ipynb(await run(running, golden))
+    nbformat.validate(got)
+    assert [cell["source"] for cell in got["cells"]] == [cell["source"] for cell in golden["cells"]]
+    for mine, recorded in zip(got["cells"], golden["cells"], strict=True):
+        assert normal(mine.get("outputs", [])) == normal(recorded.get("outputs", [])), mine["source"]
+        assert mine.get("execution_count") == recorded.get("execution_count")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_is_exported_runs_in_plain_jupyter_with_the_same_outputs(path: Path, tmp_path: Path) -> None:
+    golden = json.loads(path.read_text())
+    notebook = nbformat.reads(json.dumps(golden), as_version=4)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, allow_errors=True, resources=resources, timeout=60).execute()
+    for theirs, recorded in zip(notebook.cells, golden["cells"], strict=True):
+        got, want = (normal(cell.get("outputs", []), tracebacks=False) for cell in (theirs, recorded))
+        assert got == want, theirs["source"]
