@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-import nbformat
 from typing_extensions import TypedDict
 
 from cellblock.content import Content, Malformed, Output, clean, error_output, plain
@@ -408,6 +407,8 @@ def _parse(ipynb: object) -> dict[str, Any]:
 
 
 def _upgrade(read: dict[str, Any]) -> dict[str, Any]:
+    import nbformat
+
     try:
         upgraded: dict[str, Any] = json.loads(nbformat.writes(nbformat.reads(json.dumps(read), 4)))  # type: ignore[no-untyped-call]
     except Exception as problem:  # nbformat's converter raises whatever a broken notebook leads it to
@@ -416,6 +417,8 @@ def _upgrade(read: dict[str, Any]) -> dict[str, Any]:
 
 
 def _validate(ipynb: dict[str, Any]) -> None:
+    import nbformat  # brings JSON schemas along: 0.1 s, and 2 s where jsonschema has its optional formats
+
     try:
         nbformat.validate(ipynb)
     except nbformat.ValidationError as problem:

@@ -5,6 +5,7 @@ import json
 import sys
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -30,8 +31,8 @@ class Script:
         text = _read(self.file)
         with tempfile.TemporaryDirectory(prefix="cellblock-run-") as directory:
             given = {"max_timeout": max(self.timeout, 1.0)} if self.timeout else {}
-            loaded = settings.load(data_dir=Path(directory), pool_size=0, **given)
-            interpreter = await Interpreter.start(settings.config(loaded))
+            config = settings.config(settings.load(pool_size=0, **given))
+            interpreter = await Interpreter.start(replace(config, data_dir=Path(directory)))
             try:
                 await interpreter.ready()
                 return await self._run(interpreter, text)

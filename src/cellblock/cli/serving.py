@@ -8,10 +8,10 @@ import socket
 import uvicorn
 from starlette.types import ASGIApp
 
-from cellblock import __version__
 from cellblock.app import Server, create_app
 from cellblock.errors import CellblockError, ConfigurationError
 from cellblock.settings import Settings
+from cellblock.version import __version__
 
 GRACE_S = 5
 
