@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cellblock.version import __version__
+
 if TYPE_CHECKING:
     from cellblock.app import create_app
     from cellblock.errors import CellblockError
@@ -12,8 +14,6 @@ if TYPE_CHECKING:
     from cellblock.host.launcher import Environment
     from cellblock.notebook import Notebook
     from cellblock.settings import Settings
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CellblockError",

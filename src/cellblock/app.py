@@ -13,7 +13,6 @@ from pydantic import SecretStr, TypeAdapter
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cellblock import __version__
 from cellblock.adapters import chat, http, page, problems
 from cellblock.adapters.access import Access, Rules, names_of
 from cellblock.adapters.limits import BodyLimit
@@ -22,6 +21,7 @@ from cellblock.execution import Event
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.runs import Runs
 from cellblock.settings import Settings, config
+from cellblock.version import __version__
 
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  (recognised, not bound)
 # Answered also while the pool is being filled.
@@ -78,7 +78,7 @@ async def running(server: Server) -> AsyncIterator[list[APIRouter]]:
         stack.push_async_callback(server.interpreter.aclose)
         models = chat.Models(model_settings(server.settings))
         stack.push_async_callback(models.aclose)
-        runs = Runs()
+        runs = Runs(kept=16)
         stack.push_async_callback(runs.aclose)
         stack.callback(server.closing.set)
         yield doors(server.interpreter, runs, models, server.closing)

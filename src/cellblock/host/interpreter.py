@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cellblock import __version__
 from cellblock.execution import Event, Result
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Environments
@@ -18,6 +17,7 @@ from cellblock.host.sessions import Export, KernelView, Session, Sessions
 from cellblock.host.store import Conversation, Store
 from cellblock.host.workspace import FileEntry, OpenFile
 from cellblock.notebook import NotebookView
+from cellblock.version import __version__
 
 __all__ = [
     "Config",
