@@ -105,9 +105,14 @@ class Session:
     def state(self) -> Literal["starting", "idle", "busy", "released"]:
         if self._starting:
             return "starting"
-        if self.current:
+        if self.current or self.waiting:
             return "busy"
         return "idle" if self.kernel else "released"
+
+    @property
+    def queued(self) -> int:
+        """How many wait; the first of them is not waiting when nothing runs."""
+        return len(self.waiting) - (1 if self.waiting and self.current is None else 0)
 
     @property
     def active(self) -> bool:
@@ -121,7 +126,7 @@ class Session:
             "environment": self.engine.environment.name,
             "state": self.state,
             "sandbox": self.engine.level,
-            "queue": len(self.waiting),
+            "queue": self.queued,
             "execution_count": self.execution_count,
             "created": timestamp(self.created),
             "last_used": timestamp(self.last_used),
@@ -191,7 +196,7 @@ class Session:
             self.emit(job, events)
             return job
         job.cancel = lambda: self._cancel(job, None)
-        at_once = self.state == "idle" and not self.waiting
+        at_once = self.state == "idle"
         self.emit(job, job.execution.start("running" if at_once else "queued"))
         self._enqueue(job)
         return job
@@ -199,8 +204,8 @@ class Session:
     def _room_in_queue(self) -> None:
         if self.deleted:
             raise KernelNotFound(f"There is no kernel {self.id}.")
-        if len(self.waiting) >= self.config.queue_limit:
-            raise QueueFull(f"{len(self.waiting)} executions are waiting for this kernel.", retry_after=1.0)
+        if self.queued >= self.config.queue_limit:
+            raise QueueFull(f"{self.queued} executions are waiting for this kernel.", retry_after=1.0)
 
     def _cell_for(self, request: ExecuteRequest) -> str:
         if request.cell_id is not None:
@@ -375,22 +380,24 @@ class Session:
     async def close(self, status: Status, why: str) -> None:
         """Ends everything; watchers too."""
         await self._end_kernel(status, "released" if self.deleted else "lost", why)
+        if self._worker:
+            await asyncio.shield(self._worker)
         self.watchers.close()
 
     async def _end_kernel(self, status: Status, state: KernelState, why: str) -> None:
+        """Ends the kernel there is now, and whatever wants it."""
         self._cancel_waiting(f"It did not run because {why}.")
-        current = self.current
-        if isinstance(current, Job) and current.run:
-            current.run.abandon(status, state, why)
-        elif isinstance(current, Job):
-            self._cancel(current, f"It did not run because {why}.")
+        if isinstance(self.current, Job) and self.current.run is None:
+            self._cancel(self.current, f"It did not run because {why}.")
         if self._starting:
             await asyncio.gather(self._starting, return_exceptions=True)
-        if kernel := self.kernel:
-            await kernel.stop()
+        kernel = self.kernel
+        if isinstance(self.current, Job) and self.current.run:
+            self.current.run.abandon(status, state, why)
+            await self.current.done.wait()
+        if kernel:
             self._kernel_lost(kernel, why)
-        if self._worker:
-            await asyncio.shield(self._worker)
+            await kernel.stop()
 
     def _cancel_waiting(self, notice: str) -> None:
         turns, self.waiting = list(self.waiting), deque()
