@@ -8,6 +8,7 @@ import ast
 import base64
 import binascii
 import html
+import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ from cellblock.content import Output
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 FRAMED = ("image/svg+xml", "text/html")
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.?|[\x00-\x08\x0b-\x1f\x7f]")
+_DRAWN = re.compile(r"<svg[^>]{0,1000}?\sheight=\"([0-9]{1,4})")
+_BLOCKS = re.compile(r"<(?:tr|p|br|li|h[1-6]|div|pre)\b", re.IGNORECASE)
+_TAGS = re.compile(r"<[^<>]{0,1000}>")
 _SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
 
 
@@ -101,8 +105,13 @@ def _traceback(output: Output) -> str:
 
 
 def _plain(data: Mapping[str, Any]) -> str:
-    text = data.get("text/plain", data.get("text/markdown"))
-    return text if isinstance(text, str) else f"[{', '.join(data)}]"
+    """What says most as text: LaTeX and JSON have a plain text that only names their class."""
+    if "application/json" in data:
+        return json.dumps(data["application/json"], indent=1, ensure_ascii=False)
+    for mime in ("text/latex", "text/plain", "text/markdown"):
+        if isinstance(text := data.get(mime), str):
+            return text
+    return f"[{', '.join(data)}]"
 
 
 def _base64(data: object) -> str | None:
@@ -179,10 +188,17 @@ def _texts(data: Mapping[str, Any]) -> bool:
 
 def _frame(markup: str) -> str:
     """Untrusted markup, without scripts, forms, origin or navigation of ours."""
-    rows = markup.lower().count("<tr")
-    height = min(480, 48 + 24 * rows) if rows else 400
     document = html.escape(_FRAME_STYLE + markup, quote=True)
-    return f'<iframe sandbox="" srcdoc="{document}" style="height:{height}px" loading="lazy" title="output"></iframe>'
+    style = f"height:{_height(markup)}px"
+    return f'<iframe sandbox="" srcdoc="{document}" style="{style}" loading="lazy" title="output"></iframe>'
+
+
+def _height(markup: str) -> int:
+    """A guess in pixels: without scripts nobody can tell; the frame can be scrolled, and pulled larger."""
+    if drawn := _DRAWN.search(markup[:2000]):
+        return min(800, int(drawn[1]) + 16)
+    blocks = len(_BLOCKS.findall(markup[:100_000]))
+    return min(480, 40 + 26 * max(blocks, len(_TAGS.sub("", markup[:100_000])) // 120 + 1))
 
 
 _COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
@@ -229,8 +245,8 @@ def _colours(classes: dict[str, str], codes: str) -> dict[str, str]:
 
 _FRAME_STYLE = (
     "<style>:root{color-scheme:light dark}body{font:14px system-ui,sans-serif;margin:4px}"
-    "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "td,th{padding:2px 10px;text-align:right;border-bottom:1px solid #8884}</style>"
+    "table{border:0;border-collapse:collapse;font-variant-numeric:tabular-nums}"
+    "td,th{border:0;padding:2px 10px;text-align:right;border-bottom:1px solid #8884}</style>"
 )
 
 _STYLE = """

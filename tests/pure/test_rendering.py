@@ -172,6 +172,27 @@ def test_markup_that_needs_scripts_gives_way_to_text(notebook: Notebook) -> None
     assert "<pre>a figure</pre>" in page
 
 
+@pytest.mark.parametrize(
+    ("markup", "height"),
+    [
+        ("<b>one line</b>", 66),
+        ("<table>" + "<tr><td>1</td></tr>" * 5 + "</table>", 170),
+        ('<svg viewBox="0 0 1 1" width="9" height="300"></svg>', 316),
+        ("<p>" * 1000, 480),
+        ("", 66),
+    ],
+)
+def test_a_frame_is_about_as_high_as_what_stands_in_it(notebook: Notebook, markup: str, height: int) -> None:
+    assert f'style="height:{height}px"' in show(notebook, display(text_html=markup))
+
+
+def test_latex_and_json_show_what_they_are(notebook: Notebook) -> None:
+    page = show(notebook, display(text_plain="<Latex object>", text_latex="$x^2$"))
+    assert "<pre>$x^2$</pre>" in page
+    notebook.replace_outputs(notebook.add("2")["id"], [display(text_plain="<JSON object>", application_json="[1]")])
+    assert "<JSON object>" not in notebook.to_md()
+
+
 def test_images_are_inside(notebook: Notebook) -> None:
     page = show(notebook, display(image_png="aGVs\nbG8=", text_plain="<Figure>"))
     assert '<img src="data:image/png;base64,aGVsbG8=" alt="&lt;Figure&gt;">' in page
