@@ -1,4 +1,4 @@
-"""The built-in analyst: a deterministic model that needs no key. It reads a question and a schema and writes pandas code."""
+"""The built-in analyst: a deterministic model that needs no key; a question and a schema become pandas code."""
 
 from cellblock.adapters.analyst.model import AnalystModel
 

@@ -62,10 +62,16 @@ def markdown(table: Table, limit: int = ROWS) -> str:
     if not table.rows:
         return ""
     keep = min(len(table.columns), 9)
-    lines = [row_of([cell(name) if name else " " for name in table.columns[:keep]]), "|" + "---|" + "--:|" * (keep - 1)]
+    sides = ["--:" if is_figures([row[n] for row in table.rows[:limit]]) else "---" for n in range(keep)]
+    lines = [row_of([cell(name) if name else " " for name in table.columns[:keep]]), f"|{'|'.join(sides)}|"]
     lines += [row_of([cell(value) for value in row[:keep]]) for row in table.rows[:limit]]
     more = "\n\nThe whole table is in the notebook." if len(table.rows) > limit or keep < len(table.columns) else ""
     return "\n".join(lines) + more
+
+
+def is_figures(cells: Sequence[str]) -> bool:
+    """Whether a column's cells are numbers, which align right."""
+    return all(re.fullmatch(r"-?[\d,]+(\.\d+)?%?|NaN|nan|", text) for text in cells)
 
 
 def row_of(cells: Sequence[str]) -> str:

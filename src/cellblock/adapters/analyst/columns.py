@@ -17,7 +17,7 @@ from cellblock.adapters.analyst.vocabulary import (
     SYNONYMS,
     UNITS_OF_MEASURE,
 )
-from cellblock.adapters.analyst.words import Token, fold, is_typo, pieces, singular, stems
+from cellblock.adapters.analyst.words import Token, fold, is_typo, pieces, singular, stems, word_set
 
 LONGEST = 6
 """Words of a question that may name one column together."""
@@ -111,8 +111,10 @@ def synonym_part(asked: tuple[str, ...], named: tuple[str, ...]) -> bool:
     return len(bare) >= len(asked) and all(any(word in synonyms(one) for word in bare) for one in canonical(asked))
 
 
-ENDINGS = frozenset(
-    "e ed er ers ing ion ions al y s es or ist ation ance ence ment tted ssion ssions sis sed ses red".split()
+ENDINGS = word_set(
+    """
+    e ed er ers ing ion ions al y s es or ist ation ance ence ment tted ssion ssions sis sed ses red
+    """
 ) | {""}
 
 
@@ -190,7 +192,7 @@ def quoted(span: Sequence[Token], start: int, named: Sequence[tuple[Column, tupl
 def allowed(span: Sequence[Token]) -> int:
     """How many levels may know these tokens: keywords and little words only name a column exactly."""
     if any(token.low in STOPWORDS for token in (span[0], span[-1])):
-        return 1 if len(span) > 1 or span[0].low in KIND_WORDS else 0
+        return 1 if len(span) > 1 or singular(span[0].low) in KIND_WORDS else 0
     if all(token.low in SINGLE_WORDS or singular(token.low) in SINGLE_WORDS for token in span):
         return 2
     return len(LEVELS) if len(span) == 1 else 3 if len(span) > 2 else len(LEVELS)

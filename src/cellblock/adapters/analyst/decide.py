@@ -3,13 +3,14 @@
 The steps of `decide` are the order in which the meanings are tried; the first that fits wins.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from cellblock.adapters.analyst import followup, texts
 from cellblock.adapters.analyst.columns import main_measure
-from cellblock.adapters.analyst.plan import Filter, Group, Order, Plan, Reply, Say
-from cellblock.adapters.analyst.schema import Column, DataFile
+from cellblock.adapters.analyst.plan import Action, Filter, Group, Order, Plan, Reply, Say
+from cellblock.adapters.analyst.schema import Column
 from cellblock.adapters.analyst.spec import Spec
 from cellblock.adapters.analyst.vocabulary import ABBREVIATIONS, BEYOND, MEAN_WORDS, SUM_WORDS
 from cellblock.adapters.analyst.words import singular, stems
@@ -117,8 +118,9 @@ def histogram(spec: Spec) -> Reply | None:
         return None
     numbers = numeric(spec)
     groups = [column for column in spec.groups if column not in numbers]
-    if not numbers and groups:
-        return counts(spec, groups)
+    coded = [column for column in numbers[:1] if few_kinds(column) and spec.chart != "histogram" and not spec.bins]
+    if (not numbers and groups) or coded:
+        return counts(spec, [*coded, *groups])
     if not numbers:
         return ask_measure(spec)
     split = tuple(Group(column) for column in groups[:1])
@@ -127,6 +129,11 @@ def histogram(spec: Spec) -> Reply | None:
     return Plan(
         spec.file, "histogram", (numbers[0],), groups=split, filters=conditions(spec), chart="histogram", bins=spec.bins
     )
+
+
+def few_kinds(column: Column) -> bool:
+    """Whether a number is a kind, such as an HTTP status."""
+    return column.whole and column.unique is not None and column.unique <= 12
 
 
 def box(spec: Spec) -> Reply | None:
@@ -182,15 +189,15 @@ def whole_file(spec: Spec) -> Reply | None:
         return None
     if "profile" in acts and (spec.measures or spec.groups) and not spec.unknown_measure:
         return statistics(spec)
-    for act in ("preview", "shape", "columns"):
+    narrow: tuple[Action, ...] = ("preview", "shape", "columns")
+    for act in narrow:
         if act in acts and not (spec.measures or spec.groups):
             if act == "shape" and spec.filters:
                 return Plan(spec.file, "aggregate", aggregates=("count",), filters=conditions(spec))
             if act == "preview" and (spec.sort_columns or spec.extreme):
                 return None
-            return Plan(
-                spec.file, act, filters=conditions(spec), top=spec.top, last=spec.last or " last " in f" {spec.text} "
-            )  # type: ignore[arg-type]
+            last = spec.last or " last " in f" {spec.text} "
+            return Plan(spec.file, act, filters=conditions(spec), top=spec.top, last=last)
     if "profile" in acts:
         return Plan(spec.file, "profile", filters=conditions(spec))
     if acts == ["preview"] and spec.groups:
@@ -208,9 +215,7 @@ def busy(spec: Spec) -> bool:
         or spec.extreme
         or spec.frequent
         or spec.unit
-        or spec.group_marked
-        and spec.measures
-        and "profile" not in spec.acts
+        or (spec.group_marked and spec.measures and "profile" not in spec.acts)
     )
 
 
@@ -249,24 +254,12 @@ def frequent(spec: Spec) -> Reply | None:
     """`the most common diagnosis`: rows counted per value."""
     if not spec.frequent:
         return None
-    targets = spec.groups or spec.measures
-    if not targets:
-        return (
-            texts.no_column(spec.file, spec.unknown_measure) if spec.unknown_measure else texts.which_group(spec.file)
-        )
-    order: Order = "asc" if spec.frequent == "low" else "desc"
-    groups = tuple(Group(column) for column in targets[:1])
-    return Plan(
-        spec.file,
-        "aggregate",
-        (),
-        ("count",),
-        groups,
-        conditions(spec),
-        top=spec.top,
-        order=order,
-        chart=drawn(spec, "bar"),
-    )
+    groups = list(groupings(spec)) or [Group(column) for column in spec.measures]
+    if not groups:
+        unknown = spec.unknown_measure
+        return texts.no_column(spec.file, unknown) if unknown else texts.which_group(spec.file)
+    spec.extreme = spec.frequent
+    return made(spec, (), ("count",), groups[:1], chart=drawn(spec, "bar"))
 
 
 def rows(spec: Spec) -> Reply | None:
@@ -281,7 +274,8 @@ def rows(spec: Spec) -> Reply | None:
     grouped = [column for column in spec.groups if column not in unique]
     if ranked and keys and (not grouped or spec.rows) and not (spec.group_marked and grouped):
         return ranked_rows(spec, keys[0])
-    if (spec.rows or not (spec.measures or spec.groups)) and spec.filters and not ranked:
+    compared = spec.versus or spec.compare
+    if (spec.rows or not (spec.measures or spec.groups)) and spec.filters and not ranked and not compared:
         return Plan(spec.file, "rows", filters=conditions(spec), top=spec.top)
     return None
 
@@ -319,6 +313,10 @@ def aggregate(spec: Spec) -> Reply | None:
         numbers = spec.soft[:1]
     if not numbers and ranks_groups(spec) and (main := main_measure(spec.file.numbers())):
         numbers = [main]
+    if not numbers and re.search(
+        r"\b(all|every|each)( the| of the)? (num\w+ )?(columns?|measure\w*|numbers|features)", spec.text
+    ):
+        numbers = spec.file.numbers()[:8]
     if not numbers:
         return without_measure(spec, groups)
     aggregates = tuple(a for a in wanted if a != "count" or len(wanted) > 1) or (usual(spec, numbers[0]),)
@@ -358,7 +356,9 @@ def without_measure(spec: Spec, groups: list[Group]) -> Reply | None:
     if any(a != "count" for a in spec.aggregates) or (spec.extreme and not groups):
         return ask_measure(spec)
     if groups and (
-        spec.chart
+        spec.versus
+        or spec.compare
+        or spec.chart
         or spec.share
         or spec.aggregates
         or spec.group_marked
@@ -506,7 +506,7 @@ def time_first(columns: list[Column]) -> list[Column]:
 
 def time_column(spec: Spec) -> Column | None:
     """The date column, or the column named as the unit is: `by month` with a column `month`."""
-    dates = [column for column in spec.file.of("date")]
+    dates = spec.file.of("date")
     if spec.dates or dates:
         return (spec.dates or dates)[0]
     for unit in (spec.unit,) if spec.unit else ("date", "year", "month", "quarter", "week", "day"):

@@ -1,5 +1,6 @@
 """Follow-ups: a question that leaves slots open takes them from the plan before it. Pure."""
 
+import re
 from dataclasses import replace
 
 from cellblock.adapters.analyst import texts
@@ -7,6 +8,8 @@ from cellblock.adapters.analyst.plan import Filter, Group, Order, Plan, Reply
 from cellblock.adapters.analyst.schema import Column
 from cellblock.adapters.analyst.spec import Spec
 
+ADDS = re.compile(r"\b(also by|as well|too|additionally|in addition|further)\b")
+COUNTS = re.compile(r"\b(there|these|those|them|that)\b|^(and )?how many\W*$")
 CHARTS = frozenset({"bar", "barh", "stacked", "line", "pie"})
 
 
@@ -22,8 +25,10 @@ def continues(spec: Spec) -> bool:
         return False
     if spec.measures or spec.sort_columns:
         return only_measure(spec)
+    if spec.aggregates == ["count"] and not spec.groups:
+        return spec.cue or bool(COUNTS.search(spec.text.casefold()) and not spec.filters)
     if spec.aggregates == ["count"]:
-        return spec.cue and not spec.groups
+        return False
     if "distinct" in spec.acts or spec.frequent:
         return False
     if spec.unknown_measure and not spec.cue and not spec.filters:
@@ -51,6 +56,10 @@ def changed(spec: Spec, before: Plan) -> Reply:
         return texts.no_column(spec.file, spec.unknown_group or spec.unknown_measure)
     if spec.no_such_value:
         return texts.no_value(spec.file, spec.no_such_value)
+    if spec.unclear.isdigit() and before.top:  # `make that 3`
+        spec.top, spec.extreme = int(spec.unclear), spec.extreme or ("low" if before.order == "asc" else "high")
+    elif spec.unclear:
+        return texts.which_number(spec.file, spec.unclear)
     plan = replace(before, overview=False, note="", careful=False, having=spec.having or before.having)
     for change in (conditions, measure, grouping, ranking, chart):
         plan = change(spec, plan)
@@ -78,6 +87,8 @@ def measure(spec: Spec, plan: Plan) -> Plan:
     aggregates = tuple(spec.aggregates)
     if named and plan.action == "aggregate" and not aggregates and plan.counting:
         aggregates = ("sum",)
+    if aggregates == ("count",) and not named and plan.action in ("rows", "preview"):
+        plan = replace(plan, action="aggregate", measures=(), top=None, order="", chart="")
     plan = replace(plan, aggregates=aggregates or plan.aggregates)
     if named and plan.action not in ("correlation", "scatter"):
         plan = replace(plan, measures=tuple(named))
@@ -113,13 +124,8 @@ def grouping(spec: Spec, plan: Plan) -> Plan:
             top=None,
             order="",
         )
-    if (
-        spec.detail
-        or " also by" in spec.text.lower()
-        or " as well" in spec.text.lower()
-        or "and also" in spec.text.lower()
-    ):
-        groups = [group for group in (*plan.groups, *groups)][-2:]
+    if spec.detail or ADDS.search(spec.text.casefold()):
+        groups = [*plan.groups, *groups][-2:]
     freed = [] if spec.filters else [group.column for group in groups]
     filters = tuple(f for f in plan.filters if not (f.operator == "==" and f.columns[0] in freed and not f.unit))
     limit = plan.top if not any(group.unit for group in groups) else None

@@ -211,7 +211,7 @@ def careful(plan: Plan) -> list[str]:
         how = (
             f'unit="{unit}"'
             if unit
-            else 'format="mixed"' + (", dayfirst=True" if "%d" == column.date_format[:2] else "")
+            else 'format="mixed"' + (", dayfirst=True" if column.date_format[:2] == "%d" else "")
         )
         lines.append(f'{of} = pd.to_datetime({of}, {how}, utc=True, errors="coerce").dt.tz_localize(None)')
     return lines

@@ -1,4 +1,4 @@
-"""The analyst as a pydantic-ai model: message history in, streamed text and tool calls out. The only impure module here.
+"""The analyst as a pydantic-ai model: message history in, streamed text and tool calls out. The only impure module.
 
 It needs no key and no network. Its pace is only for the eye: a person sees the code being written.
 """

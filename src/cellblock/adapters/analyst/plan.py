@@ -201,8 +201,17 @@ def measure_title(plan: Plan) -> str:
     names = listing([human(column.name) for column in plan.measures])
     if plan.aggregates == ("count",):
         return f"Number of {names} values"
-    words = [NAMES[aggregate].lower() if n else NAMES[aggregate] for n, aggregate in enumerate(plan.aggregates)]
-    return f"{listing(words)} {names}"
+    words = [aggregate_name(one).lower() if n else aggregate_name(one) for n, one in enumerate(plan.aggregates)]
+    return words[0] if words == [capital(names)] else f"{listing(words)} {names}"
+
+
+def aggregate_name(aggregate: str) -> str:
+    """`Total`, or `Percentile 95 of` for p95."""
+    return NAMES.get(aggregate) or f"Percentile {aggregate[1:]} of"
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def where(plan: Plan) -> str:
@@ -218,41 +227,42 @@ def title(plan: Plan) -> str:
 
 def heading(plan: Plan) -> str:
     by = f" by {listing([group.title for group in plan.groups])}" if plan.groups else ""
-    names = listing([human(column.name) for column in plan.measures])
+    names = names_of(plan.measures)
     match plan.action:
         case "aggregate":
             return aggregate_heading(plan, by)
-        case "histogram":
-            return f"Distribution of {names}{by}"
-        case "box":
-            return f"Box plot of {names}{by}"
         case "scatter":
-            return f"{human(plan.measures[1].name)} against {human(plan.measures[0].name)}{by}"
-        case "correlation":
-            return f"Correlation between {names}" if len(plan.measures) == 2 else "Correlation of the number columns"
-        case "stats":
-            return f"Statistics of {names}{by}"
-        case "distinct":
-            return f"Distinct values of {names}"
-        case "missing":
-            return f"Missing values{' of ' + names if names else ''}"
+            return f"{human(plan.measures[1].name)} against {names_of(plan.measures[:1])}{by}"
+        case "correlation" if len(plan.measures) != 2:
+            return "Correlation of the number columns"
+        case "missing" if not names:
+            return "Missing values"
         case "part":
             return f"Share of {names or 'rows'} where {' and '.join(one.title for one in plan.parts)}{by}"
         case "rows":
             return rows_heading(plan)
-        case "outliers":
-            return f"Outliers of {names}"
         case _:
-            return WHOLE_FILE[plan.action].format(count=plan.top, file=clean(plan.file.path))
+            return HEADINGS[plan.action].format(names=names, by=by, file=clean(plan.file.path))
 
 
-WHOLE_FILE = {
+HEADINGS = {
+    "histogram": "Distribution of {names}{by}",
+    "box": "Box plot of {names}{by}",
+    "correlation": "Correlation between {names}",
+    "stats": "Statistics of {names}{by}",
+    "distinct": "Distinct values of {names}",
+    "missing": "Missing values of {names}",
+    "outliers": "Outliers of {names}",
     "profile": "Overview of {file}",
     "preview": "Rows of {file}",
     "shape": "Size of {file}",
     "columns": "Columns of {file}",
     "duplicates": "Duplicate rows of {file}",
 }
+
+
+def names_of(columns: Sequence[Column]) -> str:
+    return listing([human(column.name) for column in columns])
 
 
 def aggregate_heading(plan: Plan, by: str) -> str:

@@ -10,16 +10,21 @@ from dataclasses import dataclass, field, replace
 
 from cellblock.adapters.analyst import roles, texts
 from cellblock.adapters.analyst.columns import best_for
-from cellblock.adapters.analyst.conditions import find_conditions, unknown_values
+from cellblock.adapters.analyst.conditions import find_conditions
 from cellblock.adapters.analyst.decide import decide
 from cellblock.adapters.analyst.plan import Filter, Plan, Reply, RunCode, Say
 from cellblock.adapters.analyst.reading import Reading, read
 from cellblock.adapters.analyst.schema import Column, DataFile
 from cellblock.adapters.analyst.spec import Spec
+from cellblock.adapters.analyst.values import unknown_values
 from cellblock.adapters.analyst.vocabulary import UNSUPPORTED
 from cellblock.adapters.analyst.words import clean, fold, pieces
 
 FENCE = re.compile(r"```[ \t]*(?:python|py|python3|ipython)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+THIS_FILE = re.compile(
+    r"\b(this|the|my|that|uploaded|latest|newest)( \w+)?"
+    r" (file|csv|tsv|data|dataset|data set|table|excel|sheet|json|parquet)\b"
+)
 LONGEST_QUESTION = 2000
 
 
@@ -93,6 +98,10 @@ def against_files(question: str, files: Sequence[DataFile], memory: Memory, *, a
         return against(rest, before, memory, answer)
     if len(fitting) == 1:
         return against(rest, fitting[0], memory, answer)
+    if THIS_FILE.search(rest.casefold()):
+        reply = against(rest, tables[0], memory, answer)
+        newest = f"I took `{clean(tables[0].path)}`, the newest file."
+        return replace(reply, note=newest) if isinstance(reply, Plan) else reply
     return texts.which_file(tables)
 
 

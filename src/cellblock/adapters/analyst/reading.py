@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from cellblock.adapters.analyst.columns import Mention, find
 from cellblock.adapters.analyst.schema import DataFile
 from cellblock.adapters.analyst.vocabulary import FIRST_WORDS, SINGLE_WORDS, STOPWORDS, Meaning
-from cellblock.adapters.analyst.words import Token, is_typo, tokenise
+from cellblock.adapters.analyst.words import Token, is_typo, tokenise, word_set
 
-ARTICLES = frozenset("the a an its their our his her different various all respective individual these those".split())
-DISTRIBUTIVE = frozenset("each every per".split())
-GROUPERS = frozenset("by per each every across among amongst within".split())
+ARTICLES = word_set("the a an its their our his her different various all respective individual these those")
+DISTRIBUTIVE = word_set("each every per")
+GROUPERS = word_set("by per each every across among amongst within")
 CONNECTORS = frozenset({"and", ",", "&", "/", "plus", "then", "+"})
 COLUMN_SLOTS = GROUPERS | {
     "of",

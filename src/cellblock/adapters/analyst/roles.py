@@ -1,14 +1,16 @@
 """What the words of a question do: columns become measures and groups, keywords fill their slots. Pure."""
 
+import re
+
 from cellblock.adapters.analyst.columns import Mention, best_for
 from cellblock.adapters.analyst.reading import CONNECTORS, DISTRIBUTIVE, GROUPERS, Keyword, Reading
 from cellblock.adapters.analyst.schema import Column
 from cellblock.adapters.analyst.spec import Spec
 from cellblock.adapters.analyst.vocabulary import EXTREMES, GENERIC, HARMLESS, MONEY, VERBS
-from cellblock.adapters.analyst.words import stems
+from cellblock.adapters.analyst.words import stems, word_set
 
-SKIPPED = frozenset("the a an its their our different various all respective of individual".split())
-CUES = frozenset("and now also then instead but ok okay same".split())
+SKIPPED = word_set("the a an its their our different various all respective of individual")
+CUES = word_set("and now also then instead but ok okay same")
 CUE_PAIRS = {
     ("what", "about"),
     ("how", "about"),
@@ -35,8 +37,8 @@ CUE_PAIRS = {
     ("sort", "them"),
     ("limit", "to"),
 }
-LEADS = frozenset("top bottom best worst highest lowest largest smallest biggest first last".split())
-WANTS_FOLLOWUP = frozenset("it that this them those instead same again".split())
+LEADS = word_set("top bottom best worst highest lowest largest smallest biggest first last")
+WANTS_FOLLOWUP = word_set("it that this them those instead same again")
 
 
 def numbers(reading: Reading, spec: Spec) -> None:
@@ -53,6 +55,9 @@ def numbers(reading: Reading, spec: Spec) -> None:
         before, after = reading.low(position - 1), reading.low(position + 1)
         if after in ("bins", "bin", "buckets"):
             spec.bins = int(count)
+            reading.claim([position], "bins")
+        elif percentile(reading, position):
+            spec.aggregates.append(f"p{int(count)}")
         elif before in LEADS or before in EXTREMES:
             take(reading, spec, position, before)
         elif is_extreme(reading, position + 1) or (after == "most" or after == "least"):
@@ -66,6 +71,22 @@ def numbers(reading: Reading, spec: Spec) -> None:
             spec.top = int(count)
             spec.acts.append("preview")
             reading.claim([position], "top")
+
+
+PERCENTILES = {"percentile", "percentiles", "quantile", "pctl"}
+
+
+def percentile(reading: Reading, position: int) -> bool:
+    """`95th percentile`, `percentile 95`: claims its words."""
+    end = position + 1 + (reading.low(position + 1) in ("th", "st", "nd", "rd"))
+    if not 0 < (reading.tokens[position].number or 0) < 100:
+        return False
+    span = range(position, end + 1) if reading.low(end) in PERCENTILES else range(position - 1, position + 1)
+    if not PERCENTILES & {reading.low(n) for n in span}:
+        return False
+    reading.keywords = [keyword for keyword in reading.keywords if keyword.start not in span]
+    reading.claim(span, "aggregate")
+    return True
 
 
 def take(reading: Reading, spec: Spec, position: int, before: str) -> None:
@@ -93,13 +114,27 @@ def superlatives(reading: Reading, spec: Spec) -> None:
         columns = best_for(known[1], [c for c in reading.file.columns if c.kind in ("number", "date")])
         if not columns:
             continue
-        columns = by_extreme(columns, known[0])
+        columns = meant(reading, by_extreme(columns, known[0]))
         lead = reading.low(position - 1)
         spec.extreme = "low" if lead == "least" else known[0]
         spec.singular_extreme = spec.top is None
-        spec.sort_columns.append(columns[0])
+        if len(columns) > 1 and not any(column in m.columns for m in reading.mentions for column in columns):
+            spec.ambiguous.append(Mention(position, position + 1, tuple(columns), 9, token.text))
+        elif not any(m.column in columns and not m.ambiguous for m in reading.mentions):
+            spec.sort_columns.append(columns[0])
         reading.keywords = [k for k in reading.keywords if not (k.start == position - 1 and lead in ("most", "least"))]
         reading.claim([position], "extreme")
+
+
+def meant(reading: Reading, columns: list[Column]) -> list[Column]:
+    """Of several lengths the one a mention beside speaks of: `the longest petals`; the mention is settled with it."""
+    for mention in [m for m in reading.mentions if m.ambiguous]:
+        common = [column for column in columns if column in mention.columns]
+        if len(common) == 1:
+            settled = Mention(mention.start, mention.end, (common[0],), mention.level, mention.words)
+            reading.mentions[reading.mentions.index(mention)] = settled
+            return common
+    return columns
 
 
 def by_extreme(columns: list[Column], direction: str) -> list[Column]:
@@ -110,6 +145,10 @@ def by_extreme(columns: list[Column], direction: str) -> list[Column]:
 
 def keywords(reading: Reading, spec: Spec) -> None:
     """The slots the keywords fill."""
+    for position, token in enumerate(reading.tokens):
+        if reading.free(position) and re.fullmatch(r"p[1-9]\d", token.low):
+            spec.aggregates.append(token.low)
+            reading.claim([position], "aggregate")
     for keyword in reading.keywords:
         fill(reading, spec, keyword)
     spec.versus = any(token.low in ("vs", "versus", "against") for token in reading.tokens)
@@ -123,8 +162,6 @@ def fill(reading: Reading, spec: Spec, keyword: Keyword) -> None:
     match slot:
         case "chart":
             fill_chart(spec, value)
-        case "trend":
-            spec.trend = True
         case "aggregate":
             wanted = ("min", "max") if value == "range" else (value,)
             spec.aggregates += [one for one in wanted if one not in spec.aggregates]
@@ -136,8 +173,6 @@ def fill(reading: Reading, spec: Spec, keyword: Keyword) -> None:
             unit_word(reading, spec, keyword)
         case "order":
             spec.order = value  # type: ignore[assignment]  # the vocabulary's values are the orders
-        case "sort":
-            spec.sort = True
         case "act":
             spec.acts.append(value)
         case "frequent":
@@ -150,7 +185,7 @@ def flag(spec: Spec, slot: str, value: str) -> None:
     """The slots that are said or not."""
     if slot == "detail":
         spec.group_marked, spec.detail = True, value == "yes"
-    elif slot in ("share", "rows", "compare", "reset"):
+    elif slot in ("trend", "sort", "share", "rows", "compare", "reset"):
         setattr(spec, slot, True)
 
 
@@ -179,6 +214,7 @@ def unit_word(reading: Reading, spec: Spec, keyword: Keyword) -> None:
     if (
         lead in ("which", "what")
         or lead in LEADS
+        or reading.roles[max(0, reading.before(keyword.start))] == "frequent"
         or (lead in EXTREMES and keyword.meaning.value != "day")
         or lead in GROUPERS
         or listed
@@ -247,6 +283,9 @@ def narrow(spec: Spec, mention: Mention, role: str) -> Mention:
     fitting = [c for c in mention.columns if c.kind in wanted and not (role == "measure" and c.identifier)]
     if spec.extreme and not spec.aggregates and len(by_extreme(fitting, spec.extreme)) == 1:
         fitting = by_extreme(fitting, spec.extreme)
+    called = [c for c in mention.columns if stems(c.name) == (*stems(mention.words), "name")]
+    if called:
+        fitting = called
     named = [c for c in fitting if c in spec.measures or c in spec.groups]
     pick = named if len(named) == 1 else fitting
     if len(pick) == 1 or (len(mention.columns) > 1 and not pick):
@@ -318,9 +357,7 @@ def verbs(reading: Reading, spec: Spec) -> None:
         if (
             not hint
             or not reading.free(position)
-            or "count" in spec.aggregates
-            and not spec.extreme
-            and token.low != "sold"
+            or ("count" in spec.aggregates and not spec.extreme and token.low != "sold")
         ):
             continue
         known = best_for(hint, numbers)
@@ -339,7 +376,10 @@ def leftovers(reading: Reading, spec: Spec) -> None:
         token = reading.tokens[position]
         lead = reading.low(reading.before(position, SKIPPED))
         spec.left.append(token.text)
-        if lead in GROUPERS and token.low not in ("category", "row"):
+        ranked = spec.top or spec.default_top or spec.extreme or spec.sort
+        if lead == "by" and token.low in GENERIC and ranked:
+            spec.aggregates.append("count")
+        elif lead in GROUPERS and token.low not in ("category", "row"):
             spec.unknown_group = spec.unknown_group or token.text
         elif token.low in GENERIC or token.low in HARMLESS:
             continue

@@ -1,4 +1,4 @@
-"""The data context as values: files and columns, and what kind of column each one is. Pure; file content is only data."""
+"""The data context as values: files and columns, and what kind of column each is. Pure; file content is only data."""
 
 import json
 import re

@@ -103,4 +103,5 @@ class Spec:
             or self.sort
             or self.bins
             or self.soft
+            or self.unclear
         )

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from cellblock.adapters.analyst.words import word_set
+
 
 class Meaning(NamedTuple):
     """What a phrase says: the slot it fills and with what."""
@@ -66,7 +68,7 @@ PHRASES: dict[tuple[str, ...], Meaning] = {
     **table("top", high="top", low="bottom"),
     **table(
         "unit",
-        year="yearly|annual|annually|year by year|year over year|per year|by year|each year|every year|year wise|per annum",
+        year="yearly|annual|annually|year by year|per year|by year|each year|every year|year wise|per annum",
         quarter="quarterly|per quarter|by quarter|each quarter|every quarter|quarter by quarter",
         month="monthly|per month|by month|each month|every month|month by month|month wise",
         week="weekly|per week|by week|each week|every week|week by week",
@@ -78,17 +80,17 @@ PHRASES: dict[tuple[str, ...], Meaning] = {
     ),
     **table(
         "unitword",
-        year="year|years",
-        quarter="quarter|quarters",
-        month="month|months",
-        week="week|weeks",
-        day="day|days",
-        hour="hour|hours",
+        year="year|years|jahr|jahre",
+        quarter="quarter|quarters|quartal",
+        month="month|months|monat|monate",
+        week="week|weeks|woche",
+        day="day|days|tag|tage",
+        hour="hour|hours|stunde",
     ),
     **table(
         "order",
         desc="descending|decreasing|descending order|in descending order|highest first|largest first|biggest first"
-        "|high to low|from high to low|most first|desc|from highest to lowest|from largest to smallest|highest to lowest"
+        "|high to low|from high to low|desc|from highest to lowest|from largest to smallest|highest to lowest"
         "|largest to smallest",
         asc="ascending|increasing|ascending order|in ascending order|lowest first|smallest first|low to high"
         "|from low to high|asc|from lowest to highest|from smallest to largest|lowest to highest|smallest to largest"
@@ -119,11 +121,14 @@ PHRASES: dict[tuple[str, ...], Meaning] = {
         "|types of the columns|types of columns|list of columns|the columns",
         missing="missing|missing values|missing data|nulls|null|null values|nan|nans|empty|empty values|empty cells"
         "|blank|blanks|blank cells|incomplete|na values|missing value|gaps|completeness|complete|missingness",
-        distinct="unique|distinct|unique values|distinct values|different|unique value|different values|unique values of"
+        distinct="unique|distinct|unique values|distinct values|different|unique value|different values"
+        "|unique values of"
         "|distinct values of|values of|possible values|what values|which values|all the values|list of values"
         "|values does|what are the values|kinds of|types of|are there which|deduplicated|uniques",
-        correlation="correlation|correlations|correlated|correlate|correlates|correlation matrix|correlation coefficient"
-        "|relationship|relationships|relation|related|association|pearson|depend|depends|covary|connection|linked",
+        correlation="correlation|correlations|correlated|correlate|correlates|correlation matrix"
+        "|correlation coefficient"
+        "|relationship|relationships|relation|related|association|pearson|depend|depends|covary|connection|linked"
+        "|affect|affects|influence|influences|impact|impacts",
         distribution="distribution|distributions|distributed|how is|frequency distribution|dispersion",
         outliers="outlier|outliers|anomaly|anomalies",
         duplicates="duplicate|duplicates|duplicated|duplicate rows|duplicated rows|repeated rows",
@@ -141,8 +146,8 @@ PHRASES: dict[tuple[str, ...], Meaning] = {
     ),
     **table(
         "frequent",
-        high="most common|most frequent|most frequently|commonest|most popular|most often|mode",
-        low="least common|least frequent|rarest|least popular|rare",
+        high="most common|most frequent|most frequently|commonest|most popular|most often|mode|busiest",
+        low="least common|least frequent|rarest|least popular|rare|quietest",
     ),
     **table(
         "detail",
@@ -190,6 +195,8 @@ EXTREMES: dict[str, tuple[str, str]] = {
     "tallest": ("high", "height"),
     "shortest": ("low", "height|length|duration"),
     "longest": ("high", "length|duration"),
+    "widest": ("high", "width"),
+    "narrowest": ("low", "width"),
     "heaviest": ("high", "weight"),
     "lightest": ("low", "weight"),
     "slowest": ("high", "duration"),
@@ -358,7 +365,7 @@ WEEKDAYS = {
 SYNONYMS: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
-        "revenue sale turnover income proceed umsatz takings amount earning",
+        "revenue sale turnover income proceed umsatz takings amount earning total",
         "cost expense spend spending expenditure kosten",
         "price cost fee charge preis fare",
         "quantity unit qty count volume piece menge number pcs",
@@ -439,32 +446,42 @@ ABBREVIATIONS = {
     "exp": "experience",
     "hum": "humidity",
 }
-UNITS_OF_MEASURE = frozenset(
-    "ms s sec second kg g mg cm mm m km c f celsius fahrenheit usd eur gbp chf dollar euro pct percent mb gb kb byte k inr"
-    " kmh mph kph hpa mmhg l ml hour hr day minute deg degc degf lb lbs in inch ft".split()
+UNITS_OF_MEASURE = word_set(
+    """
+    ms s sec second kg g mg cm mm m km c f celsius fahrenheit usd eur gbp chf dollar euro pct percent mb gb kb
+    byte k inr kmh mph kph hpa mmhg l ml hour hr day minute deg degc degf lb lbs in inch ft
+    """
 )
 """Words at the end of a column's name that only give its unit."""
 
-MEAN_WORDS = frozenset(
-    "temperature temp rate ratio price age score rating percent percentage latency humidity pressure height weight bmi"
-    " speed grade length width salary wage pay mean average avg median density level index glucose cholesterol heart"
-    " duration response elapsed tenure experience depth stay wind voltage probability sepal petal bill flipper mass gpa"
-    " satisfaction value concentration discount margin los max min".split()
+MEAN_WORDS = word_set(
+    """
+    temperature temp rate ratio price age score rating percent percentage latency humidity pressure height
+    weight bmi speed grade length width salary wage pay mean average avg median density level index glucose
+    cholesterol heart duration response elapsed tenure experience depth stay wind voltage probability sepal
+    petal bill flipper mass gpa satisfaction value concentration discount margin los max min
+    """
 )
-SUM_WORDS = frozenset(
-    "revenue sale sales amount unit units quantity qty cost total count number profit hour hours rainfall rain"
-    " precipitation bytes byte visit visits view click clicks umsatz menge betrag order orders spend expense income"
-    " turnover volume population deaths cases budget donation payment tax sold stock inventory kosten gewinn absences days"
-    " downloads impressions sessions users snow sunshine distance minutes calories".split()
+SUM_WORDS = word_set(
+    """
+    revenue sale sales amount unit units quantity qty cost total count number profit hour hours rainfall rain
+    precipitation bytes byte visit visits view click clicks umsatz menge betrag order orders spend expense
+    income turnover volume population deaths cases budget donation payment tax sold stock inventory kosten
+    gewinn absences days downloads impressions sessions users snow sunshine distance minutes calories
+    """
 )
 
-PEOPLE = frozenset(
-    "people person persons employee employees staff worker workers customer customers patient patients user users men women"
-    " student students passenger passengers member members player players anyone everyone those males females adults"
-    " individuals participants subjects child children kids".split()
+PEOPLE = word_set(
+    """
+    people person persons employee employees staff worker workers customer customers patient patients user users
+    men women student students passenger passengers member members player players anyone everyone those males
+    females adults individuals participants subjects child children kids
+    """
 )
 """Nouns of whom `over 65` is an age."""
-GREETINGS = frozenset("hi hello hey hallo greetings thanks thank bye goodbye morning evening welcome".split())
+CODES = word_set("status code class grade level rating stage type category")
+"""Names of columns whose numbers are kinds rather than amounts: `404 errors`."""
+GREETINGS = word_set("hi hello hey hallo greetings thanks thank bye goodbye morning evening welcome")
 HELP = (
     "what can you do",
     "who are you",
@@ -488,50 +505,63 @@ HELP = (
     "what questions can i ask",
     "what can i ask",
 )
-BEYOND = frozenset(
-    "cumulative growth grow grew grown yoy mom rolling moving predict predicting prediction predictions forecast forecasts forecasting regression cluster clusters clustering"
-    " classify classifier translate translation poem joke essay download scrape kmeans extrapolate interpolate impute"
-    " simulate anova ttest violin sunburst treemap sankey candlestick cagr".split()
+BEYOND = word_set(
+    """
+    cumulative growth grow grew grown yoy mom rolling moving predict predicting prediction predictions forecast
+    forecasts forecasting regression cluster clusters clustering classify classifier translate translation poem
+    joke essay download scrape kmeans extrapolate interpolate impute simulate anova ttest violin sunburst
+    treemap sankey candlestick cagr
+    """
 )
 """Things people ask that the analyst cannot do, whatever else the question says."""
-UNSUPPORTED = BEYOND | frozenset(
-    "classification train training sentiment story email tweet weather internet website model neural network pca"
-    " significance significant hypothesis map radar funnel merge join concatenate pivot optimize optimise"
-    " recommend recommendation".split()
+UNSUPPORTED = BEYOND | word_set(
+    """
+    classification train training sentiment story email tweet weather internet website model neural network pca
+    significance significant hypothesis map radar funnel merge join concatenate pivot optimize optimise
+    recommend recommendation
+    """
 )
 """Things people ask that the analyst cannot do; the rest only when no column is meant."""
 
-HARMLESS = frozenset(
-    "detail details general euros euro dollars dollar usd eur degrees celsius color colour red blue green orange mind advance"
-    " python pandas matplotlib style thousands millions comparison context notebook workspace presentation slides report"
-    " terms case cases order example instance reference period time range".split()
+HARMLESS = word_set(
+    """
+    detail details general euros euro dollars dollar usd eur degrees celsius color colour red blue green orange
+    mind advance python pandas matplotlib style thousands millions comparison context notebook workspace
+    presentation slides report terms case cases order example instance reference period time range
+    """
 )
 """What may follow `in` or `for` without being a value to filter by."""
-STOPWORDS = frozenset(
-    "a an the this that these those of for to in on at from with and or by per as is are was were be been do does did have"
-    " has had it its i you me my we our us they them their he she his her what which who whom whose when where why how can"
-    " could would should will shall please show give tell make create draw build produce generate display get see want"
-    " need like let lets know find compute calculate determine return print report provide using use used based into"
-    " about each every all any some there here then than also now just only same instead again so if not no yes but vs"
-    " versus against between among across within during over up down out off very much many more less most least other"
-    " another both either file data dataset csv tsv excel sheet spreadsheet json parquet table set row rows column columns"
-    " value values record records entry entries item items thing things one ones first last next chart plot graph figure"
-    " bar line pie i'd i'm what's let's it's don't whats us me go okay ok hey hi hello thanks thank kindly simple nice"
-    " quick quickly full whole entire overall respective individual corresponding different various certain particular"
-    " got gets come comes came happen happened look looks do doing done had having being who's there's order group grouped"
-    " grouping analyze analyse break broken split axis x y versus way kind sort type change changes vary varies varied"
-    " compare compared because while still plus well too actually really maybe perhaps something anything question answer"
-    " help visual title label named called name try attempt take run add put uploaded attached dropped above below"
-    " following given current currently available present contains contain contained looking interested".split()
+STOPWORDS = word_set(
+    """
+    a an the this that these those of for to in on at from with and or by per as is are was were be been do does
+    did have has had it its i you me my we our us they them their he she his her what which who whom whose when
+    where why how can could would should will shall please show give tell make create draw build produce
+    generate display get see want need like let lets know find compute calculate determine return print report
+    provide using use used based into about each every all any some there here then than also now just only same
+    instead again so if not no yes but vs versus against between among across within during over up down out off
+    very much many more less most least other another both either file data dataset csv tsv excel sheet
+    spreadsheet json parquet table set row rows column columns value values record records entry entries item
+    items thing things one ones first last next chart plot graph figure bar line pie i'd i'm what's let's it's
+    don't whats us me go okay ok hey hi hello thanks thank kindly simple nice quick quickly full whole entire
+    overall respective individual corresponding different various certain particular got gets come comes came
+    happen happened look looks do doing done had having being who's there's order group grouped grouping analyze
+    analyse break broken split axis x y versus way kind sort type change changes vary varies varied compare
+    compared because while still plus well too actually really maybe perhaps something anything question answer
+    help visual title label named called name try attempt take run add put uploaded attached dropped above below
+    following given current currently available present contains contain contained looking interested
+    """
 )
 """Words that carry no content of their own: never a missing column, never misread as a typo of one."""
 
-GENERIC = frozenset(
-    "people person employee employees staff worker workers customer customers client order orders sale transaction transactions"
-    " patient patients request requests visit visits case cases event events product products user users day days city"
-    " observation observations sample samples log logs member members student students purchase purchases line lines"
-    " station hit hits call calls measurement measurements admission admissions booking bookings reading readings hires"
-    " time times individuals animals bird birds flower flowers plant plants book books movie movies specimen specimens"
-    " company business store total subject subjects participant participants men women stay stays items unit article".split()
+GENERIC = word_set(
+    """
+    people person employee employees staff worker workers customer customers client order orders sale
+    transaction transactions patient patients request requests visit visits case cases event events product
+    products user users day days city observation observations sample samples log logs member members student
+    students purchase purchases line lines station hit hits call calls measurement measurements admission
+    admissions booking bookings reading readings hires time times individuals animals bird birds flower flowers
+    plant plants book books movie movies specimen specimens company business store total subject subjects
+    participant participants men women stay stays items unit article
+    """
 )
 """Nouns that may name a row of the table rather than a column of it."""

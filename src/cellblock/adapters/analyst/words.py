@@ -29,8 +29,10 @@ NUMBER_WORDS = {
 
 TOKEN = re.compile(
     r"""
-    (?P<quoted>"[^"\n]{1,200}"|“[^”\n]{1,200}”|`[^`\n]{1,200}`|«[^»\n]{1,200}»|(?<!\w)'[^'\n]{1,200}'(?!\w)|(?<!\w)‘[^’\n]{1,200}’)
-  | (?P<date>\d{4}-\d{1,2}-\d{1,2}(?![\d-])|\d{4}-\d{1,2}(?![\d-])|\d{1,2}\.\d{1,2}\.\d{4}(?!\d)|\d{1,2}/\d{1,2}/\d{4}(?!\d))
+    (?P<quoted> "[^"\n]{1,200}" | “[^”\n]{1,200}” | `[^`\n]{1,200}` | «[^»\n]{1,200}»
+              | (?<!\w)'[^'\n]{1,200}'(?!\w) | (?<!\w)‘[^’\n]{1,200}’)
+  | (?P<date> \d{4}-\d{1,2}-\d{1,2}(?![\d-]) | \d{4}-\d{1,2}(?![\d-])
+            | \d{1,2}\.\d{1,2}\.\d{4}(?!\d) | \d{1,2}/\d{1,2}/\d{4}(?!\d))
   | (?P<number>[-−]?(?<!\w)\d+(?:[.,]\d+)*(?:(?:k|K|m|M|bn)(?!\w))?)
   | (?P<word>\w+(?:['’]\w+)?)
   | (?P<symbol>>=|<=|==|!=|<>|≥|≤|≠|[=<>%$€£&/,:;?!.()|+-])
@@ -51,6 +53,11 @@ class Token:
     start: int
     end: int
     number: float | None = None
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text as a set."""
+    return frozenset(text.split())
 
 
 def fold(text: str) -> str:
@@ -77,13 +84,18 @@ def number_of(kind: Kind, text: str) -> float | None:
     return float(NUMBER_WORDS[low]) if kind == "word" and (low := text.casefold()) in NUMBER_WORDS else None
 
 
-def parse_number(text: str) -> float | None:
-    """`1,234.5`, `1.234,5`, `50k` as a number; commas before exactly three digits are thousands."""
+def parse_number(text: str, *, european: bool = False) -> float | None:
+    """`1,234.5`, `1.234,5`, `50k` as a number; commas before exactly three digits are thousands.
+
+    `european`: so are points, and a comma is the decimal sign.
+    """
     match = re.fullmatch(r"([-−]?)([\d.,]+)(k|m|bn)?", text.strip().casefold())
     if not match:
         return None
     digits = match[2]
-    if re.fullmatch(r"\d{1,3}(\.\d{3})+,\d+|\d{1,3}(\.\d{3}){2,}", digits):
+    if (european and re.fullmatch(r"\d{1,3}(\.\d{3})+(,\d+)?|\d+,\d+", digits)) or re.fullmatch(
+        r"\d{1,3}(\.\d{3})+,\d+|\d{1,3}(\.\d{3}){2,}", digits
+    ):
         digits = digits.replace(".", "").replace(",", ".")
     elif re.fullmatch(r"\d+,\d{1,2}", digits):
         digits = digits.replace(",", ".")
