@@ -111,13 +111,13 @@ class Client:
     async def run(self, code: str, *, answers: list[str] | None = None) -> Outcome:
         """Until reply and idle are in. `answers` are given to input(), one each."""
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "stop_on_error": False}
-        self.begun.clear()
         sent = self.send("shell", "execute_request", content | {"allow_stdin": answers is not None})
         answering = asyncio.create_task(self._answer(answers or []))
         try:
             reply, messages = await asyncio.gather(self._reply(sent), self._outputs(sent))
         finally:
             answering.cancel()
+            self.begun.clear()
         return Outcome(reply, messages)
 
     async def _answer(self, answers: list[str]) -> None:

@@ -121,6 +121,12 @@ def bare_environment(place: Path, **modules: str) -> str:
     return str(place / "bin" / "python")
 
 
+async def test_without_mounts_data_among_the_interpreters_files_is_refused(tmp_path: Path) -> None:
+    python = bare_environment(tmp_path)
+    problem = await refusal(tmp_path / "data", level="unprivileged", python=python)
+    assert "data directory" in str(problem)
+
+
 async def test_an_environment_without_ipykernel_is_refused_by_name(tmp_path: Path) -> None:
     problem = await refusal(tmp_path, python=bare_environment(tmp_path / "env"))
     assert "ipykernel" in str(problem)

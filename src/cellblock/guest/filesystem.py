@@ -32,7 +32,10 @@ TEMPLATE_TMP = 64 << 20
 
 
 def interpreter_prefixes() -> list[str]:
-    """Directories this interpreter and its packages live in, as they are spelt and as they really are."""
+    """Directories this interpreter and its packages live in, as they are spelt and as they really are.
+
+    Of a prefix that is a home, or holds one, only the interpreter's parts: kernels may read all that is named here.
+    """
     found = {
         sys.prefix,
         sys.base_prefix,
@@ -40,10 +43,17 @@ def interpreter_prefixes() -> list[str]:
         os.path.dirname(os.path.dirname(os.path.realpath(sys.executable))),
     }
     found.add(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # the guest's own files
-    if site.ENABLE_USER_SITE and site.USER_BASE:
-        found.add(site.USER_BASE)
+    if site.ENABLE_USER_SITE and site.USER_SITE:
+        found.add(site.USER_SITE)
     spelt = {os.path.abspath(path) for path in found} | {os.path.realpath(path) for path in found}
-    return sorted(path for path in spelt if os.path.isdir(path) and path != "/")
+    return sorted({part for path in spelt for part in narrowed(path, os.path.expanduser("~")) if os.path.isdir(part)})
+
+
+def narrowed(prefix: str, home: str) -> list[str]:
+    """A prefix, or where that would show a home its parts with programs and libraries."""
+    if not f"{home}/".startswith(f"{prefix.rstrip('/')}/"):
+        return [prefix]
+    return [f"{prefix.rstrip('/')}/{part}" for part in ("bin", "lib", "lib64")]
 
 
 # --- the base root: once per fork server -----------------------------------------------------------------------------
@@ -56,6 +66,8 @@ def enter_base_root(data: str, prefixes: Iterable[str]) -> None:
     os.umask(0o022)
     linux.mount(None, "/", flags=REC | PRIVATE)
     linux.mount("tmpfs", scratch, "tmpfs", NOSUID | NODEV, "size=16m,mode=755")
+    os.makedirs(f"{scratch}/tmp")
+    _scratch(f"{scratch}/tmp", TEMPLATE_TMP)  # first: an environment may lie in it; and without it warming fails
     _system(scratch, prefixes)
     _etc(scratch)
     _devices(scratch)
@@ -98,10 +110,9 @@ def _devices(root: str) -> None:
 
 
 def _own_places(root: str, data: str) -> None:
-    for name in ("tmp", "proc", "workspace", "run/cb", HOST[1:], ".old"):
+    for name in ("proc", "workspace", "run/cb", HOST[1:], ".old"):
         os.makedirs(f"{root}/{name}", exist_ok=True)
-    for name in ("tmp", "dev/shm"):  # the template's own: without a /tmp the warming cells fail
-        _scratch(f"{root}/{name}", TEMPLATE_TMP)
+    _scratch(f"{root}/dev/shm", TEMPLATE_TMP)
     linux.mount(data, root + HOST, flags=BIND)
     if os.path.isdir(root + data):  # the data directory lies inside the interpreter's: no kernel may see it there
         linux.mount("tmpfs", root + data, "tmpfs", NOSUID | NODEV, "size=4k,mode=555")

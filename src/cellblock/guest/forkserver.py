@@ -79,6 +79,7 @@ class ForkServer:
             raise sandbox.StepFailed("machine", f"{os.uname().machine} is not supported: x86_64 and aarch64 are")
         self.program = base64.b64decode(self.config.filter)
         self.prefixes = filesystem.interpreter_prefixes()
+        self._keep_data_apart()
         self.groups, no_groups = limits.open_groups()
         self._enter_base()
         entered = time.perf_counter()
@@ -89,6 +90,13 @@ class ForkServer:
         facts["stages"] = {"base": _ms(began, entered), "prepare": _ms(entered)}
         self._settle()
         init.tell(self.control, Ready(self.config.level, facts))
+
+    def _keep_data_apart(self) -> None:
+        """Without mounts nothing could hide a data directory that lies among the interpreter's files."""
+        if self.config.level == "unprivileged":
+            for prefix in (*self.prefixes, "/usr"):
+                if self.config.data.startswith(f"{prefix}/"):
+                    raise sandbox.StepFailed("data directory", f"it lies in {prefix}, which kernels may read")
 
     def _enter_base(self) -> None:
         if not self.full:
