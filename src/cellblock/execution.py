@@ -138,6 +138,7 @@ LIMITS: Mapping[str, Status] = MappingProxyType(
 CONDENSED = 0.1  # seconds between two condensed stream events
 MAX_PROMPT = 4096
 MAX_COUNT = 2**53
+_UNKNOWN: Usage = {"cpu_ms": None, "memory_peak_bytes": None}
 
 
 def timestamp(seconds: float) -> str:
@@ -280,7 +281,7 @@ class Execution:
         self._ended = self._clock()
         self.waiting_for_input = False
         self._outputs.close()
-        self._final = {**self._so_far(), "files": list(files), "usage": usage or self._no_usage(), "notice": notice}
+        self._final = {**self._so_far(), "files": list(files), "usage": usage or _UNKNOWN, "notice": notice}
         return [*events, self._event("execution_end", dict(self._final))]
 
     @property
@@ -499,7 +500,7 @@ class Execution:
             "files": [],
             "code_sha256": hashlib.sha256(self.code.encode("utf-8", "replace")).hexdigest(),
             "timing": self._timing(),
-            "usage": self._no_usage(),
+            "usage": _UNKNOWN,
             "limit": self.limit,
             "notice": None,
         }
@@ -512,9 +513,6 @@ class Execution:
             "run_ms": _milliseconds(now - started),
             "total_ms": _milliseconds(now - self._accepted),
         }
-
-    def _no_usage(self) -> Usage:
-        return {"cpu_ms": None, "memory_peak_bytes": None}
 
 
 @dataclass(frozen=True, slots=True)
