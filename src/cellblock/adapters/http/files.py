@@ -20,9 +20,10 @@ from cellblock.host.workspace import FileEntry, OpenFile
 
 UNTRUSTED = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
 BINARY: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+ANY: dict[str, Any] = {"*/*": BINARY["application/octet-stream"]}
 DOWNLOAD: Responses = {
-    200: {"description": "The file, as an attachment.", "content": BINARY},
-    206: {"description": "The part asked for by Range.", "content": BINARY},
+    200: {"description": "The file, as an attachment.", "content": ANY},
+    206: {"description": "The part asked for by Range.", "content": ANY},
 }
 LISTING: Responses = {200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}}
 
@@ -40,7 +41,7 @@ class WorkspacePath(Convertor[str]):
 
 
 register_url_convertor("workspace", WorkspacePath())
-UPLOAD: dict[str, Any] = {"requestBody": {"required": True, "content": BINARY}}
+UPLOAD: dict[str, Any] = {"requestBody": {"content": ANY}}
 
 
 class Files:
@@ -124,15 +125,17 @@ def download(opened: OpenFile, path: str, range: str | None, headers: Mapping[st
         sent["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{opened.size}"
     whole = part or Span(0, opened.size)
     sent["Content-Length"] = str(whole.end - whole.start)
-    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return FileBody(opened, whole, 206 if part else 200, sent, media_type)
+    sent["Content-Type"] = (
+        mimetypes.guess_type(name)[0] or "application/octet-stream"
+    )  # of its charset nothing is known
+    return FileBody(opened, whole, 206 if part else 200, sent)
 
 
 class FileBody(StreamingResponse):
     """A part of an open file."""
 
-    def __init__(self, opened: OpenFile, part: Span, status: int, headers: Mapping[str, str], media_type: str) -> None:
-        super().__init__(opened.aiter(part.start, part.end), status, headers, media_type)
+    def __init__(self, opened: OpenFile, part: Span, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(opened.aiter(part.start, part.end), status, headers)
         self.opened = opened
 
     async def __call__(self, *connection: Any) -> None:

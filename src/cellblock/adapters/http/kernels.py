@@ -1,7 +1,7 @@
 """Sessions: one id for conversation, notebook, workspace and kernel."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Header, Query
 from starlette.responses import Response
@@ -80,7 +80,8 @@ class KernelRoutes:
 
     async def inspect(self, owner: Owner, id: str, body: Inspect) -> Response:
         """What is at the cursor."""
-        return Json(await self.interpreter.inspect(owner, id, body.code, body.cursor_pos, body.detail_level))
+        level: Literal[0, 1] = 1 if body.detail_level else 0
+        return Json(await self.interpreter.inspect(owner, id, body.code, body.cursor_pos, level))
 
     async def variables(self, owner: Owner, id: str) -> Response:
         """The session's variables."""

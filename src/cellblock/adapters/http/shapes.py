@@ -71,7 +71,7 @@ class Complete(Strict):
 class Inspect(Complete):
     """As for completion; level 1 adds the source."""
 
-    detail_level: Literal[0, 1] = 0
+    detail_level: Annotated[int, Field(ge=0, le=1)] = 0
 
 
 class CellIn(Strict):
