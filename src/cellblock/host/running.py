@@ -19,7 +19,7 @@ from cellblock.host.connection import KernelMessage
 from cellblock.host.kernels import Kernel
 from cellblock.host.workspace import Scan, Workspace, changes
 
-NO_REPLY = 1.0  # seconds for the reply of an interrupted execution after its kernel said idle
+NO_REPLY = 0.3  # seconds for the reply of an interrupted execution after its kernel said idle
 AFTER_DEATH = 2.0  # seconds for the connection to notice that the process has ended
 SMALL = 200  # entries of a workspace that is walked at once; a larger one in a thread
 
@@ -52,6 +52,7 @@ class Run:
     _has_code: bool = False
     _listening: bool = False
     _spilling: bool = True
+    _spilled: int = 0
     _begun: float = 0.0
     _left: float = 0.0
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
@@ -142,9 +143,14 @@ class Run:
         self._after("stdin", self.config.stdin_timeout, self._no_answer)
 
     def _spill(self, data: bytes) -> None:
-        path = self.execution.spill
+        """Into the workspace, as far as that has room: what we write there is never the code's fault."""
+        path = self.execution.result()["spill"]
+        room = self.config.workspace_limit - (self.before or Scan()).bytes - self._spilled
         if not self._spilling or path is None:
             return
+        if len(data) > room:
+            self._spilling, data = False, data[: max(0, room)] + NO_ROOM
+        self._spilled += len(data)
         try:
             self.workspace.append(path, data)
         except (CellblockError, OSError) as problem:
@@ -154,8 +160,9 @@ class Run:
     # limits
 
     def _pause(self) -> None:
-        if self._timers.pop("time", None):
+        if "time" in self._timers:
             self._left -= asyncio.get_running_loop().time() - self._begun
+            self._cancel("time")
 
     def _resume(self) -> None:
         self._begun = asyncio.get_running_loop().time()
@@ -202,8 +209,9 @@ class Run:
     def _overfull(self, scan: Scan) -> bool:
         """Fuller than allowed, and fuller than before: code that only cleans up is let be."""
         before = self.before or Scan()
-        grown = scan.bytes > before.bytes or scan.entries > before.entries
-        return grown and (scan.bytes > self.config.workspace_limit or not scan.complete)
+        theirs = scan.bytes - self._spilled
+        grown = theirs > before.bytes or scan.entries > before.entries
+        return grown and (theirs > self.config.workspace_limit or not scan.complete)
 
     # the end
 
@@ -299,6 +307,7 @@ class Run:
         task.add_done_callback(self._tasks.discard)
 
 
+NO_ROOM = b"\n[... the workspace is full: the rest of the text was not kept ...]\n"
 LOST = "The kernel is gone because {why}: its variables are lost; the notebook and the files are kept."
 FRESH = "This ran in a fresh kernel, because {why}: variables of before are lost; the notebook and the files are kept."
 CAUSES = {
