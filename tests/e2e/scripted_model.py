@@ -1,4 +1,4 @@
-"""A language model on OpenAI's wire that does as it is told: code in the question's fence is called, then it is done."""
+"""A language model on OpenAI's wire that does as it is told: it calls the code in a question's fence, and is done."""
 
 import json
 import re
@@ -24,7 +24,13 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for delta, reason in answer(body["messages"]):
             choice = {"index": 0, "delta": delta, "finish_reason": reason}
-            chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "scripted", "choices": [choice]}
+            chunk = {
+                "id": "c",
+                "object": "chat.completion.chunk",
+                "created": 1,
+                "model": "scripted",
+                "choices": [choice],
+            }
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True

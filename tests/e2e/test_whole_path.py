@@ -1,4 +1,4 @@
-"""A CSV is dropped and asked about; sandboxed code runs in sight; the notebook is the person's to change and to keep."""
+"""A CSV is dropped and asked about; sandboxed code runs in sight; the notebook is the person's to change and keep."""
 
 import json
 import re
@@ -96,7 +96,7 @@ def test_code_is_changed_and_runs_again_in_the_same_kernel(page: Page, session: 
     expect(cells(page).nth(1).locator(".cm-content")).to_be_focused()
 
 
-def test_a_reload_in_the_middle_of_a_running_cell_brings_everything_back_and_it_goes_on(page: Page, session: str) -> None:
+def test_a_reload_in_the_middle_of_a_run_brings_everything_back_and_it_goes_on(page: Page, session: str) -> None:
     run = add_cell(page, "print('before', flush=True)\nprint('heard', input('Go on? '))")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_label("Go on?")).to_be_visible()
@@ -169,7 +169,9 @@ def test_the_downloaded_notebook_runs_elsewhere_with_the_same_outputs(page: Page
     download.value.save_as(ours)
     (tmp_path / "sales.csv").write_text(SALES)
     again = tmp_path / "again.ipynb"
-    subprocess.run([sys.executable, "-c", RUN_AGAIN, ours, tmp_path, again], check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", RUN_AGAIN, ours, tmp_path, again], check=True, capture_output=True, timeout=60
+    )
     mine = essence(json.loads(ours.read_text()))
     assert any(mine), "nothing was put out"
     assert mine == essence(json.loads(again.read_text()))

@@ -1,0 +1,194 @@
+"""The page around the notebook: files, conversations, themes, a phone, and hands that never leave the keyboard."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import SALES, add_cell, ask, cells, choose_model, drop, ended, run_cell
+from playwright.sync_api import APIRequestContext, Browser, Page, expect
+
+ANSWERED = "[data-turn=assistant][data-state=complete]"
+
+
+def sample_answered(page: Page) -> None:
+    page.get_by_role("button", name="Try it with sales.csv").click()
+    page.get_by_role("button", name="Analyze this CSV").click()
+    expect(page.locator(ANSWERED)).to_be_visible(timeout=30_000)
+    expect(page.locator("[data-kernel=idle]")).to_be_attached()
+
+
+def test_files_come_in_by_picking_and_pasting_and_go_out_and_away(page: Page, session: str, tmp_path: Path) -> None:
+    (tmp_path / "picked.csv").write_text(SALES)
+    page.get_by_test_id("file-input").set_input_files(tmp_path / "picked.csv")
+    expect(page.locator("[data-upload=done]")).to_contain_text("picked.csv")
+    page.evaluate(
+        """text => {
+            const data = new DataTransfer()
+            data.items.add(new File([text], 'pasted.csv'))
+            const paste = new ClipboardEvent('paste', { clipboardData: data, bubbles: true })
+            document.querySelector('textarea').dispatchEvent(paste)
+        }""",
+        SALES,
+    )
+    run_cell(page, "open('made.txt', 'w').write('made by code')")
+    page.get_by_role("tab", name=re.compile("^Files")).click()
+    rows = page.get_by_role("listitem").filter(has=page.get_by_role("button", name=re.compile("^Delete ")))
+    expect(rows).to_have_count(3)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="made.txt").click()
+    assert Path(download.value.path()).read_text() == "made by code"
+    page.get_by_role("button", name="Delete pasted.csv").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(rows).to_have_count(2)
+
+
+def test_a_file_over_the_limit_is_told_before_it_is_sent(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_text("Files up to 1 MiB each.")).to_be_visible()
+    drop(page, "big.csv", "x" * (2 << 20))
+    expect(page.locator("[data-upload=failed]")).to_contain_text("2 MiB is more than the limit of 1 MiB")
+    assert page.url.endswith("/")
+
+
+def test_conversations_are_listed_renamed_opened_by_address_and_deleted(page: Page) -> None:
+    page.goto("/")
+    choose_model(page, "scripted")
+    ask(page, "A question to find again")
+    expect(page.locator(ANSWERED)).to_contain_text("That is all.")
+    address = page.url
+    listed = page.get_by_role("navigation", name="Conversations")
+    expect(listed.get_by_role("link", name="A question to find again")).to_be_visible()
+    page.get_by_role("button", name="Rename or delete A question to find again").click()
+    page.get_by_role("menuitem", name="Rename").click()
+    page.get_by_role("textbox", name="Title").fill("Found again")
+    page.keyboard.press("Enter")
+    page.goto("/")
+    listed.get_by_role("link", name="Found again").click()
+    expect(page).to_have_url(address)
+    expect(page.locator("[data-turn=user]")).to_contain_text("A question to find again")
+    page.get_by_role("button", name="Rename or delete Found again").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page).to_have_url(re.compile("/$"))
+    expect(listed.get_by_role("link", name="Found again")).to_have_count(0)
+    page.goto(address)
+    expect(page.get_by_role("heading", name="There is no such conversation")).to_be_visible()
+
+
+def test_models_that_cannot_answer_say_why_and_the_analyst_what_it_is(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_text("It is not a language model, and it needs no key.")).to_be_visible()
+    page.get_by_role("button", name="Model: Built-in analyst").click()
+    shut = page.get_by_role("menuitemradio", name=re.compile("gemini-2.5-pro|gemini"))
+    expect(shut.first).to_be_disabled()
+    expect(shut.first).to_contain_text("GEMINI_API_KEY")
+
+
+def test_a_call_in_the_chat_is_one_line_that_leads_to_its_cell(page: Page) -> None:
+    page.goto("/")
+    sample_answered(page)
+    page.get_by_role("button", name="Cell 1", exact=True).click()
+    expect(cells(page).first).to_be_focused()
+    line = page.locator("[data-tool=ok]")
+    assert "read_csv" not in line.inner_text()
+    line.get_by_role("button").first.click()
+    expect(line).to_contain_text("read_csv")
+
+
+def test_everything_is_reached_by_keyboard(page: Page, picture: Callable[[str], None]) -> None:
+    page.goto("/")
+    expect(page.get_by_role("textbox", name="Your question")).to_be_focused()
+    tab_to(page, "Try it with sales.csv")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("textbox", name="Your question")).to_be_focused()
+    expect(page.locator("[data-upload=done]")).to_be_visible()
+    page.keyboard.type("bar chart of revenue by region")
+    page.keyboard.press("Enter")
+    expect(page.locator(ANSWERED)).to_be_visible(timeout=30_000)
+    tab_to(page, "Cell 1")
+    page.keyboard.press("Enter")
+    first = cells(page).first
+    expect(first).to_be_focused()
+    page.keyboard.press("b")
+    second = cells(page).nth(1)
+    expect(second.locator(".cm-content")).to_be_focused()
+    page.keyboard.type("answer = 6 * 7")
+    page.keyboard.press("Enter")
+    page.keyboard.type("answer")
+    page.keyboard.press("Control+Enter")
+    ended(second, "ok")
+    expect(second.locator("[data-outputs]")).to_contain_text("42")
+    page.keyboard.press("Escape")
+    expect(second).to_be_focused()
+    picture("keyboard-focus")
+    page.keyboard.press("ArrowUp")
+    expect(first).to_be_focused()
+    page.keyboard.press("Shift+Enter")
+    expect(second).to_be_focused()
+    ended(first, "ok")
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    expect(cells(page)).to_have_count(1)
+    expect(first).to_be_focused()
+    expect(page.locator("[role=status][aria-live=polite]")).to_contain_text("Cell")
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Tabs until the button of that name has the focus."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.innerText?.trim() || ''").startswith(name):
+            return
+    raise AssertionError(f"no way by Tab to {name!r}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_views_wide(page: Page, picture: Callable[[str], None], scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto("/")
+    expect(page.get_by_role("heading", name="What do you want to know?")).to_be_visible()
+    picture(f"start-wide-{scheme}")
+    sample_answered(page)
+    expect(page.frame_locator("[data-outputs] iframe").first.locator("table.dataframe")).to_be_visible()
+    picture(f"answer-wide-{scheme}")
+    run_cell(page, "print('\\x1b[32mfine\\x1b[0m')\n1 / 0", status="error")
+    picture(f"error-wide-{scheme}")
+    background = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    assert (background == "rgb(21, 21, 21)") is (scheme == "dark")
+
+
+def test_the_theme_is_chosen_and_kept(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Theme").click()
+    page.get_by_role("menuitemradio", name="Dark").click()
+    page.reload()
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 21)"
+
+
+@pytest.fixture
+def phone(browser: Browser, server: str, browser_context_args: dict[str, object]) -> Page:
+    context = browser.new_context(
+        **{**browser_context_args, "viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    )
+    context.add_init_script("try { localStorage['cellblock.model'] ||= 'builtin:analyst' } catch {}")
+    return context.new_page()
+
+
+def test_the_whole_path_on_a_phone(phone: Page, api: APIRequestContext) -> None:
+    take = lambda name: phone.screenshot(path=Path(__file__).parents[2] / "test-results" / f"{name}.png")  # noqa: E731
+    phone.goto("/")
+    take("start-phone-light")
+    sample_answered(phone)
+    take("answer-phone-light")
+    phone.get_by_role("tab", name=re.compile("^Notebook")).first.click()
+    expect(phone.locator("[data-outputs] img")).to_be_visible()
+    take("notebook-phone-light")
+    assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390
+    cell = add_cell(phone, "print('from a phone')")
+    cell.get_by_role("button", name="Run cell").first.tap()
+    ended(cell, "ok")
+    phone.get_by_role("tab", name=re.compile("^Files")).first.click()
+    expect(phone.get_by_role("link", name="sales.csv")).to_be_visible()
+    take("files-phone-light")
+    phone.context.close()
