@@ -49,8 +49,10 @@ async def test_a_server_that_was_killed_tells_the_truth_afterwards(tmp_path: Pat
     server = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     assert server.stdout
     try:
-        lines = [line async for line in server.stdout if b"info" not in line]
-        kernel, done, running, waiting, shot = lines[0].decode().split()
+        async with asyncio.timeout(60):
+            while b"info" in (line := await server.stdout.readline()):
+                pass
+        kernel, done, running, waiting, shot = line.decode().split()
     finally:
         server.kill()
         await server.wait()

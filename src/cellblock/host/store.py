@@ -192,7 +192,10 @@ class Store:
         """The rows of a query, after what is noted was written."""
         await self.flush()
         async with self._engine.connect() as connection:
-            return [dict(row) for row in (await connection.execute(query)).mappings()]
+            try:
+                return [dict(row) for row in (await connection.execute(query)).mappings()]
+            except UnicodeEncodeError:  # asked for text that cannot be written, so it was not
+                return []
 
     async def uids(self) -> set[int]:
         """User ids that files on disk may belong to."""
