@@ -162,7 +162,7 @@ def test_a_client_that_leaves_may_take_its_execution_with_it(live: Live, kernel:
         with live.stream("GET", f"/api/jupyter/kernel/{kernel}/events", headers=SSE) as answer:
             for _, event, data in parse(answer.iter_lines()):
                 watching.set()
-                if event == "execution_start":
+                if event == "status":  # it runs
                     started.set()
                 if event == "execution_end":
                     ends.append(data["content"])
