@@ -53,7 +53,7 @@ export const Cell = memo(function Cell({
       id={`cell-${cell.id}`}
       data-cell={cell.id}
       data-status={cell.status ?? ''}
-      tabIndex={-1}
+      tabIndex={0}
       aria-label={`Cell ${position}, ${cell.type === 'code' ? 'code' : 'text'}${cell.status && cell.status !== 'ok' ? `, ${OUTCOMES[cell.status]}` : ''}`}
       onKeyDown={(event) => onKey(event, { cell, store, actions, edit, run, box: box.current })}
       className="group relative grid scroll-my-24 grid-cols-[36px_minmax(0,1fr)] rounded-md outline-offset-4 md:grid-cols-[44px_minmax(0,1fr)]"

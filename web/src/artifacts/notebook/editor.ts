@@ -45,7 +45,8 @@ export function makeEditor(parent: HTMLElement, source: string, options: EditorO
         syntaxHighlighting(COLOURS),
         keymap.of([...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab]),
         placeholder(options.hint),
-        EditorView.contentAttributes.of({ 'aria-label': options.label }),
+        // Tab indents in an editor, so it must not lead into one: Enter does, from the cell, and Escape leads out.
+        EditorView.contentAttributes.of({ 'aria-label': options.label, tabindex: '-1' }),
         options.code ? [] : EditorView.lineWrapping,
         access.of([]),
         LOOK,
