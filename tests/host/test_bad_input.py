@@ -8,6 +8,7 @@ import pytest
 from interpreting import MIB, OWNER, Bench, text
 
 from cellblock.errors import KernelNotFound, NotARegularFile, UploadTooLarge, WorkspaceFull
+from cellblock.host.kernels import Kernel
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("bystander")]
 
@@ -166,19 +167,24 @@ async def test_a_kernel_killed_from_outside_while_it_is_idle(bench: Bench) -> No
     await lost(bench, kernel_id, "killed by signal 9")
 
 
-async def test_a_warm_kernel_that_dies_is_replaced(bench: Bench) -> None:
+async def warm(bench: Bench, *, but: Kernel | None = None) -> Kernel:
+    """The kernel that waits in the pool, when there is one other than `but`."""
     pool = bench.interpreter.environments.get().pool
     async with asyncio.timeout(20):
-        await pool.filled()
-        (warm,) = pool._warm
-        os.kill(warm.process.pid, 9)
-        await warm.process.death
-        await pool.filled()
-    (fresh,) = pool._warm
-    assert fresh is not warm
-    assert not warm.home.exists()
+        while not pool._warm or pool._warm[0] is but:
+            pool._changed.clear()
+            await pool._changed.wait()
+    return pool._warm[0]
+
+
+async def test_a_warm_kernel_that_dies_is_replaced(bench: Bench) -> None:
+    old = await warm(bench)
+    os.kill(old.process.pid, 9)
+    fresh = await warm(bench, but=old)
     result = await bench.run("print('fine')", await bench.kernel())
     assert text(result) == "fine\n"
+    assert bench.kernels[-1] == fresh.id
+    assert not old.alive
 
 
 async def test_a_memory_bomb_hits_the_limit_and_nobody_else(bench: Bench) -> None:

@@ -85,4 +85,4 @@ async def test_closing_does_not_wait_for_a_kernel_that_is_starting() -> None:
     pool.open()
     await begun.wait()
     await pool.aclose()
-    assert not pool.full
+    assert not pool.was_full

@@ -30,6 +30,7 @@ from cellblock.host.running import Run
 from cellblock.host.store import Row, Store
 
 KEPT_ENDED = 256  # ended executions that are answered from memory
+KEPT_BYTES = 64 << 20  # of their events
 STORED_EVENTS = 4  # times the output limit: bytes of one execution's events that are stored
 
 log = structlog.get_logger("cellblock.execution")
@@ -52,6 +53,7 @@ class Job:
     ended: float | None = None
     stored: int = 0  # the last event that is in the store
     stored_bytes: int = 0
+    row_stored: bool = False  # once at the beginning and once at the end: between them the events tell
     done: asyncio.Event = field(default_factory=asyncio.Event)
     cancel: Callable[[], None] | None = None
 
@@ -94,6 +96,7 @@ class Executions:
         self.config, self.store = config, store
         self._live: dict[str, Job] = {}
         self._ended: OrderedDict[str, Job] = OrderedDict()
+        self._ended_bytes = 0
         self._changed: dict[str, Job] = {}
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         store.sources.append(self._note_changed)
@@ -186,15 +189,18 @@ class Executions:
         job.done.set()
         self._live.pop(job.id, None)
         self._ended[job.id] = job
-        while len(self._ended) > KEPT_ENDED:
-            self._ended.popitem(last=False)
+        self._ended_bytes += job.events.bytes
+        while len(self._ended) > KEPT_ENDED or (self._ended_bytes > KEPT_BYTES and len(self._ended) > 1):
+            self._ended_bytes -= self._ended.popitem(last=False)[1].events.bytes
         log.info("execution", **line(job))
 
     def _note_changed(self) -> None:
         changed, self._changed = self._changed, {}
         for job in changed.values():
             self._note_events(job)
-            self.store.put(schema.executions, job.row())
+            if job.execution.ended or not job.row_stored:
+                job.row_stored = True
+                self.store.put(schema.executions, job.row())
 
     def _note_events(self, job: Job) -> None:
         """Up to a bound, past which a replay shows a gap; the end is always stored."""
@@ -219,6 +225,7 @@ class Executions:
         for jobs in (self._live, self._ended, self._changed):
             for id in [id for id, job in jobs.items() if job.session_id == session_id]:
                 del jobs[id]
+        self._ended_bytes = sum(job.events.bytes for job in self._ended.values())
 
     def files_gone(self, id: str) -> None:
         """The files of a one-shot have been removed."""

@@ -8,7 +8,8 @@ execution that meets the fresh kernel says what was lost.
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -542,10 +543,10 @@ class Session:
         self._tell("file_changed", change)
 
     async def archive(self) -> AsyncIterator[bytes]:
-        pieces: Iterator[bytes] = self.workspace.archive()
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            if piece:
-                yield piece
+        with closing(self.workspace.archive()) as pieces:
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                if piece:
+                    yield piece
 
 
 def _told(reply: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import re
 import secrets
 import stat
 import zipfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -288,7 +288,7 @@ class Workspace:
             except OSError as problem:
                 raise translated(problem, path) from None
 
-    def archive(self) -> Iterator[bytes]:
+    def archive(self) -> Generator[bytes, None, None]:
         """A zip of all regular files, in pieces as it is made; files larger than the workspace may be are left out."""
         sink = Sink()
         with self._root() as root, zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
