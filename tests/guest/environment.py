@@ -12,25 +12,32 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSTRAINTS = ROOT / "constraints.txt"
-INTERPRETER = Path("/usr/bin/python3")
+CANDIDATES = (Path("/usr/bin/python3"), Path(sys.executable).resolve())  # the second may lie where others cannot go
 PACKAGES = ("ipykernel", "numpy", "pandas", "matplotlib", "altair", "plotly", "nbformat", "pyseccomp")
 
 
 def environment() -> Path:
     """The interpreter of the environment, made when it is not there yet. CalledProcessError when it cannot be."""
-    recipe = CONSTRAINTS.read_bytes() + " ".join(PACKAGES).encode() + os.fsencode(INTERPRETER.resolve())
+    interpreter = next(path for path in CANDIDATES if new_enough(path))
+    recipe = CONSTRAINTS.read_bytes() + " ".join(PACKAGES).encode() + os.fsencode(interpreter.resolve())
     place = Path(f"/var/tmp/cellblock-test-env-{hashlib.sha256(recipe).hexdigest()[:12]}")
     python = place / "bin" / "python"
     with open(f"{place}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "complete").exists():
             uv = [sys.executable, "-m", "uv"]
-            subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", INTERPRETER, place], check=True)
+            subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", interpreter, place], check=True)
             install = [*uv, "pip", "install", "--quiet", "--python", python, "--compile-bytecode"]
             subprocess.run([*install, "-c", CONSTRAINTS, *PACKAGES], check=True)
             subprocess.run(["chmod", "-R", "a+rX", place], check=True)
             (place / "complete").touch()
     return python
+
+
+def new_enough(interpreter: Path) -> bool:
+    """Whether it is there, and new enough for the packages."""
+    question = "import sys; sys.exit(sys.version_info < (3, 11))"
+    return interpreter.exists() and subprocess.run([interpreter, "-c", question], check=False).returncode == 0
 
 
 if __name__ == "__main__":

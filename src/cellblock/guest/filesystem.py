@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from cellblock.guest import linux
 from cellblock.guest.linux import BIND, NODEV, NOEXEC, NOSUID, PRIVATE, REC, REMOUNT
 
+TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108
 HOST = "/.host"  # the data directory inside the base root; a kernel has it no more
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu")
 ETC = ("alternatives", "fonts", "ssl", "localtime", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "mime.types")
@@ -66,8 +67,8 @@ def enter_base_root(data: str, prefixes: Iterable[str]) -> None:
     os.umask(0o022)
     linux.mount(None, "/", flags=REC | PRIVATE)
     linux.mount("tmpfs", scratch, "tmpfs", NOSUID | NODEV, "size=16m,mode=755")
-    os.makedirs(f"{scratch}/tmp")
-    _scratch(f"{scratch}/tmp", TEMPLATE_TMP)  # first: an environment may lie in it; and without it warming fails
+    os.makedirs(scratch + TMP)
+    _scratch(scratch + TMP, TEMPLATE_TMP)  # first: an environment may lie in it; and without it warming fails
     _system(scratch, prefixes)
     _etc(scratch)
     _devices(scratch)
@@ -112,7 +113,7 @@ def _devices(root: str) -> None:
 def _own_places(root: str, data: str) -> None:
     for name in ("proc", "workspace", "run/cb", HOST[1:], ".old"):
         os.makedirs(f"{root}/{name}", exist_ok=True)
-    _scratch(f"{root}/dev/shm", TEMPLATE_TMP)
+    _scratch(root + SHM, TEMPLATE_TMP)
     linux.mount(data, root + HOST, flags=BIND)
     if os.path.isdir(root + data):  # the data directory lies inside the interpreter's: no kernel may see it there
         linux.mount("tmpfs", root + data, "tmpfs", NOSUID | NODEV, "size=4k,mode=555")
@@ -153,13 +154,13 @@ def _terminals(target: str) -> None:
 def mount_own(home: str, tmp: int, prefixes: Iterable[str]) -> None:
     """Own /proc, /tmp, /dev/shm and terminals; `home`/files at /workspace, `home`/run at /run/cb. HOST goes."""
     linux.mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
-    hidden = {p: os.open(p, os.O_PATH | os.O_CLOEXEC) for p in prefixes if p.startswith("/tmp/")}  # noqa: S108
-    _scratch("/tmp", tmp)  # noqa: S108
+    hidden = {p: os.open(p, os.O_PATH | os.O_CLOEXEC) for p in prefixes if p.startswith(f"{TMP}/")}
+    _scratch(TMP, tmp)
     for prefix, fd in hidden.items():
         os.makedirs(prefix, exist_ok=True)
         linux.mount(f"/proc/self/fd/{fd}", prefix, flags=BIND | REC)
         os.close(fd)
-    _scratch("/dev/shm", tmp)  # noqa: S108
+    _scratch(SHM, tmp)
     _terminals("/dev/pts")
     for part, target in (("files", "/workspace"), ("run", "/run/cb")):
         linux.mount(f"{home}/{part}", target, flags=BIND)
@@ -187,8 +188,8 @@ FULL_RULES: Mapping[str, int] = {
     "/": READ,
     "/dev": READ | WRITE_FILE | IOCTL_DEVICE,
     "/workspace": EVERYTHING,
-    "/tmp": EVERYTHING,  # noqa: S108
-    "/dev/shm": EVERYTHING,  # noqa: S108
+    TMP: EVERYTHING,
+    SHM: EVERYTHING,
     "/run/cb": EVERYTHING,
     "/proc": READ | WRITE_FILE | TRUNCATE,
 }

@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from cellblock.guest import filesystem, init, limits, linux, sandbox
+from cellblock.guest.birth import Birth
+from cellblock.guest.marks import milliseconds
 from cellblock.messages import MAX_PACKET, Configure, Gone, Launch, Ready, Refused, decode
 
 SINGLE_THREADED = {
@@ -87,7 +89,7 @@ class ForkServer:
         facts |= {"python": sys.version.split()[0], "prefix": sys.prefix, "landlock": filesystem.landlock_abi()}
         facts["cgroups"] = self.groups.facts() if self.groups else {"version": None, "reason": no_groups}
         facts["modules"] = sorted(name for name in sys.modules if name.split(".")[0] == "cellblock")
-        facts["stages"] = {"base": _ms(began, entered), "prepare": _ms(entered)}
+        facts["stages"] = {"base": milliseconds(began, entered), "prepare": milliseconds(entered)}
         self._settle()
         init.tell(self.control, Ready(self.config.level, facts))
 
@@ -179,7 +181,10 @@ class ForkServer:
 
     def _accept(self) -> bool:
         """One request of the server's; False when it has gone."""
-        packet, fds, _, _ = socket.recv_fds(self.control, MAX_PACKET, 1)
+        try:
+            packet, fds, _, _ = socket.recv_fds(self.control, MAX_PACKET, 1)
+        except OSError:
+            return False
         if not packet:
             return False
         for fd in fds:
@@ -204,9 +209,11 @@ class ForkServer:
         box = self._box(launch)
         self._own_home(box)
         log = os.open(f"{box.home}/log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        group = self.next_group
         if self.groups:
-            self.groups.limit(group, box.policy)
+            if not self.next_group:
+                self._prepare_group()
+            self.groups.limit(self.next_group, box.policy)
+        group = self.next_group
         if len(os.listdir("/proc/self/task")) != 1:
             raise sandbox.StepFailed("one task", "the fork server has grown a thread")
         if self.full:
@@ -214,17 +221,20 @@ class ForkServer:
         try:
             pid = os.fork()
             if pid == 0:
-                box.stages["fork"] = _ms(began)
-                Birth(self, connection, launch, box, log, group).enter()
+                box.stages["fork"] = milliseconds(began)
+                Birth(self.kernel, self.app, connection, launch, box, log, group).enter()
         finally:
             if self.full:
                 linux.setns(self.own_pid_namespace, linux.NEWPID)
             os.close(log)
         self.children[pid] = Child(connection, group)
-        self._prepare_group()
+        try:
+            self._prepare_group()
+        except OSError:
+            traceback.print_exc()  # the next launch tries again, and is refused if it cannot
 
     def _box(self, launch: Launch) -> sandbox.Sandbox:
-        if STRENGTH[launch.policy.level] < STRENGTH[self.config.level]:
+        if STRENGTH.get(launch.policy.level, -1) < STRENGTH[self.config.level]:
             raise sandbox.StepFailed("level", f"{launch.policy.level} is weaker than {self.config.level}")
         if os.path.isabs(launch.home) or ".." in launch.home.split("/"):
             raise sandbox.StepFailed("home", f"{launch.home} is not below the data directory")
@@ -257,11 +267,13 @@ class ForkServer:
 
     def _prepare_group(self) -> None:
         """We wait in the cgroup of the kernel to come, which is born there: to join later costs it 5 to 9 ms."""
+        self.next_group = ""
         if self.groups:
             self.serial += 1
-            self.next_group = f"{self.groups.token}-{self.serial}"
-            self.groups.create(self.next_group)
-            self.groups.join(self.next_group)
+            name = f"{self.groups.token}-{self.serial}"
+            self.groups.create(name)
+            self.groups.join(name)
+            self.next_group = name
 
     def _reap(self) -> None:
         while True:
@@ -301,92 +313,8 @@ class ForkServer:
                 pass  # its last process is on its way out; soon again
 
 
-@dataclass
-class Birth:
-    """In the forked child: closes the sandbox around itself, forks the kernel, and stays as its init."""
-
-    server: ForkServer
-    connection: socket.socket
-    launch: Launch
-    box: sandbox.Sandbox
-    log: int
-    group: str
-
-    def enter(self) -> NoReturn:
-        try:
-            self._become_init()
-        except sandbox.StepFailed as failed:
-            init.tell(self.connection, Refused(failed.step, failed.reason))
-        except BaseException:
-            init.tell(self.connection, Refused("init", traceback.format_exc()[-2000:]))
-        os._exit(1)
-
-    def _become_init(self) -> NoReturn:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        output, output_end = os.pipe2(os.O_CLOEXEC)
-        self._standard_streams(output_end)
-        self.box.keep = {self.connection.fileno(), self.log, output}
-        sandbox.close(self.box, sandbox.INIT)
-        ours, theirs = sandbox.packet_pair()
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        began = time.perf_counter()
-        pid = os.fork()
-        if pid == 0:
-            for fd in (ours, self.connection):
-                fd.close()
-            os.close(output)
-            os.close(self.log)
-            self._become_kernel(theirs, began)
-        theirs.close()
-        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
-        init.Init(self.connection, ours, pid, output, self.log, self.box, self.group).run()
-
-    def _standard_streams(self, output: int) -> None:
-        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        os.dup2(null, 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-
-    def _become_kernel(self, report: socket.socket, began: float) -> NoReturn:
-        self.box.stages["second fork"] = _ms(began)
-        try:
-            self._open_kernel(report)
-        except sandbox.StepFailed as failed:
-            init.report(report, step=failed.step, reason=failed.reason)
-            os._exit(1)
-        except BaseException:
-            init.report(report, step="kernel", reason=traceback.format_exc()[-2000:])
-            os._exit(1)
-        report.close()
-        try:
-            self.server.app.run()
-        except BaseException:
-            traceback.print_exc(file=sys.__stderr__)
-            os._exit(1)
-        os._exit(0)
-
-    def _open_kernel(self, report: socket.socket) -> None:
-        os.setpgid(0, 0)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        sandbox.close(self.box, sandbox.KERNEL)
-        began = time.perf_counter()
-        kernel, box = self.server.kernel, self.box
-        kernel.private_places(box.private)
-        kernel.forget_package()
-        self.server.app.open(self.launch.key, box.sockets, terminals=box.full)
-        box.stages["open"] = _ms(began)
-        init.report(report, stages=box.stages)
-
-
 def _kernel_module() -> ModuleType:
     """Late, because it imports ipykernel: in the base root, where only the environment is left to import from."""
     from cellblock.guest import kernel
 
     return kernel
-
-
-def _ms(began: float, ended: float | None = None) -> float:
-    return round(((ended or time.perf_counter()) - began) * 1e3, 2)

@@ -142,8 +142,12 @@ class Groups:
             linux.write(f"{name}/cgroup.procs", "0", dir_fd=top)
 
     def oom_kills(self, name: str) -> int:
+        """0 as well when the group is no longer there."""
         file = "memory.oom_control" if self.version == 1 else "memory.events"
-        counts = dict(line.split() for line in linux.read(f"{name}/{file}", dir_fd=self._memory).splitlines())
+        try:
+            counts = dict(line.split() for line in linux.read(f"{name}/{file}", dir_fd=self._memory).splitlines())
+        except OSError:
+            return 0
         return int(counts.get("oom_kill", 0))
 
     def memory_peak(self, name: str) -> int:
@@ -162,8 +166,8 @@ class Groups:
                 pass
 
     def facts(self) -> dict[str, object]:
-        """What the server needs to read usage: the version and the parent directory of each controller."""
-        return {"version": self.version, "paths": self.paths}
+        """What the server needs to read usage: version, parent directory of each controller, how the names begin."""
+        return {"version": self.version, "paths": self.paths, "token": self.token}
 
 
 def settings(version: int, policy: Policy) -> list[tuple[str, str, str]]:
@@ -207,19 +211,27 @@ def sweep(parent: int, *, prefix: str = "", older: float = 0) -> None:
 def delegated(own: str) -> str:
     """v2: the directory below which groups with controllers can be made, for a process in `own`.
 
-    A group with processes cannot hand controllers on. So: `own` if it can; else its parent, where that is this user's
-    (a systemd user slice); else the processes of `own` move into a leaf of it.
+    A group with processes cannot hand controllers on. So: `own` if it can; else its parent, where that may be written
+    (a systemd user slice) and `own` was not delegated; else the processes of `own` move into a leaf of it.
     """
     try:
         return _hand_on(own)
     except OSError as problem:
         parent = os.path.dirname(own)
-        if os.access(f"{parent}/cgroup.procs", os.W_OK):
+        if not _is_delegated(own) and os.access(f"{parent}/cgroup.procs", os.W_OK):
             return _hand_on(parent)
         if not os.access(f"{own}/cgroup.procs", os.W_OK):
             raise problem from None
         _move_into_leaf(own)
         return _hand_on(own)
+
+
+def _is_delegated(group: str) -> bool:
+    """Whether systemd has marked it so (Delegate=yes): then what happens below it is ours to decide."""
+    try:
+        return os.getxattr(group, "user.delegate") == b"1"
+    except OSError:
+        return False
 
 
 def _hand_on(directory: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cellblock.guest import filesystem, limits, linux, seccomp
+from cellblock.guest.marks import milliseconds
 from cellblock.messages import Level, Policy
 
 CAPABILITY_VERSION = 0x20080522
@@ -71,7 +72,7 @@ class Sandbox:
     @property
     def private(self) -> str:
         """A place for HOME and temporary files; never the workspace."""
-        return "/tmp" if self.full else f"{self.home}/tmp"  # noqa: S108
+        return filesystem.TMP if self.full else f"{self.home}/tmp"  # noqa: S108
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def close(sandbox: Sandbox, steps: Sequence[Step]) -> None:
             step.take(sandbox)
         except (OSError, ValueError) as problem:
             raise StepFailed(step.name, str(problem)) from problem
-        sandbox.stages[step.name] = round((time.perf_counter() - began) * 1e3, 2)
+        sandbox.stages[step.name] = milliseconds(began)
 
 
 # --- init's steps ----------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
 from cellblock.errors import KernelStartFailed, SandboxUnavailable
+from cellblock.host.meter import Meter, NoMeter, ProcessUsage, meter_for
 from cellblock.messages import (
     MAX_PACKET,
     Bound,
@@ -62,15 +63,6 @@ class Death:
     memory_peak: int
 
 
-@dataclass(frozen=True)
-class ProcessUsage:
-    """Bytes and milliseconds; zeros once the process has gone."""
-
-    memory_bytes: int
-    memory_peak_bytes: int
-    cpu_ms: int
-
-
 async def run_guest(python: str, room: str, *arguments: str) -> bytes:
     """What a room of the guest prints, run under an interpreter. OSError or KernelStartFailed when it cannot."""
     process = await asyncio.create_subprocess_exec(
@@ -83,7 +75,12 @@ async def run_guest(python: str, room: str, *arguments: str) -> bytes:
         stderr=asyncio.subprocess.PIPE,
         env=allowed_environment(),
     )
-    output, errors = await process.communicate()
+    try:
+        output, errors = await process.communicate()
+    except BaseException:  # a start that is given up leaves no child behind
+        process.kill()
+        await process.communicate()
+        raise
     if process.returncode:
         raise KernelStartFailed(f"{python} could not run the guest's {room}: {errors.decode(errors='replace')[-2000:]}")
     return output
@@ -397,94 +394,3 @@ def pid_of(pidfd: int) -> int:
     """The pid behind a pidfd in this process's own PID namespace; 0 when it has ended."""
     lines = Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines()
     return max(0, int(next(line.split()[1] for line in lines if line.startswith("Pid:"))))
-
-
-# --- usage -----------------------------------------------------------------------------------------------------------
-
-
-class NoMeter:
-    def read(self) -> ProcessUsage:
-        return ProcessUsage(0, 0, 0)
-
-    def close(self) -> None:
-        pass
-
-
-class GroupMeter:
-    """Reads a cgroup through files opened once. Zeros after the group is removed."""
-
-    def __init__(self, version: int, memory: str, cpu: str | None) -> None:
-        self._version = version
-        now, peak = (
-            ("memory.usage_in_bytes", "memory.max_usage_in_bytes")
-            if version == 1
-            else ("memory.current", "memory.peak")
-        )
-        self._now = _open(f"{memory}/{now}")
-        self._peak = _open(f"{memory}/{peak}")
-        self._cpu = _open(f"{cpu}/{'cpuacct.usage' if version == 1 else 'cpu.stat'}") if cpu else -1
-
-    def read(self) -> ProcessUsage:
-        now, peak, cpu = (_contents(fd) for fd in (self._now, self._peak, self._cpu))
-        used = int(now or 0)
-        return ProcessUsage(used, max(used, int(peak or 0)), self._milliseconds(cpu))
-
-    def _milliseconds(self, text: str) -> int:
-        if self._version == 1:
-            return int(text or 0) // 1_000_000
-        return next((int(line.split()[1]) // 1000 for line in text.splitlines() if line.startswith("usage_usec")), 0)
-
-    def close(self) -> None:
-        for fd in (self._now, self._peak, self._cpu):
-            if fd >= 0:
-                os.close(fd)
-        self._now = self._peak = self._cpu = -1
-
-
-class ProcessMeter:
-    """Without cgroups: the kernel process alone, from /proc. What it shares with its template is not counted."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._peak = 0
-
-    def read(self) -> ProcessUsage:
-        try:
-            rollup = Path(f"/proc/{self._pid}/smaps_rollup").read_text().splitlines()
-            fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return ProcessUsage(0, self._peak, 0)
-        held = 1024 * sum(int(line.split()[1]) for line in rollup if line.startswith(("Private_", "Swap:")))
-        self._peak = max(self._peak, held)
-        ticks = sum(int(value) for value in fields[11:15])  # user, system, and the same of children waited for
-        return ProcessUsage(held, self._peak, ticks * 1000 // os.sysconf("SC_CLK_TCK"))
-
-    def close(self) -> None:
-        self._pid = 0
-
-
-Meter: TypeAlias = NoMeter | GroupMeter | ProcessMeter
-
-
-def meter_for(cgroups: Mapping[str, Any], group: str, pid: int) -> Meter:
-    """By cgroup where there is one, else by /proc."""
-    if not cgroups.get("version") or not group:
-        return ProcessMeter(pid)
-    paths: Mapping[str, str] = cgroups["paths"]
-    memory = paths.get("memory", paths.get("all", ""))
-    cpu = paths.get("cpuacct", paths.get("all"))
-    return GroupMeter(cgroups["version"], f"{memory}/{group}", f"{cpu}/{group}" if cpu else None)
-
-
-def _open(path: str) -> int:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return -1
-
-
-def _contents(fd: int) -> str:
-    try:
-        return os.pread(fd, 4096, 0).decode() if fd >= 0 else ""
-    except OSError:
-        return ""
