@@ -1,13 +1,11 @@
 """Servers for the tests of the doors: one for all, and some with settings of their own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from live_server import Live, living
-
-Start = Callable[..., Live]
+from live_server import Live, Start, living
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 class Live(httpx2.Client):
     """A client of one live server, by the name `localhost`."""
+
+    thread: threading.Thread
 
     def __init__(self, server: "Listening", port: int) -> None:
         super().__init__(base_url=f"http://localhost:{port}", timeout=60)
@@ -45,7 +47,11 @@ def living(data_dir: Path, **given: object) -> Iterator[Live]:
     thread.start()
     try:
         with Live(server, port) as client:
+            client.thread = thread
             yield client
     finally:
         server.should_exit = True
         thread.join()
+
+
+Start = Callable[..., Live]
