@@ -11,7 +11,8 @@ import os
 import re
 import runpy
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def execute(code: str, folder: Path) -> tuple[str, int]:
     plt.show = show  # type: ignore[assignment]
     os.chdir(folder)
     try:
-        with contextlib.redirect_stdout(printed), pd.option_context("display.float_format", None):
+        with contextlib.redirect_stdout(printed), pd.option_context("display.float_format", None), quiet():
             tree = ast.parse(code)
             exec(compile(tree, "<cell>", "exec"), {"__name__": "__main__", "display": display})
     except Exception as problem:
@@ -143,6 +144,14 @@ def execute(code: str, folder: Path) -> tuple[str, int]:
     if error:
         outputs.append({"output_type": "error", **error})
     return for_model(result(outputs, error), vision=False).text, figures
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Letters a font does not have are no mistake of the code."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield
 
 
 def result(outputs: list[dict[str, Any]], error: dict[str, Any] | None) -> Any:

@@ -93,7 +93,10 @@ def check(expected: Any, run: Run) -> None:
             assert near in columns, (wanted, columns, run.code)
         case list():
             columns = [[figure(row[n]) for row in tables[0].rows] for n in range(len(tables[0].columns))]
-            assert any(c == pytest.approx(expected, rel=1e-3, abs=6e-3, nan_ok=True) for c in columns), (columns, run.code)
+            assert any(c == pytest.approx(expected, rel=1e-3, abs=6e-3, nan_ok=True) for c in columns), (
+                columns,
+                run.code,
+            )
         case dict():
             for value in expected.values():
                 check(value, run)

@@ -8,6 +8,7 @@ from cellblock.adapters.analyst.expressions import (
     expression,
     fact,
     indented,
+    label_literal,
     literal_list,
     number_format,
     slug,
@@ -186,6 +187,17 @@ def shown(plan: Plan, frame: str) -> list[str]:
     return [f"display({frame}.head({LONG}))"]
 
 
+TURNED = 'plt.xticks(rotation=45, ha="right")'
+
+
+def crowded(group: Group) -> bool:
+    """Whether the names of the groups may not fit side by side."""
+    if group.unit:
+        return group.unit not in ("year", "weekday", "hour")
+    names = [str(value) for value in group.column.sample]
+    return not (group.column.all_values_known and len(names) <= 12 and len("  ".join(names)) <= 70)
+
+
 def short(group: Group) -> bool:
     """Whether a grouping is known to have few groups."""
     if group.unit:
@@ -198,48 +210,80 @@ def facts(plan: Plan, name: str, form: str) -> list[str]:
     if plan.top:
         return []
     lines = [
-        f"if len({name}):",
-        f'    print("Highest:", {name}.idxmax(), "with", f"{{{name}.max():{form}}}")',
-        f'    print("Lowest:", {name}.idxmin(), "with", f"{{{name}.min():{form}}}")',
+        f'print("Highest:", {name}.idxmax(), "with", f"{{{name}.max():{form}}}")',
+        f'print("Lowest:", {name}.idxmin(), "with", f"{{{name}.min():{form}}}")',
     ]
     if not short(plan.groups[0]):
-        lines.append(f'    print("Groups:", f"{{len({name}):,}}")')
+        lines.append(f'print("Groups:", f"{{len({name}):,}}")')
     if plan.aggregate in ("sum", "count") and not plan.having:
-        lines.append(f'    print("Total:", f"{{{name}.sum():{form}}}")')
-    return lines
+        lines.append(f'print("Total:", f"{{{name}.sum():{form}}}")')
+    return unless_empty(plan, name, lines)
+
+
+def unless_empty(plan: Plan, name: str, lines: list[str]) -> list[str]:
+    """Lines that need at least one group: there may be none when conditions have left no row."""
+    sure = bool(plan.file.rows) and not (plan.filters or plan.having or plan.careful)
+    return lines if sure else [f"if len({name}):", *indented(lines)]
+
+
+DRAWN = 25
+"""Bars of one chart."""
+SLICES = 10
+"""Slices of a pie, the one for all others included."""
 
 
 def series_chart(plan: Plan, name: str, cut: str = "") -> list[str]:
     """One series as bars, a line or a pie."""
     if not plan.chart:
         return []
-    values = "share" if plan.share and plan.chart != "pie" else name
-    many = not cut and not short(plan.groups[0]) and plan.chart not in ("line",)
-    lines = ["", f"shown = {values}{cut or ('.head(25)' if many else '')}"]
-    label = "Share in %" if (plan.share and plan.chart != "pie") or plan.action == "part" else measure_title(plan)
-    match plan.chart:
-        case "pie":
-            body = [
-                'ax.pie(shown, labels=shown.index.astype(str), autopct="%1.1f%%", startangle=90, counterclock=False)'
-            ]
-            return [
-                *lines,
-                "fig, ax = plt.subplots(figsize=(6, 6))",
-                *body,
-                f"ax.set_title({literal(title(plan))})",
-                "plt.show()",
-            ]
-        case "line":
-            body = ['ax.plot(shown.index.astype(str), shown.to_numpy(), marker="o")']
-        case "barh":
-            body = ["ax.barh(shown.index.astype(str), shown.to_numpy())", "ax.invert_yaxis()"]
-            return [*lines, *axes(plan, body, x=label, y=plan.groups[0].title)]
-        case _:
-            body = ["ax.bar(shown.index.astype(str), shown.to_numpy())"]
-    body.append("fig.autofmt_xdate()" if plan.groups[0].unit else 'plt.xticks(rotation=45, ha="right")')
-    if plan.chart == "line" and not short(plan.groups[0]):
-        body.append("ax.xaxis.set_major_locator(plt.MaxNLocator(12))")
-    return [*lines, *axes(plan, body, x=plan.groups[0].title, y=label)]
+    group = plan.groups[0]
+    if plan.chart == "pie":
+        return ["", *pie(plan, name, cut)]
+    values = "share" if plan.share else name
+    lines, suffix = [""], ""
+    if cut or (not short(group) and plan.chart != "line"):
+        lines.append(f"shown = {values}{cut or f'.head({DRAWN})'}")
+        values, suffix = "shown", "" if cut else f", the first {DRAWN}"
+    label = "Share in %" if plan.share or plan.action == "part" else measure_title(plan)
+    if plan.chart == "barh":
+        body = [f"ax.barh({tick_labels(group, values)}, {values})", "ax.invert_yaxis()"]
+        return [*lines, *axes(plan, body, x=label, y=group.title, suffix=suffix)]
+    if plan.chart == "line":
+        body = [f'ax.plot({tick_labels(group, values)}, {values}, marker="o")']
+    else:
+        body = [f"ax.bar({tick_labels(group, values)}, {values})"]
+    if crowded(group):
+        body.append("fig.autofmt_xdate()" if group.unit else TURNED)
+    if plan.chart == "line" and not short(group):
+        body.append("ax.xaxis.set_major_locator(plt.MaxNLocator(12, integer=True))")
+    return [*lines, *axes(plan, body, x=group.title, y=label, suffix=suffix)]
+
+
+def tick_labels(group: Group, values: str) -> str:
+    """The names of the groups as text; a dollar sign in them is no formula."""
+    dollars = any("$" in str(value) for value in group.column.sample)
+    return f"{values}.index.astype(str)" + ('.str.replace("$", r"\\$")' if dollars else "")
+
+
+def pie(plan: Plan, name: str, cut: str) -> list[str]:
+    """A pie of all groups: of many, the small ones together are one slice."""
+    lines, values = [], name
+    if cut:
+        values = f"{name}{cut}"
+    elif not few(plan.groups[0]):
+        lines = [
+            f'others = pd.Series({{"others": {name}.iloc[{SLICES - 1}:].sum()}})',
+            f"shown = pd.concat([{name}.head({SLICES - 1}), others[others > 0]])",
+        ]
+        values = "shown"
+    labels = tick_labels(plan.groups[0], values)
+    return [
+        *lines,
+        "fig, ax = plt.subplots(figsize=(6, 6))",
+        f'ax.pie({values}, labels={labels}, autopct="%1.1f%%", startangle=90, counterclock=False)',
+        f"ax.set_title({label_literal(title(plan))})",
+        "plt.show()",
+    ]
 
 
 def wide(plan: Plan) -> list[str]:
@@ -277,11 +321,11 @@ def crossed(plan: Plan) -> list[str]:
         lines.append("table = table.loc[largest]")
     lines += shown(plan, "table")
     form = number_format(plan, plan.measures[0] if plan.measures else None, plan.aggregate)
-    lines += [
-        f"if len({name}):",
-        f'    print("Highest:", ", ".join(map(str, {name}.idxmax())), "with", f"{{{name}.max():{form}}}")',
-        f'    print("Lowest:", ", ".join(map(str, {name}.idxmin())), "with", f"{{{name}.min():{form}}}")',
+    extremes = [
+        f'for word, place in (("Highest", {name}.idxmax()), ("Lowest", {name}.idxmin())):',
+        f'    print(f"{{word}}:", ", ".join(map(str, place)), "with", f"{{{name}[place]:{form}}}")',
     ]
+    lines += unless_empty(plan, name, extremes)
     return [*lines, *table_chart(plan, "Share in %" if plan.share else measure_title(plan))]
 
 
@@ -298,13 +342,11 @@ def table_chart(plan: Plan, label: str) -> list[str]:
     options = ', marker="o"' if kind == "line" else ", stacked=True" if plan.chart == "stacked" else ""
     body = [f'table.plot(kind="{kind}", ax=ax{options})']
     if kind == "bar":
-        body.append('plt.xticks(rotation=45, ha="right")')
+        body.append(TURNED if crowded(plan.groups[0]) else "plt.xticks(rotation=0)")
     x, y = plan.groups[0].title, label
-    return [
-        "",
-        "if len(table):",
-        *indented(axes(plan, body, x=y if kind == "barh" else x, y=x if kind == "barh" else y)),
-    ]
+    if kind == "barh":
+        x, y = y, x
+    return ["", *unless_empty(plan, "table", axes(plan, body, x=x, y=y))]
 
 
 def part(plan: Plan) -> list[str]:

@@ -1,7 +1,7 @@
 """Code of everything but aggregation: overviews, rows, distributions, scatter plots, correlations. Pure."""
 
-from cellblock.adapters.analyst.aggregation import LONG, group_keys, grouper, shown
-from cellblock.adapters.analyst.expressions import axes, fact, indented, literal_list, places
+from cellblock.adapters.analyst.aggregation import LONG, TURNED, crowded, group_keys, grouper, shown
+from cellblock.adapters.analyst.expressions import axes, fact, indented, label_literal, literal_list, places
 from cellblock.adapters.analyst.loading import column_of, literal
 from cellblock.adapters.analyst.plan import Plan
 from cellblock.adapters.analyst.schema import Column
@@ -168,7 +168,7 @@ def box(plan: Plan) -> list[str]:
     name = literal(column.name)
     lines = [f"values = {column_of(column)}.dropna()", *five_figures(column)]
     if not plan.groups:
-        body = [f"ax.boxplot(values, tick_labels=[{literal(human(column.name))}])"]
+        body = [f"ax.boxplot(values, tick_labels=[{label_literal(human(column.name))}])"]
         return [*lines, "", *axes(plan, body, x="", y=human(column.name))]
     made, keys = group_keys(plan)
     functions = '["count", "median", "min", "max"]'
@@ -176,7 +176,7 @@ def box(plan: Plan) -> list[str]:
     body = [
         f"groups = [(str(name), rows[{name}].dropna()) for name, rows in {grouper(keys, plan)}][:25]",
         "ax.boxplot([values for _, values in groups], tick_labels=[name for name, _ in groups])",
-        'plt.xticks(rotation=45, ha="right")',
+        *([TURNED] if crowded(plan.groups[0]) else []),
     ]
     return [*lines, *axes(plan, body, x=plan.groups[0].title, y=human(column.name))]
 
@@ -249,5 +249,7 @@ def outliers(plan: Plan) -> list[str]:
     ]
     return [
         *lines,
-        *axes(plan, [f"ax.boxplot(values, tick_labels=[{literal(human(column.name))}])"], x="", y=human(column.name)),
+        *axes(
+            plan, [f"ax.boxplot(values, tick_labels=[{label_literal(human(column.name))}])"], x="", y=human(column.name)
+        ),
     ]

@@ -96,17 +96,22 @@ def literal_list(values: object) -> str:
     return f"[{', '.join(literal(value) for value in values)}]"  # type: ignore[attr-defined]  # a list or a tuple
 
 
-def axes(plan: Plan, body: list[str], *, x: str, y: str) -> list[str]:
+def axes(plan: Plan, body: list[str], *, x: str, y: str, suffix: str = "") -> list[str]:
     """A figure around drawing lines: title, labels, show."""
     return [
         "fig, ax = plt.subplots(figsize=(8, 4.5))",
         *body,
-        f"ax.set_title({literal(title(plan))})",
-        f"ax.set_xlabel({literal(capital(x))})",
-        f"ax.set_ylabel({literal(capital(y))})",
+        f"ax.set_title({label_literal(title(plan) + suffix)})",
+        f"ax.set_xlabel({label_literal(capital(x))})",
+        f"ax.set_ylabel({label_literal(capital(y))})",
         "plt.tight_layout()",
         "plt.show()",
     ]
+
+
+def label_literal(text: str) -> str:
+    """A literal for matplotlib, to which dollar signs would be formulas."""
+    return literal(text.replace("$", r"\$"))
 
 
 def indented(lines: list[str]) -> list[str]:

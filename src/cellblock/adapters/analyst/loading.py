@@ -169,7 +169,7 @@ def number_cleaning(column: Column) -> list[str]:
         text += r'.str.replace(r"[^\d,\-]", "", regex=True).str.replace(",", ".")'
     else:
         text += r'.str.replace(r"[^\d.\-]", "", regex=True)'
-    return [comment, f'{of} = pd.to_numeric({text}, errors="coerce")']
+    return [comment, f"digits = {text}", f'{of} = pd.to_numeric(digits, errors="coerce")']
 
 
 def date_cleaning(column: Column) -> list[str]:

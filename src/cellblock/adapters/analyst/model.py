@@ -188,8 +188,9 @@ def read_history(messages: list[ModelMessage]) -> list[Exchange]:
                 p.tool_call_id: code_of(p) for p in message.parts if isinstance(p, ToolCallPart) and p.tool_name == TOOL
             }
             continue
+        results = any(isinstance(part, ToolReturnPart) for part in message.parts)
         for part in message.parts:
-            if isinstance(part, UserPromptPart):
+            if isinstance(part, UserPromptPart) and not results:  # beside a result it only carries its images
                 exchanges.append(Exchange(prompt_text(part)))
             elif isinstance(part, ToolReturnPart | RetryPromptPart) and exchanges and part.tool_call_id in codes:
                 exchanges[-1].attempts.append(Attempt(codes[part.tool_call_id], result_text(part)))
@@ -211,4 +212,9 @@ def prompt_text(part: UserPromptPart) -> str:
 
 
 def result_text(part: ToolReturnPart | RetryPromptPart) -> str:
-    return part.model_response_str() if isinstance(part, ToolReturnPart) else part.model_response()
+    """The text of a result; images beside it are not for us."""
+    if isinstance(part, RetryPromptPart):
+        return part.model_response()
+    if isinstance(part.content, list):
+        return "\n".join(piece for piece in part.content if isinstance(piece, str))
+    return part.model_response_str()

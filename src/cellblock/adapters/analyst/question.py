@@ -18,7 +18,7 @@ from cellblock.adapters.analyst.schema import Column, DataFile
 from cellblock.adapters.analyst.spec import Spec
 from cellblock.adapters.analyst.values import unknown_values
 from cellblock.adapters.analyst.vocabulary import UNSUPPORTED
-from cellblock.adapters.analyst.words import clean, fold, pieces
+from cellblock.adapters.analyst.words import clean, fold, human, pieces
 
 FENCE = re.compile(r"```[ \t]*(?:python|py|python3|ipython)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 THIS_FILE = re.compile(
@@ -164,11 +164,18 @@ def against(question: str, file: DataFile, memory: Memory, answer: str) -> Reply
     return decide(spec, replace(before, file=file) if before else None)
 
 
+READABLE = ("not examined", "UnicodeDecodeError", "ParserError")
+"""How errors begin that the careful loader may get over."""
+
+
 def unread(file: DataFile) -> Reply:
-    """A file the data context could not read: the careful loader may."""
+    """A file the data context has no columns of: an overview by the careful loader, or why there is none."""
+    if file.error and not file.error.startswith(READABLE):
+        return Say(f"I cannot read `{clean(file.path)}`: {clean(file.error, 200)}.")
     if file.rows == 0:
         return Say(f"`{clean(file.path)}` is empty: there is nothing to analyse.")
-    return Plan(file, "profile", careful=True)
+    unseen = "I had not seen the file's columns before, so this is an overview. Please ask again for anything more."
+    return Plan(file, "profile", careful=True, note=unseen)
 
 
 def understand(reading: Reading, answer: str = "") -> Spec:
@@ -211,11 +218,21 @@ def settle(spec: Spec, answer: str) -> None:
     """Let the answer to a question back choose between columns."""
     if not answer:
         return
-    wanted = fold(answer)
     for mention in list(spec.ambiguous):
-        chosen = [c for c in mention.columns if fold(c.name) in wanted or c in best_named(wanted, mention.columns)]
+        chosen = chosen_of(fold(answer), mention.columns)
         if len(chosen) == 1:
             spec.resolve(mention, chosen[0])
+
+
+def chosen_of(answer: str, columns: Sequence[Column]) -> list[Column]:
+    """The columns an answer names: by their names, by some of their words, or as `the first one`."""
+    exact = [column for column in columns if fold(column.name) in answer or fold(human(column.name)) in answer]
+    if exact:
+        return exact
+    for word, place in (("first", 0), ("former", 0), ("second", 1), ("third", 2), ("latter", 1), ("last", -1)):
+        if word in answer.split() and -1 <= place < len(columns):
+            return [columns[place]]
+    return [column for column in best_named(answer, columns) if column in columns]
 
 
 def best_named(words: str, columns: Sequence[Column]) -> list[Column]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from cellblock.adapters.analyst.words import fold, pieces
+from cellblock.adapters.analyst.vocabulary import MEAN_WORDS, SUM_WORDS
+from cellblock.adapters.analyst.words import fold, pieces, stems
 
 Kind = Literal["number", "text", "date", "bool"]
 Style = Literal["", "us", "eu"]
@@ -34,6 +35,8 @@ NOTHING = {"", "-", "–", "n/a", "na", "nan", "none", "null", "unknown", "?", "
 IDENTIFIERS = {"id", "uuid", "zip", "zipcode", "postcode", "postal", "plz", "phone", "telephone", "ssn", "isbn", "sku"}
 ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?\s?(Z|[+-]\d{2}:?\d{2})?")
 MONTH_NAME = re.compile(r"\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b", re.IGNORECASE)
+SLASHED = re.compile(r"(\d{1,2})([/-])(\d{1,2})\2(\d{4}|\d{2})(\s.*)?")
+AMOUNTS = MEAN_WORDS | SUM_WORDS
 DATE_FORMATS = (
     (re.compile(r"\d{4}/\d{1,2}/\d{1,2}"), "%Y/%m/%d"),
     (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), "%d.%m.%Y"),
@@ -187,7 +190,8 @@ def classify(column: Column) -> Column:
         return replace(column, kind="date", date_format=form)
     if not column.identifier and (style := number_style(texts)):
         return replace(column, kind="number", style=style)
-    return column
+    unseen = not texts and column.unique != 0
+    return replace(column, kind="number") if unseen and set(stems(column.name)) & AMOUNTS else column
 
 
 def timestamp_unit(column: Column) -> str:
@@ -210,17 +214,21 @@ def date_format(texts: Sequence[str]) -> str:
     known = [text for text in texts if fold(text) not in NOTHING]
     if not known:
         return ""
-    if all(ISO.fullmatch(text) for text in known):
-        return "ISO8601 utc" if any(match[4] for text in known if (match := ISO.fullmatch(text))) else "ISO8601"
+    if most(iso := [match for text in known if (match := ISO.fullmatch(text))], known):
+        return "ISO8601 utc" if any(match[4] for match in iso) else "ISO8601"
     for pattern, form in DATE_FORMATS:
-        if all(pattern.fullmatch(text) for text in known):
+        if most([text for text in known if pattern.fullmatch(text)], known):
             return form
-    slashed = [re.fullmatch(r"(\d{1,2})([/-])(\d{1,2})\2(\d{4}|\d{2})(\s.*)?", text) for text in known]
-    if all(slashed):
-        return slashed_format([match for match in slashed if match])
+    if most(slashed := [match for text in known if (match := SLASHED.fullmatch(text))], known):
+        return slashed_format(slashed)
     if all(MONTH_NAME.search(text) and re.search(r"\d", text) and len(text) < 32 for text in known):
         return "mixed"
     return ""
+
+
+def most(some: Sequence[object], known: Sequence[object]) -> bool:
+    """Whether some are three quarters: a few odd values do not make a column another one."""
+    return len(some) * 4 >= len(known) * 3
 
 
 def slashed_format(matches: Sequence[re.Match[str]]) -> str:
@@ -238,7 +246,8 @@ def number_style(texts: Sequence[str]) -> Style:
     known = [bare for text in texts if fold(bare := bare_number(text)) not in NOTHING]
     if not known or any(re.fullmatch(r"0\d+", bare) for bare in known):
         return ""
-    us, eu = all(US.fullmatch(bare) for bare in known), all(EU.fullmatch(bare) for bare in known)
+    us = most([bare for bare in known if US.fullmatch(bare)], known)
+    eu = most([bare for bare in known if EU.fullmatch(bare)], known)
     if us and eu:
         european = any("€" in text or "EUR" in text for text in texts) and any("." in bare for bare in known)
         return "eu" if european else "us"
