@@ -226,3 +226,19 @@ def test_whatever_a_kernel_prints_becomes_a_context_or_is_refused(raw: Any) -> N
     except ValueError:
         return
     assert "data_context" in instructions(made)
+
+
+def test_all_of_a_few_categories_are_shown_and_a_dozen_of_many_texts(tmp_path: Path) -> None:
+    rows = "".join(f"c{n % 20},t{n},{n}\n" for n in range(60))
+    few, many, number = entry(tmp_path, "a.csv", f"few,many,number\n{rows}")["columns"]
+    assert few["sample"] == [f"c{n}" for n in range(20)]
+    assert many["sample"] == [f"t{n}" for n in range(0, 60, 5)]
+    assert number["sample"] == [0, 1, 2]
+
+
+def test_objects_inside_records_become_columns(tmp_path: Path) -> None:
+    record = '{"id": 1, "customer": {"name": "Ada", "city": "Paris"}}'
+    for name, text in (("a.json", f"[{record}]"), ("a.jsonl", f"{record}\n{record}\n")):
+        found = entry(tmp_path, name, text)
+        assert [column["name"] for column in found["columns"]] == ["id", "customer.name", "customer.city"]
+        assert found["read"]["json_normalize"] is True
