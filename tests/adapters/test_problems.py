@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.testclient import TestClient
 
@@ -128,6 +129,18 @@ def test_half_an_answer_is_cut_and_logged() -> None:
     with structlog.testing.capture_logs() as lines, pytest.raises(RuntimeError, match="in the middle"):
         TestClient(app).get("/cut")
     assert lines[0]["event"] == "request_failed"
+
+
+async def test_a_client_that_leaves_while_it_sends_is_no_failure() -> None:
+    async def reading(*_: object) -> None:
+        raise ClientDisconnect
+
+    async def nothing(*_: object) -> None:
+        pytest.fail("there is nobody to answer")
+
+    with structlog.testing.capture_logs() as lines:
+        await problems.Guard(reading)({"type": "http", "method": "PUT", "path": "/x"}, nothing, nothing)  # type: ignore[arg-type]
+    assert [(line["event"], line["log_level"]) for line in lines] == [("client_left", "info")]
 
 
 def test_every_status_of_the_tree_has_its_own_error() -> None:

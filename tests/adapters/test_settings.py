@@ -94,6 +94,18 @@ def test_other_addresses_are_not_loopback(host: str) -> None:
     assert not settings.load(host=host).loopback
 
 
+def test_the_interpreter_is_told_every_setting_that_concerns_it(tmp_path: Path) -> None:
+    told = settings.config(settings.load(data_dir=tmp_path, memory_limit="1GiB", forbidden_calls="os.system"))
+    assert (told.data_dir, told.memory_limit, told.forbidden.calls) == (tmp_path, 1 << 30, ("os.system",))
+    defaults = settings.config(settings.load(data_dir=tmp_path))
+    for name in settings.SAME_NAME:
+        assert getattr(defaults, name) == getattr(settings.load(data_dir=tmp_path), name)
+    elsewhere = {"host", "port", "token", "loopback_trust", "allowed_hosts", "body_limit", "log_format", "model"}
+    models = {name for name in settings.Settings.model_fields if name.endswith(("_api_key", "_base_url"))}
+    forbidden = {"forbidden_modules", "forbidden_calls", "forbidden_magics"}
+    assert set(settings.Settings.model_fields) == {*settings.SAME_NAME, *elsewhere, *models, *forbidden}
+
+
 def test_without_a_file_there_is_one_environment(tmp_path: Path) -> None:
     (only,) = settings.environments(tmp_path)
     assert only.name == "python3"

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import TypedDict
@@ -155,6 +155,8 @@ class Guard:
             if started:
                 raise
             await answer(problem)(scope, receive, watch)
+        except ClientDisconnect:
+            log.info("client_left", request_id=request_id, method=scope["method"], path=scope["path"])
         except Exception:
             log.exception("request_failed", request_id=request_id, method=scope["method"], path=scope["path"])
             if started:
