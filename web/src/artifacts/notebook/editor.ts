@@ -33,7 +33,7 @@ export function makeEditor(parent: HTMLElement, source: string, options: EditorO
   return new EditorView({
     parent,
     state: EditorState.create({
-      doc: source,
+      doc: shown(source),
       extensions: [
         Prec.highest(keymap.of(cellKeys(hooks))),
         history(),
@@ -56,15 +56,23 @@ export function makeEditor(parent: HTMLElement, source: string, options: EditorO
   })
 }
 
-/** The document follows what the server or a model wrote; what is only longer is appended, so cursors stay. */
+/**
+ * The document follows what the server or a model wrote; what is only longer is appended, so cursors stay. A line break at
+ * the very end, which models like to write, is not shown as an empty line.
+ */
 export function follow(view: EditorView, source: string): void {
   const now = view.state.doc.toString()
-  if (now === source) return
-  const from = source.startsWith(now) ? now.length : 0
+  const next = shown(source)
+  if (now === source || now === next) return
+  const from = next.startsWith(now) ? now.length : 0
   view.dispatch({
-    changes: { from, to: now.length, insert: source.slice(from) },
+    changes: { from, to: now.length, insert: next.slice(from) },
     annotations: [Transaction.remote.of(true), Transaction.addToHistory.of(from === 0 && now !== '')],
   })
+}
+
+function shown(source: string): string {
+  return source.replace(/\n$/, '')
 }
 
 export function setReadOnly(view: EditorView, readOnly: boolean): void {
@@ -80,8 +88,12 @@ function cellKeys(hooks: () => EditorHooks) {
     const { main } = view.state.selection
     const line = view.state.doc.lineAt(main.head).number
     const there = step === 1 ? line === view.state.doc.lines : line === 1
-    const open = view.dom.querySelector('.cm-tooltip-autocomplete') !== null
-    return main.empty && there && !open && hooks().onEdge(step)
+    return main.empty && there && !completing(view) && hooks().onEdge(step)
+  }
+  const leave = (view: EditorView): boolean => {
+    if (completing(view)) return false
+    hooks().onLeave()
+    return true
   }
   return [
     { key: 'Shift-Enter', run: run('next') },
@@ -89,7 +101,12 @@ function cellKeys(hooks: () => EditorHooks) {
     { key: 'Alt-Enter', run: run('insert') },
     { key: 'ArrowDown', run: edge(1) },
     { key: 'ArrowUp', run: edge(-1) },
+    { key: 'Escape', run: leave },
   ]
+}
+
+function completing(view: EditorView): boolean {
+  return view.dom.querySelector('.cm-tooltip-autocomplete') !== null
 }
 
 function kernelSource(hooks: () => EditorHooks): CompletionSource {
