@@ -321,11 +321,8 @@ def crossed(plan: Plan) -> list[str]:
         lines.append("table = table.loc[largest]")
     lines += shown(plan, "table")
     form = number_format(plan, plan.measures[0] if plan.measures else None, plan.aggregate)
-    extremes = [
-        f'for word, place in (("Highest", {name}.idxmax()), ("Lowest", {name}.idxmin())):',
-        f'    print(f"{{word}}:", ", ".join(map(str, place)), "with", f"{{{name}[place]:{form}}}")',
-    ]
-    lines += unless_empty(plan, name, extremes)
+    highest = f'print("Highest:", ", ".join(map(str, {name}.idxmax())), "with", f"{{{name}.max():{form}}}")'
+    lines += unless_empty(plan, name, [highest])
     return [*lines, *table_chart(plan, "Share in %" if plan.share else measure_title(plan))]
 
 

@@ -142,6 +142,8 @@ def extremes(plan: Plan, outputs: Outputs) -> str:
         sentence = (
             f" **{shown(first[0])}** is {words[0]} with {first[1]}; {shown(second[0])} is {words[1]} with {second[1]}."
         )
+    elif highest and len(plan.groups) > 1:
+        sentence = f" **{shown(highest[0])}** is highest with {highest[1]}."
     elif highest:
         sentence = f" There is one group: **{shown(highest[0])}** with {highest[1]}."
     elif plan.top and outputs.tables and outputs.tables[0].rows:

@@ -6,6 +6,7 @@ nobody is well served by the wrong column.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from os.path import commonprefix
 
 from cellblock.adapters.analyst.schema import Column
@@ -17,7 +18,7 @@ from cellblock.adapters.analyst.vocabulary import (
     SYNONYMS,
     UNITS_OF_MEASURE,
 )
-from cellblock.adapters.analyst.words import Token, fold, is_typo, pieces, singular, stems, word_set
+from cellblock.adapters.analyst.words import CACHED, Token, fold, is_typo, pieces, singular, stems, word_set
 
 LONGEST = 6
 """Words of a question that may name one column together."""
@@ -42,11 +43,13 @@ class Mention:
         return len(self.columns) > 1
 
 
-def canonical(words: Sequence[str]) -> tuple[str, ...]:
+@lru_cache(CACHED)
+def canonical(words: tuple[str, ...]) -> tuple[str, ...]:
     """Words with abbreviations spelt out."""
     return tuple(ABBREVIATIONS.get(word, word) for word in words)
 
 
+@lru_cache(CACHED)
 def without_unit(words: tuple[str, ...]) -> tuple[str, ...]:
     """`response time ms` → `response time`; a name that is all units stays."""
     kept = words
@@ -55,6 +58,7 @@ def without_unit(words: tuple[str, ...]) -> tuple[str, ...]:
     return kept
 
 
+@lru_cache(CACHED)
 def synonyms(word: str) -> frozenset[str]:
     """Everything that may stand for a word, itself included."""
     return frozenset({word}).union(*(group for group in SYNONYMS if word in group))
@@ -118,6 +122,7 @@ ENDINGS = word_set(
 ) | {""}
 
 
+@lru_cache(CACHED)
 def same_root(a: str, b: str) -> bool:
     """Whether two words differ only in how they end: `readmission` and `readmitted`, `hired` and `hire`."""
     common = len(commonprefix([a, b]))

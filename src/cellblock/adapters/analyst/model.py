@@ -62,7 +62,7 @@ class AnalystModel(Model):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """The whole response at once."""
-        step = step_for(messages, model_request_parameters)
+        step = await asyncio.to_thread(step_for, messages, model_request_parameters)
         return ModelResponse(parts=parts(step), model_name=self.model_name, provider_name=self.system)
 
     @asynccontextmanager
@@ -74,7 +74,7 @@ class AnalystModel(Model):
         run_context: RunContext[Any] | None = None,
     ) -> AsyncGenerator[StreamedResponse]:
         """The same response in pieces: a few words of text, a line of code at a time."""
-        step = step_for(messages, model_request_parameters)
+        step = await asyncio.to_thread(step_for, messages, model_request_parameters)
         yield AnalystResponse(model_request_parameters=model_request_parameters, step=step, pace=self.pace)
 
 

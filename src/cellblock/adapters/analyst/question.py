@@ -25,7 +25,9 @@ THIS_FILE = re.compile(
     r"\b(this|the|my|that|uploaded|latest|newest)( \w+)?"
     r" (file|csv|tsv|data|dataset|data set|table|excel|sheet|json|parquet)\b"
 )
-LONGEST_QUESTION = 2000
+LONGEST_QUESTION = 600
+REMEMBERED = 12
+"""Earlier turns that a question may go on from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Memory:
 def answer_to(question: str, files: Sequence[DataFile], earlier: Sequence[Turn] = ()) -> Reply:
     """What to do about a question, given the earlier turns of its conversation."""
     memory = Memory()
-    for turn in earlier:
+    for turn in earlier[-REMEMBERED:]:
         remember(memory, turn, files)
     return interpret(question, files, memory)[0]
 

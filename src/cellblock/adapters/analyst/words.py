@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["word", "number", "date", "quoted", "symbol"]
@@ -33,13 +34,15 @@ TOKEN = re.compile(
               | (?<!\w)'[^'\n]{1,200}'(?!\w) | (?<!\w)‘[^’\n]{1,200}’)
   | (?P<date> \d{4}-\d{1,2}-\d{1,2}(?![\d-]) | \d{4}-\d{1,2}(?![\d-])
             | \d{1,2}\.\d{1,2}\.\d{4}(?!\d) | \d{1,2}/\d{1,2}/\d{4}(?!\d))
-  | (?P<number>[-−]?(?<!\w)\d+(?:[.,]\d+)*(?:(?:k|K|m|M|bn)(?!\w))?)
+  | (?P<number>(?<!\w)[-−]?\d+(?:[.,]\d+)*(?:(?:k|K|m|M|bn)(?!\w))?)
   | (?P<word>\w+(?:['’]\w+)?)
   | (?P<symbol>>=|<=|==|!=|<>|≥|≤|≠|[=<>%$€£&/,:;?!.()|+-])
     """,
     re.VERBOSE,
 )
 PIECE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
+CACHED = 8192
+"""Results kept of functions that are asked the same few words over and over."""
 SCALES = {"k": 1e3, "m": 1e6, "bn": 1e9}
 
 
@@ -60,6 +63,7 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+@lru_cache(CACHED)
 def fold(text: str) -> str:
     """Lower case without accents."""
     apart = unicodedata.normalize("NFKD", text.casefold())
@@ -73,9 +77,15 @@ def tokenise(text: str) -> list[Token]:
         kind: Kind = match.lastgroup  # type: ignore[assignment]  # the groups are named as the kinds
         raw = match.group()
         word = raw[1:-1].strip() if kind == "quoted" else raw
-        if word:
+        if word and not joins(text, match):
             found.append(Token(word, fold(word).replace("’", "'"), kind, *match.span(), number_of(kind, word)))
     return found
+
+
+def joins(text: str, match: re.Match[str]) -> bool:
+    """Whether this is the hyphen of `box-plot`: two words, and nothing between them."""
+    around = text[max(0, match.start() - 1) : match.start()] + text[match.end() : match.end() + 1]
+    return match.group() == "-" and len(around) == 2 and around.isalpha()
 
 
 def number_of(kind: Kind, text: str) -> float | None:
@@ -129,6 +139,7 @@ def pieces(name: str) -> tuple[str, ...]:
     return tuple(piece.casefold() for piece in PIECE.findall(plain))
 
 
+@lru_cache(CACHED)
 def stems(name: str) -> tuple[str, ...]:
     return tuple(singular(piece) for piece in pieces(name))
 
@@ -147,7 +158,7 @@ def distance(a: str, b: str, limit: int) -> int:
                 row[j] = min(row[j], older[j - 2] + 1)
         if min(row) > limit:
             return limit + 1
-    return row[-1]
+    return min(row[-1], limit + 1)
 
 
 def typo_limit(length: int) -> int:
@@ -155,6 +166,7 @@ def typo_limit(length: int) -> int:
     return 0 if length < 5 else 1 if length < 8 else 2
 
 
+@lru_cache(CACHED)
 def is_typo(a: str, b: str) -> bool:
     """Whether `a` may be a misspelt `b`: a few edits, and the same first letter."""
     limit = typo_limit(min(len(a), len(b)))
@@ -169,9 +181,9 @@ def clean(text: str, limit: int = 120) -> str:
 
 
 def human(name: str) -> str:
-    """A column's name as words: `unit_price` → `unit price`; names that have spaces or capitals of their own stay."""
+    """A column's name as words: `unit_price` → `unit price`; names that are words already stay."""
     shown = clean(name)
-    if " " in shown or shown.isupper() or not re.search(r"[_a-z]", shown):
+    if " " in shown or not re.search(r"_|[a-z][A-Z]", shown):
         return shown
     parts = [part for part in re.split(r"_+|(?<=[a-z])(?=[A-Z])", shown) if part]
     return " ".join(part if part.isupper() else part.lower() for part in parts) or shown
