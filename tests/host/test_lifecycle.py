@@ -219,6 +219,25 @@ async def test_the_log_has_figures_and_never_code_or_output(start: Start, capsys
     assert "hunter2" not in json.dumps(lines, default=str)
 
 
+@pytest.mark.slow
+async def test_a_gigabyte_of_print_under_the_default_limits(start: Start) -> None:
+    bench = await start(
+        pool_size=0, max_timeout=110, memory_limit=2 << 30, output_limit=1 << 20, workspace_limit=1 << 30
+    )
+    kernel, other = await bench.kernel(), await bench.kernel()
+    code = "for i in range(1024): print(('%08d' % i) * (1 << 17))\nprint('the end')"
+    flood = await bench.submit(code, kernel)
+    beside = [await bench.run("1 + 1", other, timeout=5) for _ in range(20)]
+    result = await bench.wait(flood)
+    assert (result["status"], result["kernel_state"], result["truncated"]) == ("ok", "kept", True)
+    assert len(text(result)) < 1 << 21
+    assert text(result).endswith("the end\n")
+    assert result["spill"]
+    with await bench.interpreter.open_file(OWNER, kernel, result["spill"]) as spill:
+        assert 64 << 20 <= spill.size < 66 << 20
+    assert [text(each) for each in beside] == ["2"] * 20
+
+
 async def test_an_unknown_session_is_unknown_however_it_is_asked_for(start: Start) -> None:
     bench: Bench = await start(pool_size=0)
     for id in ("", "../../etc", "x" * 5000, "\ud800", "00000000-0000-4000-8000-000000000000"):

@@ -26,7 +26,7 @@ from cellblock.host import schema
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.log import EventLog, Gap, weight
 from cellblock.host.policy import INLINE, Refusal, judge
-from cellblock.host.running import Run
+from cellblock.host.running import Run, spill_path
 from cellblock.host.store import Row, Store
 
 KEPT_ENDED = 256  # ended executions that are answered from memory
@@ -133,7 +133,7 @@ class Executions:
             output_limit=self.config.output_limit,
             clock=self.config.clock,
             allow_stdin=request.allow_stdin,
-            spill_path=f".cellblock/output-{id[:8]}.txt",
+            spill_path=spill_path(id),
         )
         events: EventLog[Event] = EventLog(max_bytes=max(4 << 20, 2 * self.config.output_limit))
         return Job(owner, request, execution, timeout, events, self.config.clock(), session_id=kernel_id)

@@ -23,13 +23,19 @@ class Gap:
 
 def weight(value: Any) -> int:
     """Roughly the bytes a JSON value takes: cheap, and right where it is large, in its strings."""
-    if isinstance(value, str | bytes):
-        return len(value) + 4
-    if isinstance(value, dict):
-        return sum(len(str(key)) + weight(item) for key, item in value.items()) + 4
-    if isinstance(value, list | tuple):
-        return sum(map(weight, value)) + 4
-    return 8
+    total, rest = 0, [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, str | bytes):
+            total += len(item) + 4
+        elif isinstance(item, dict):
+            total += 16 * len(item)
+            rest.extend(item.values())
+        elif isinstance(item, list | tuple):
+            rest.extend(item)
+        else:
+            total += 8
+    return total
 
 
 class EventLog(Generic[T]):

@@ -7,6 +7,7 @@ import structlog
 from cellblock.execution import Execution, KernelState, Result
 from cellblock.host import schema
 from cellblock.host.config import Config
+from cellblock.host.running import spill_path
 from cellblock.host.store import Row, Store
 
 DIED = "The server ended while this ran: the kernel's variables are lost; the notebook and the files are kept."
@@ -41,7 +42,7 @@ def replayed(config: Config, row: Row, events: list[dict[str, Any]]) -> Row:
         output_limit=config.output_limit,
         clock=lambda: now[0],
         allow_stdin=True,
-        spill_path=result["spill"],
+        spill_path=spill_path(row["id"]),
     )
     waited = not events or (len(events) == 1 and events[0]["content"].get("status") == "queued")
     execution.start("queued" if waited else "running")

@@ -21,9 +21,15 @@ from cellblock.host.workspace import Scan, Workspace, changes
 
 NO_REPLY = 0.3  # seconds for the reply of an interrupted execution after its kernel said idle
 AFTER_DEATH = 2.0  # seconds for the connection to notice that the process has ended
+DRAINS = 10  # times the grace may be had again while output of code that has ended still comes in
 SMALL = 200  # entries of a workspace that is walked at once; a larger one in a thread
 
 log = structlog.get_logger("cellblock.running")
+
+
+def spill_path(execution_id: str) -> str:
+    """Where in the workspace the whole text of an execution goes when it is too much for the Result."""
+    return f".cellblock/output-{execution_id[:8]}.txt"
 
 
 @dataclass(eq=False)
@@ -50,6 +56,8 @@ class Run:
     _why: str | None = None
     _interrupt: bool = False
     _has_code: bool = False
+    _replied: bool = False
+    _draining: int = 0
     _listening: bool = False
     _spilling: bool = True
     _spilled: int = 0
@@ -127,6 +135,8 @@ class Run:
             raise ProtocolError(execution.violation)
         if message.msg_type == "execute_input":
             self._gets_code()
+        elif message.msg_type == "execute_reply":
+            self._replied = True
         elif message.msg_type == "input_request":
             self._waits_for_input()
         elif self._interrupt and message.msg_type == "status" and message.content.get("execution_state") == "idle":
@@ -144,15 +154,14 @@ class Run:
 
     def _spill(self, data: bytes) -> None:
         """Into the workspace, as far as that has room: what we write there is never the code's fault."""
-        path = self.execution.result()["spill"]
         room = self.config.workspace_limit - (self.before or Scan()).bytes - self._spilled
-        if not self._spilling or path is None:
+        if not self._spilling:
             return
         if len(data) > room:
             self._spilling, data = False, data[: max(0, room)] + NO_ROOM
         self._spilled += len(data)
         try:
-            self.workspace.append(path, data)
+            self.workspace.append(spill_path(self.execution.id), data)
         except (CellblockError, OSError) as problem:
             self._spilling = False
             log.warning("spill_not_written", execution=self.execution.id, error=type(problem).__name__)
@@ -183,7 +192,12 @@ class Run:
         self._after("kill", self.config.grace, self._kill)
 
     def _kill(self) -> None:
-        self._spawn(self.kernel.stop())
+        """The grace is over. Code that has ended, but for the rest of its output, gets some more of it."""
+        if self._replied and self._draining < DRAINS:
+            self._draining += 1
+            self._after("kill", self.config.grace, self._kill)
+        else:
+            self._spawn(self.kernel.stop())
 
     def _send_interrupt(self) -> None:
         self._interrupt = True
@@ -194,7 +208,7 @@ class Run:
         """Now and then: what no quota and no cgroup may be there to stop."""
         if self.kernel.process.usage().memory_bytes > self.config.memory_limit:
             self.execution.limit_hit("memory", self.config.memory_limit)
-            self._kill()
+            self._spawn(self.kernel.stop())
         elif self.execution.limit is None:
             self._spawn(self._watch_disk())
 

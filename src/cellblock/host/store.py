@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -352,22 +353,24 @@ def behind(query: sa.Select[Any], table: sa.Table, order: sa.ColumnElement[Any],
 
 
 async def written(connection: AsyncConnection, batch: Mapping[Key, Put | Remove]) -> None:
-    """Executes a batch in its order, consecutive rows of a table together."""
-    rows: list[Row] = []
-    table: sa.Table | None = None
+    """Executes a batch: the rows of a table together, but none before a removal that was noted before it."""
+    tables: dict[sa.Table, list[Row]] = {}
     for op in batch.values():
-        if rows and table is not None and (isinstance(op, Remove) or op.table is not table):
-            await connection.execute(upsert(table), rows)
-            rows = []
-        if isinstance(op, Remove):
-            await connection.execute(sa.delete(op.table).where(op.table.c[op.column] == op.value))
-        else:
-            table = op.table
-            rows.append(op.row)
-    if rows and table is not None:
+        if isinstance(op, Put):
+            tables.setdefault(op.table, []).append(op.row)
+            continue
+        await inserted(connection, tables)
+        await connection.execute(sa.delete(op.table).where(op.table.c[op.column] == op.value))
+    await inserted(connection, tables)
+
+
+async def inserted(connection: AsyncConnection, tables: dict[sa.Table, list[Row]]) -> None:
+    for table, rows in tables.items():
         await connection.execute(upsert(table), rows)
+    tables.clear()
 
 
+@cache
 def upsert(table: sa.Table) -> sa.Insert:
     statement = insert(table)
     keys = {column.name for column in table.primary_key}
