@@ -70,8 +70,10 @@ def test_a_question_gets_the_figures_we_compute_ourselves(case: dict[str, Any], 
         return
     assert run.code, run.answer
     assert len(run.attempts) == 1, run.attempts[0].output
-    expected = eval(case["expect"], {"df": frame(folder, case["file"]), "pd": pd, "np": np, "round": round})
-    check(expected, run)
+    assert "expect" in case or "chart" in case, "a case that expects nothing"
+    if "expect" in case:
+        expected = eval(case["expect"], {"df": frame(folder, case["file"]), "pd": pd, "np": np, "round": round})
+        check(expected, run)
     assert case.get("says", "").casefold() in run.answer.casefold()
     if "chart" in case:
         assert isinstance(run.reply, Plan)
@@ -118,6 +120,6 @@ def figure(cell: str) -> float:
 
 def test_there_are_enough_phrasings_over_enough_files() -> None:
     asked = [case.values[0] for case in cases()]
-    assert len(asked) >= 70
+    assert len(asked) >= 100
     assert len({case["file"] for case in asked}) >= 5
     assert DATA.is_dir()
