@@ -7,6 +7,22 @@ from typing import Literal
 import structlog
 
 
+class Stderr:
+    """Where lines go. A log that nobody can read any more (a closed pipe) must not stop what it tells of."""
+
+    def write(self, text: str) -> int:
+        try:
+            return sys.stderr.write(text)
+        except (OSError, ValueError):
+            return 0
+
+    def flush(self) -> None:
+        try:
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            pass
+
+
 def configure(style: Literal["console", "json"], level: int = logging.INFO) -> None:
     """Sets up structlog and the standard library's logging (its warnings only) to write the same lines."""
     shared: list[structlog.typing.Processor] = [
@@ -18,10 +34,10 @@ def configure(style: Literal["console", "json"], level: int = logging.INFO) -> N
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(Stderr()),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(Stderr())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],

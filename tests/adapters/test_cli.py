@@ -1,6 +1,7 @@
 """The commands, as a person runs them."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import structlog
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -47,6 +49,17 @@ def serving(data_dir: Path, *options: str, **more: str) -> Iterator[tuple["subpr
             yield process, banner
         finally:
             process.terminate()
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command sets logging up for its process, which here is everybody's."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(autouse=True)
