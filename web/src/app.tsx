@@ -18,7 +18,7 @@ import * as api from './wire/client.ts'
 import type { ConversationItem, Model } from './wire/types.ts'
 import { Workspace } from './workspace.tsx'
 
-const WIDE = '(min-width: 860px)'
+const WIDE = '(min-width: 1100px)'
 
 export function App() {
   const id = useConversationId()
@@ -56,7 +56,10 @@ export function App() {
   }
   const ask = (text: string): void => {
     setFirst(text)
-    attempt(session())
+    session().then(refresh, (error: unknown) => {
+      setFirst(null)
+      setProblem(asProblem(error))
+    })
   }
 
   const menu = !side && (
@@ -70,8 +73,8 @@ export function App() {
       <LiveRegion />
       {side && (
         <>
-          <div className="fixed inset-0 z-30 bg-black/40 md:hidden" onClick={() => setSide(false)} aria-hidden />
-          <div className="fixed inset-y-0 left-0 z-40 md:static md:z-auto">
+          <div className="fixed inset-0 z-30 bg-black/40 lg:hidden" onClick={() => setSide(false)} aria-hidden />
+          <div className="fixed inset-y-0 left-0 z-40 lg:static lg:z-auto">
             <Conversations
               items={withCurrent(items, id)}
               current={id}
@@ -101,6 +104,7 @@ export function App() {
               uploads={uploads}
               model={model}
               limit={limit}
+              starting={first !== null}
               onAsk={ask}
               onSample={() => void sampleFile().then((file) => uploads.add([file]))}
             />

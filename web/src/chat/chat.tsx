@@ -131,7 +131,7 @@ function Prompts({ prompts, onChoose }: { prompts: readonly string[]; onChoose: 
     <div className="flex flex-col items-start gap-1 pt-2">
       <p className="pb-1 text-sm text-ink-3">You could ask</p>
       {prompts.map((prompt) => (
-        <Button key={prompt} look="outline" onClick={() => onChoose(prompt)} className="h-auto min-h-8 py-1.5 text-left font-normal whitespace-normal">
+        <Button key={prompt} look="outline" onClick={() => onChoose(prompt)} className="h-auto min-h-8 py-1.5 text-left font-normal whitespace-normal!">
           {prompt}
         </Button>
       ))}

@@ -9,12 +9,15 @@ export function Start({
   uploads,
   model,
   limit,
+  starting,
   onAsk,
   onSample,
 }: {
   uploads: Uploads
   model: ModelChoice
   limit: string
+  /** A kernel is on its way for what was asked. */
+  starting: boolean
   onAsk: (text: string) => void
   onSample: () => void
 }) {
@@ -31,12 +34,18 @@ export function Start({
           onText={setText}
           onSend={() => onAsk(text.trim())}
           onStop={() => {}}
-          answering={false}
+          answering={starting}
           uploads={uploads}
           model={model}
           autoFocus
         />
-        <ModelNote model={model} />
+        {starting ? (
+          <p role="status" className="px-1 pt-2 text-xs text-ink-3">
+            Starting a kernel…
+          </p>
+        ) : (
+          <ModelNote model={model} />
+        )}
         <button
           type="button"
           onClick={onSample}

@@ -150,11 +150,10 @@ export async function askedInput(executionId: string): Promise<{ prompt: string;
 
 export const getNotebook = (id: string): Promise<Notebook> => json(`${KERNEL}/${id}/notebook`)
 
-export const addCell = (
-  id: string,
-  cell: { type: string; source: string; after?: string | null },
-  revision: number,
-): Promise<Notebook> => json(`${KERNEL}/${id}/notebook/cells`, { method: 'POST', json: cell, revision })
+// Nobody loses anything by a new or a moved cell: only edits and deletions name the revision they were made against.
+
+export const addCell = (id: string, cell: { type: string; source: string; after?: string }): Promise<Notebook> =>
+  json(`${KERNEL}/${id}/notebook/cells`, { method: 'POST', json: cell })
 
 export const editCell = (
   id: string,
@@ -166,8 +165,8 @@ export const editCell = (
 export const deleteCell = (id: string, cellId: string, revision: number): Promise<Notebook> =>
   json(`${KERNEL}/${id}/notebook/cells/${cellId}`, { method: 'DELETE', revision })
 
-export const moveCell = (id: string, cellId: string, after: string | null, revision: number): Promise<Notebook> =>
-  json(`${KERNEL}/${id}/notebook/cells/${cellId}/move`, { method: 'POST', json: { after }, revision })
+export const moveCell = (id: string, cellId: string, after: string | null): Promise<Notebook> =>
+  json(`${KERNEL}/${id}/notebook/cells/${cellId}/move`, { method: 'POST', json: { after } })
 
 export type Format = 'ipynb' | 'py' | 'html' | 'md'
 export const exportUrl = (id: string, format: Format): string => `${KERNEL}/${id}/notebook?format=${format}`

@@ -172,7 +172,7 @@ export class SessionStore {
   async add(type: CellType, after?: string | null, source = ''): Promise<string | null> {
     const before = new Set(this.#session.cells.map((cell) => cell.id))
     const place = typeof after === 'string' ? { after } : {}
-    await this.#mutate((revision) => api.addCell(this.id, { type, source, ...place }, revision))
+    await this.#mutate(() => api.addCell(this.id, { type, source, ...place }))
     const added = this.#session.cells.find((cell) => !before.has(cell.id))?.id ?? null
     if (added !== null && after === null && before.size > 0) await this.#moveTo(added, null)
     return added
@@ -192,7 +192,7 @@ export class SessionStore {
 
   async #moveTo(cellId: string, after: string | null): Promise<void> {
     this.apply({ kind: 'move', cellId, after })
-    await this.#mutate((revision) => api.moveCell(this.id, cellId, after, revision))
+    await this.#mutate(() => api.moveCell(this.id, cellId, after))
   }
 
   async retype(cellId: string, type: CellType): Promise<void> {

@@ -32,7 +32,7 @@ export function Toolbar({
   const { session } = view
   const busy = isBusy(session)
   return (
-    <header className="flex h-12 shrink-0 items-center gap-1 border-b border-line px-2 md:px-4">
+    <header className="@container flex h-12 shrink-0 items-center gap-1 border-b border-line px-2 md:px-4">
       <div role="tablist" aria-label="Artifact" className="hidden gap-1 md:flex">
         <Tab selected={pane === 'notebook'} onSelect={() => onPane('notebook')} label="Notebook" />
         <Tab selected={pane === 'files'} onSelect={() => onPane('files')} label="Files" count={files} />
@@ -40,7 +40,7 @@ export function Toolbar({
       <KernelStatus session={session} connected={view.connected} />
       <div role="toolbar" aria-label="Notebook" className={`ml-auto items-center gap-0.5 ${pane === 'files' ? 'hidden' : 'flex'}`}>
         <Button onClick={() => void store.runAll()} disabled={busy || runnable(session.cells).length === 0} className="px-2">
-          <ChevronsRight size={16} /> Run all
+          <ChevronsRight size={16} /> <span className="sr-only @md:not-sr-only">Run all</span>
         </Button>
         <IconButton label="Interrupt" keys="stops the running cell" onClick={() => void store.interrupt()} disabled={!busy}>
           <Square size={14} />
@@ -114,7 +114,7 @@ function KernelStatus({ session, connected }: { session: Session; connected: boo
   return (
     <span className="ml-1 flex items-center gap-2 text-xs text-ink-3 md:ml-3" title={connected ? EXPLAINED[phase] : 'The server cannot be reached.'} data-kernel={phase}>
       <span className={`size-2 rounded-full ${dot}`} aria-hidden />
-      <span>
+      <span className="sr-only @xs:not-sr-only">
         {word}
         {session.queue > 1 && `, ${plural(session.queue, 'cell')} waiting`}
       </span>
