@@ -20,8 +20,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
@@ -99,6 +100,16 @@ class BoundedSession(Session):
             return msg | {"content": {"status": "error", "execution_count": count} | error}
         header = dict(msg["header"], msg_type="error")
         return msg | {"header": header, "msg_type": "error", "content": error, "metadata": {}}
+
+
+class Publisher(ipykernel.iostream.IOPubThread):
+    """Sends at once what its own thread asks for: queued, a flood would fill the queue that only this thread empties."""
+
+    def schedule(self, f: Callable[[], object]) -> None:
+        if threading.get_ident() == self.thread.ident:
+            f()
+        else:
+            super().schedule(f)
 
 
 class SplitStream(ipykernel.iostream.OutStream):
@@ -189,7 +200,7 @@ class App(ipykernel.kernelapp.IPKernelApp):
         self.iopub_socket.linger = 1000
         self.iopub_socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue waits: a lost `idle` would hang its reader
         self.iopub_port = self._bind_socket(self.iopub_socket, self.iopub_port)
-        self.iopub_thread = ipykernel.iostream.IOPubThread(self.iopub_socket, pipe=False, session=self.session)
+        self.iopub_thread = Publisher(self.iopub_socket, pipe=False, session=self.session)
         self.iopub_thread.start()
         self.iopub_socket = self.iopub_thread.background_socket
 
