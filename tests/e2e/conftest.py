@@ -1,4 +1,7 @@
-"""The page in a real browser, on a real server with real kernels. No test may ask anything of any other host."""
+"""The page in a real browser, on a real server with real kernels. No test may ask anything of any other host.
+
+Run apart from the other tests: the browser library keeps a loop running, which their asynchronous tests cannot share.
+"""
 
 import os
 import re
@@ -12,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 import scripted_model
-from playwright.sync_api import APIRequestContext, BrowserContext, Locator, Page, Request, expect
+from playwright.sync_api import APIRequestContext, BrowserContext, Page, Request, expect
 
 TESTS = Path(__file__).parent
 RESULTS = TESTS.parents[1] / "test-results"
@@ -26,15 +29,6 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 ANALYST = "builtin:analyst"
-
-SALES = """region,product,units,revenue
-North,Desk,3,960.50
-South,Chair,10,1450.00
-West,Desk,5,1600.25
-North,Lamp,4,192.00
-East,Chair,6,870.75
-West,Lamp,12,576.00
-"""
 
 
 @pytest.fixture(scope="session")
@@ -124,69 +118,6 @@ def context(context: BrowserContext, server: str) -> Iterator[BrowserContext]:
 def api(page: Page) -> APIRequestContext:
     """The HTTP API as the page's own origin calls it."""
     return page.request
-
-
-# what a person does
-
-
-def drop(page: Page, name: str, text: str) -> None:
-    """Drops a file onto the page."""
-    make = """([name, text]) => {
-        const data = new DataTransfer()
-        data.items.add(new File([text], name, { type: 'text/csv' }))
-        return data
-    }"""
-    transfer = page.evaluate_handle(make, [name, text])
-    for event in ("dragenter", "dragover", "drop"):
-        page.dispatch_event("body", event, {"dataTransfer": transfer})
-
-
-def ask(page: Page, question: str) -> None:
-    box = page.get_by_role("textbox", name="Your question")
-    box.fill(question)
-    box.press("Enter")
-
-
-def choose_model(page: Page, label: str) -> None:
-    page.get_by_role("button", name=re.compile("^Model: ")).click()
-    page.get_by_role("menuitemradio", name=re.compile(label)).click()
-
-
-def cells(page: Page) -> Locator:
-    return page.locator("[data-cell]")
-
-
-def ended(cell: Locator, status: str) -> None:
-    """Waits until the cell has that status."""
-    expect(cell).to_have_attribute("data-status", status, timeout=30_000)
-
-
-def write(cell: Locator, code: str) -> None:
-    """Puts code into a cell's editor, in place of what is there."""
-    editor = cell.locator(".cm-content")
-    editor.click()
-    editor.press("Control+a")
-    editor.press("Delete")
-    cell.page.keyboard.insert_text(code)
-
-
-def add_cell(page: Page, code: str) -> Locator:
-    """A new cell at the end, with code."""
-    count = cells(page).count()
-    page.get_by_role("button", name="Code", exact=True).click()
-    expect(cells(page)).to_have_count(count + 1)
-    cell = cells(page).nth(count)
-    expect(cell.locator(".cm-content")).to_be_focused()
-    page.keyboard.insert_text(code)
-    return cell
-
-
-def run_cell(page: Page, code: str, status: str = "ok") -> Locator:
-    """A new cell at the end that has run."""
-    cell = add_cell(page, code)
-    page.keyboard.press("Control+Enter")
-    ended(cell, status)
-    return cell
 
 
 @pytest.fixture

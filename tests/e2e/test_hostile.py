@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 
 import pytest
-from conftest import add_cell, cells, ended, run_cell
+from person import add_cell, cells, ended, run_cell
 from playwright.sync_api import APIRequestContext, Page, expect
 
 ATTEMPTS = """

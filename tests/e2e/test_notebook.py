@@ -1,6 +1,6 @@
 """The notebook as a person uses it: cells, runs, questions of the code, and two people at once."""
 
-from conftest import add_cell, cells, ended, run_cell
+from person import add_cell, cells, ended, run_cell
 from playwright.sync_api import APIRequestContext, Page, expect
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import SALES, add_cell, ask, cells, choose_model, drop, ended, run_cell
+from person import SALES, add_cell, ask, cells, choose_model, drop, ended, run_cell
 from playwright.sync_api import APIRequestContext, Browser, Page, expect
 
 ANSWERED = "[data-turn=assistant][data-state=complete]"

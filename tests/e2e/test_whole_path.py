@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SALES, add_cell, ask, cells, choose_model, drop, ended, run_cell, write
+from person import SALES, add_cell, ask, cells, choose_model, drop, ended, run_cell, write
 from playwright.sync_api import APIRequestContext, Page, expect
 
 QUESTION = "Analyze this CSV and create a bar chart of revenue by region"
