@@ -1,5 +1,6 @@
 """Code that groups and aggregates: one figure, a series, several, a cross table, a share; each with its chart. Pure."""
 
+import calendar
 from dataclasses import replace
 
 from cellblock.adapters.analyst.expressions import (
@@ -76,7 +77,7 @@ def unit_lines(group: Group, name: str, plan: Plan) -> list[str]:
         lines.append("df = df.copy()")
     lines.append(f"df[{literal(name)}] = {of}{UNIT_CODE[group.unit]}")
     if group.unit == "weekday":
-        days = '"Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()'
+        days = literal_list(list(calendar.day_name))
         lines.append(f"df[{literal(name)}] = pd.Categorical(df[{literal(name)}], categories={days}, ordered=True)")
     return lines
 
@@ -215,6 +216,8 @@ def facts(plan: Plan, name: str, form: str) -> list[str]:
     ]
     if not short(plan.groups[0]):
         lines.append(f'print("Groups:", f"{{len({name}):,}}")')
+    if plan.per_group:
+        lines.append(f'print("Average:", f"{{{name}.mean():,.2f}}")')
     if plan.aggregate in ("sum", "count") and not plan.having:
         lines.append(f'print("Total:", f"{{{name}.sum():{form}}}")')
     return unless_empty(plan, name, lines)

@@ -115,6 +115,8 @@ def aggregate(plan: Plan, outputs: Outputs) -> list[str]:
     if not plan.groups:
         return scalars(plan, outputs)
     opening = f"{bold(title(plan))}."
+    if plan.having and outputs.tables and not outputs.tables[0].rows:
+        return [f"{opening} None is."]
     if plan.overview:
         opening = f"{size(outputs)} {opening}".strip()
     return [f"{opening}{matching(outputs)}{extremes(plan, outputs)}", first_table(outputs)]
@@ -149,6 +151,8 @@ def extremes(plan: Plan, outputs: Outputs) -> str:
     elif plan.top and outputs.tables and outputs.tables[0].rows:
         first_row = outputs.tables[0].rows[0]
         sentence = f" **{cell(first_row[0])}** comes first with {cell(first_row[1])}."
+    average = outputs.fact("Average") if plan.per_group else ""
+    sentence += f" On average it is {average} per {shown(plan.groups[0].title)}." if average else ""
     return sentence + (f" The total is {total}." if total else "")
 
 

@@ -122,16 +122,11 @@ def distinct(plan: Plan) -> list[str]:
 
 
 def stats(plan: Plan) -> list[str]:
-    functions = '"count mean median std min max".split()'
     if not plan.groups:
-        names = literal_list([column.name for column in plan.measures])
-        return [f"table = df[{names}].agg({functions}).T", "display(table)"]
+        return [f"display(df[{literal_list([column.name for column in plan.measures])}].describe().T)"]
     lines, keys = group_keys(plan)
-    return [
-        *lines,
-        f"table = {grouper(keys, plan)}[{literal(plan.measures[0].name)}].agg({functions})",
-        *shown(plan, "table"),
-    ]
+    table = f"table = {grouper(keys, plan)}[{literal(plan.measures[0].name)}].describe()"
+    return [*lines, table, *shown(plan, "table")]
 
 
 def five_figures(column: Column) -> list[str]:

@@ -20,6 +20,8 @@ class Found:
     start: int
     end: int
     condition: Filter
+    having: bool = False
+    """It is on what is computed for each group."""
 
 
 def negated(reading: Reading, start: int) -> bool:

@@ -12,12 +12,14 @@ from cellblock.adapters.analyst.vocabulary import (
     BETWEEN,
     COMPARATIVES,
     COMPARATORS,
+    GENERIC,
     PEOPLE,
     SUFFIXES,
+    SUM_WORDS,
     UNIT_HINTS,
     VERBS,
 )
-from cellblock.adapters.analyst.words import parse_number, plain_number, word_set
+from cellblock.adapters.analyst.words import parse_number, plain_number, stems, word_set
 
 
 def nobodys(reading: Reading) -> str:
@@ -105,23 +107,38 @@ def compared(reading: Reading, position: int) -> Found | None:
 
 def claimed(reading: Reading, start: int, end: int, operator: str, values: tuple[int | float, ...]) -> Found | None:
     """The comparison with the column it belongs to: before it, after it, by the verb, or the only one it can be."""
+    group = owner(reading, start)
+    if group and reading.low(end) in GENERIC:  # `regions with more than 40 orders`
+        forget(reading, start, end)
+        reading.claim(range(start, end + 1), "condition")
+        return Found(start, end, Filter((group.column,), operator, values), having=True)
     mention = column_before(reading, start) or column_after(reading, end)
     column = mention.column if mention else hinted(reading, end) or implied(reading, start, end)
     if column is None:
         return None
     begin = min(start, mention.start) if mention else start
+    if mention is None and ranked_group(reading, start, column):
+        forget(reading, start, end)
+        reading.claim(range(start, end), "condition")
+        return Found(begin, end, Filter((column,), operator, values), having=True)
     if column.style == "eu":
         values = tuple(european(reading, start, end)) or values
     condition = Filter((column,), operator, values)
     if mention and aggregated(reading, mention):
+        forget(reading, start, end)
         reading.claim(range(start, end), "condition")
-        return Found(begin, end, condition)
+        return Found(begin, end, condition, having=True)
     if mention:
         use(reading, mention)
-    for n in range(start, end):
-        drop(reading, n)
+    forget(reading, start, end)
     reading.claim(range(start, end), "condition")
     return Found(begin, end, condition)
+
+
+def forget(reading: Reading, start: int, end: int) -> None:
+    """The words of a comparison are nothing else: the `least` of `at least` ranks nothing."""
+    for position in range(start, end):
+        drop(reading, position)
 
 
 def european(reading: Reading, start: int, end: int) -> Iterator[int | float]:
@@ -174,6 +191,8 @@ def implied(reading: Reading, start: int, end: int) -> Column | None:
 def aggregated(reading: Reading, mention: Mention) -> bool:
     """Whether the column compared is an aggregate: `departments with average salary above 50000`."""
     keyword = reading.keyword_at(reading.before(mention.start))
+    if keyword is None and set(stems(mention.column.name)) & SUM_WORDS and owner(reading, mention.start):
+        return True
     return (
         keyword is not None
         and keyword.meaning.slot == "aggregate"
@@ -186,6 +205,20 @@ def aggregated(reading: Reading, mention: Mention) -> bool:
     )
 
 
-def is_having(reading: Reading, one: Found) -> bool:
-    mention = next((m for m in reading.mentions if m.start == one.start and one.condition.columns == (m.column,)), None)
-    return mention is not None and aggregated(reading, mention)
+def owner(reading: Reading, start: int) -> Mention | None:
+    """The group in `products with revenue …`, `regions that have more than …`: a text column whose values repeat."""
+    lead = reading.before(start, word_set("a an the that"))
+    if reading.low(lead) not in ("with", "whose", "having", "have", "had"):
+        return None
+    group = reading.mention_at(reading.before(lead, word_set("that which who")))
+    fits = group is not None and group.column.kind == "text" and not reading.file.is_key(group.column)
+    return group if fits else None
+
+
+def ranked_group(reading: Reading, start: int, measure: Column) -> bool:
+    """`revenue by region, only regions above 60000`: a group is compared by the measure it is grouped for."""
+    group = reading.mention_at(reading.before(start, word_set("with is are a the")))
+    if group is None or group.column.kind != "text":
+        return False
+    named = [m.column for m in reading.mentions if m.start < group.start]
+    return measure in named and group.column in named

@@ -7,7 +7,7 @@ order of precedence.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cellblock.adapters.analyst.comparisons import comparisons, is_having, nobodys
+from cellblock.adapters.analyst.comparisons import comparisons, nobodys
 from cellblock.adapters.analyst.moments import seasons, temporal, weekdays
 from cellblock.adapters.analyst.plan import Filter
 from cellblock.adapters.analyst.reading import Reading
@@ -39,8 +39,8 @@ def find_conditions(reading: Reading) -> Conditions:
         *codes(reading),
     ]
     parts = flags(reading)
-    having = [one.condition for one in found if is_having(reading, one)]
-    plain = [one.condition for one in found if one.condition not in having]
+    having = [one.condition for one in found if one.having]
+    plain = [one.condition for one in found if not one.having]
     if not reading.has("share"):
         plain, parts = [*plain, *parts], []
     both = any(reading.low(one.end) == "and" and "value" in reading.roles[one.end + 1 : one.end + 4] for one in found)

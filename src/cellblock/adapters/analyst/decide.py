@@ -12,7 +12,7 @@ from cellblock.adapters.analyst.columns import main_measure
 from cellblock.adapters.analyst.plan import Action, Filter, Group, Order, Plan, Reply, Say
 from cellblock.adapters.analyst.schema import Column
 from cellblock.adapters.analyst.spec import Spec
-from cellblock.adapters.analyst.vocabulary import ABBREVIATIONS, BEYOND, MEAN_WORDS, SUM_WORDS
+from cellblock.adapters.analyst.vocabulary import ABBREVIATIONS, BEYOND, CODES, MEAN_WORDS, SUM_WORDS
 from cellblock.adapters.analyst.words import singular, stems
 
 WHOLE_FILE = ("profile", "preview", "shape", "columns", "duplicates")
@@ -21,7 +21,8 @@ TOP = 5
 
 def decide(spec: Spec, before: Plan | None) -> Reply:
     """The plan for a question, or what to ask."""
-    if spec.unsupported and (spec.unsupported.casefold() in BEYOND or not (spec.measures or spec.groups)):
+    odd = " " in spec.unsupported or "-" in spec.unsupported
+    if spec.unsupported and (odd or spec.unsupported.casefold() in BEYOND or not (spec.measures or spec.groups)):
         return texts.unsupported(spec.unsupported)
     if before and followup.continues(spec):
         return followup.changed(spec, before)
@@ -41,6 +42,8 @@ def unclear(spec: Spec) -> Say | None:
     if spec.ambiguous:
         mention = spec.ambiguous[0]
         return texts.ambiguous(mention.words, mention.columns)
+    if spec.refused:
+        return texts.refused(spec.refused)
     if spec.unclear:
         return texts.which_number(spec.file, spec.unclear)
     if spec.unknown_group:
@@ -133,7 +136,8 @@ def histogram(spec: Spec) -> Reply | None:
 
 def few_kinds(column: Column) -> bool:
     """Whether a number is a kind, such as an HTTP status."""
-    return column.whole and column.unique is not None and column.unique <= 12
+    few = column.unique is not None and column.unique <= (12 if set(stems(column.name)) & CODES else 4)
+    return column.whole and few
 
 
 def box(spec: Spec) -> Reply | None:
@@ -305,6 +309,7 @@ def aggregate(spec: Spec) -> Reply | None:
     numbers = [column for column in (numeric(spec) or spec.sort_columns) if column.kind == "number"]
     numbers = [column for column in numbers if column not in [group.column for group in groups]]
     if "count" in wanted and not numbers_counted(spec, numbers):
+        spec.per_group = spec.per_group or ("mean" in wanted and len(groups) == 1)
         unknown = spec.unknown_counted
         return texts.no_column(spec.file, unknown) if unknown else counted(spec, groups, [])
     if spec.extreme and wanted == [] and marked_by(spec, groups) and numbers:
@@ -319,6 +324,8 @@ def aggregate(spec: Spec) -> Reply | None:
         numbers = spec.file.numbers()[:8]
     if not numbers:
         return without_measure(spec, groups)
+    if spec.per_group and wanted == ["mean"]:
+        wanted = ["sum"]
     aggregates = tuple(a for a in wanted if a != "count" or len(wanted) > 1) or (usual(spec, numbers[0]),)
     if "count" in wanted and len(wanted) == 1:
         aggregates = ("sum",)
@@ -327,7 +334,7 @@ def aggregate(spec: Spec) -> Reply | None:
 
 def marked_by(spec: Spec, groups: list[Group]) -> bool:
     """`highest salary by department`: the extreme of each group, not the group that has it."""
-    return bool(groups) and spec.group_marked and not (spec.entity or spec.top or spec.default_top or spec.sort_columns)
+    return bool(groups) and spec.group_marked and not (spec.entity or spec.top or spec.default_top or spec.sort)
 
 
 def ranks_groups(spec: Spec) -> bool:
@@ -358,6 +365,7 @@ def without_measure(spec: Spec, groups: list[Group]) -> Reply | None:
     if groups and (
         spec.versus
         or spec.compare
+        or spec.having
         or spec.chart
         or spec.share
         or spec.aggregates
@@ -419,7 +427,11 @@ def made(
         spec.share = False
     plan = Plan(spec.file, "aggregate", numbers, aggregates, tuple(groups[:2]), conditions(spec))
     plan = replace(plan, having=spec.having, top=top, order=order)
-    plan = replace(plan, share=spec.share, overview="profile" in spec.acts)
+    if len(plan.groups) > 1 and spec.default_top:
+        plan = replace(plan, top=None)
+    plan = replace(
+        plan, share=spec.share, overview="profile" in spec.acts, per_group=spec.per_group and len(groups) == 1
+    )
     return replace(plan, chart=chart if chart is not None else usual_chart(spec, plan))
 
 
@@ -487,16 +499,22 @@ def groupings(spec: Spec) -> tuple[Group, ...]:
         if found:
             listed = [found, *listed] if spec.trend and not spec.unit else [*listed, found]
             listed = time_first(listed) if spec.unit and spec.chart in ("line", "", "auto") else listed
-    if spec.compare or spec.versus or (spec.both and not listed and not spec.rows):
+    compared = spec.compare or spec.versus or (spec.both and not listed and not spec.rows)
+    if compared:
         listed += [
             f.columns[0]
             for f in spec.filters
-            if f.operator == "in" and len(f.columns) == 1 and f.columns[0] not in listed
+            if f.operator == "in" and len(f.columns) == 1 and f.columns[0] not in listed and not f.unit
         ]
+    timed = [f for f in spec.filters if f.unit in UNITS and f.operator == "in"] if compared else []
+    groups += [Group(one.columns[0], one.unit) for one in timed if not spec.unit and one.columns[0] not in listed]
     for column in dict.fromkeys(listed):
         unit = (spec.unit or usual_unit(column, spec)) if column.kind == "date" else ""
         groups.append(Group(column, unit))
     return tuple(groups)
+
+
+UNITS = ("year", "month", "quarter", "week", "day", "weekday")
 
 
 def time_first(columns: list[Column]) -> list[Column]:

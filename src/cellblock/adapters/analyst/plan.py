@@ -129,6 +129,8 @@ class Plan:
     bins: int | None = None
     overview: bool = False
     last: bool = False
+    per_group: bool = False
+    """The mean over the groups is wanted too: `average monthly revenue`."""
     note: str = ""
     careful: bool = False
 

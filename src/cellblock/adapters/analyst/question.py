@@ -18,13 +18,19 @@ from cellblock.adapters.analyst.schema import Column, DataFile
 from cellblock.adapters.analyst.spec import Spec
 from cellblock.adapters.analyst.values import unknown_values
 from cellblock.adapters.analyst.vocabulary import UNSUPPORTED
-from cellblock.adapters.analyst.words import clean, fold, human, pieces
+from cellblock.adapters.analyst.words import clean, fold, human, pieces, word_set
 
 FENCE = re.compile(r"```[ \t]*(?:python|py|python3|ipython)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 THIS_FILE = re.compile(
     r"\b(this|the|my|that|uploaded|latest|newest)( \w+)?"
     r" (file|csv|tsv|data|dataset|data set|table|excel|sheet|json|parquet)\b"
 )
+TOO_MUCH = re.compile(
+    r"\b(year|month|quarter|week|day)[ -]over[ -](year|month|quarter|week|day)\b"
+    r"|\b(above|below|over|under|than)( the)? (average|mean|median)\b"
+)
+REFUSALS = word_set("not never haven't didn't hasn't doesn't don't isn't aren't weren't wasn't without")
+"""Negations; one that no condition has used would turn the answer into its opposite."""
 LONGEST_QUESTION = 600
 REMEMBERED = 12
 """Earlier turns that a question may go on from."""
@@ -186,6 +192,7 @@ def understand(reading: Reading, answer: str = "") -> Spec:
     spec.unsupported = unsupported(reading)
     roles.numbers(reading, spec)
     conditions = find_conditions(reading)
+    refuse(reading, spec)
     spec.filters, spec.having = list(conditions.filters), conditions.having
     spec.parts, spec.unclear, spec.both = list(conditions.parts), conditions.unclear, conditions.both
     roles.superlatives(reading, spec)
@@ -197,8 +204,22 @@ def understand(reading: Reading, answer: str = "") -> Spec:
     return spec
 
 
+def refuse(reading: Reading, spec: Spec) -> None:
+    """`don't draw a chart` drops the chart; any other negation that no condition has used cannot be answered."""
+    if {"vs", "versus", "or"} & {token.low for token in reading.tokens}:
+        return
+    for position, token in enumerate(reading.tokens):
+        if token.low in REFUSALS and reading.free(position):
+            near = [k for k in reading.keywords if position < k.start < position + 5 and k.meaning.slot == "chart"]
+            spec.refused = "" if near else token.text
+            spec.no_chart = spec.no_chart or bool(near)
+            reading.keywords = [keyword for keyword in reading.keywords if keyword not in near]
+
+
 def unsupported(reading: Reading) -> str:
-    """The first word of the question that asks for something the analyst cannot do."""
+    """The first words of the question that ask for something the analyst cannot do."""
+    if odd := TOO_MUCH.search(reading.text.casefold()):
+        return odd.group().strip()
     return next(
         (t.text for n, t in enumerate(reading.tokens) if t.low in UNSUPPORTED and not reading.mention_at(n)), ""
     )

@@ -60,7 +60,7 @@ def numbers(reading: Reading, spec: Spec) -> None:
             spec.aggregates.append(f"p{int(count)}")
         elif before in LEADS or before in EXTREMES:
             take(reading, spec, position, before)
-        elif is_extreme(reading, position + 1) or (after == "most" or after == "least"):
+        elif is_extreme(reading, position + 1) or after in ("most", "least") or asked_for(reading, position):
             spec.top = int(count)
             reading.claim([position], "top")
         elif (
@@ -87,6 +87,18 @@ def percentile(reading: Reading, position: int) -> bool:
     reading.keywords = [keyword for keyword in reading.keywords if keyword.start not in span]
     reading.claim(span, "aggregate")
     return True
+
+
+def asked_for(reading: Reading, position: int) -> bool:
+    """`which 3 customers bought the most`."""
+    ranked = any(k.meaning.slot == "extreme" for k in reading.keywords) or any(
+        t.low in EXTREMES for t in reading.tokens
+    )
+    return (
+        reading.low(position - 1) in ("which", "what", "the")
+        and ranked
+        and reading.mention_at(position + 1) is not None
+    )
 
 
 def take(reading: Reading, spec: Spec, position: int, before: str) -> None:
@@ -120,7 +132,7 @@ def superlatives(reading: Reading, spec: Spec) -> None:
         spec.singular_extreme = spec.top is None
         if len(columns) > 1 and not any(column in m.columns for m in reading.mentions for column in columns):
             spec.ambiguous.append(Mention(position, position + 1, tuple(columns), 9, token.text))
-        elif not any(m.column in columns and not m.ambiguous for m in reading.mentions):
+        elif columns[0].kind == "date" or not any(m.column in columns and not m.ambiguous for m in reading.mentions):
             spec.sort_columns.append(columns[0])
         reading.keywords = [k for k in reading.keywords if not (k.start == position - 1 and lead in ("most", "least"))]
         reading.claim([position], "extreme")
@@ -137,6 +149,14 @@ def meant(reading: Reading, columns: list[Column]) -> list[Column]:
     return columns
 
 
+def number_of(reading: Reading, keyword: Keyword) -> bool:
+    """The `number of` in `average number of units`: it counts nothing, the units are the number."""
+    before = reading.keyword_at(keyword.start - 1)
+    after = reading.mention_at(keyword.end)
+    counts = keyword.meaning == ("aggregate", "count") and before is not None and before.meaning.slot == "aggregate"
+    return counts and after is not None and after.column.kind == "number" and not after.column.identifier
+
+
 def by_extreme(columns: list[Column], direction: str) -> list[Column]:
     """Of `temp_max` and `temp_min` the one the hottest, or the coldest, is about."""
     word = "max" if direction == "high" else "min"
@@ -150,7 +170,8 @@ def keywords(reading: Reading, spec: Spec) -> None:
             spec.aggregates.append(token.low)
             reading.claim([position], "aggregate")
     for keyword in reading.keywords:
-        fill(reading, spec, keyword)
+        if not number_of(reading, keyword):
+            fill(reading, spec, keyword)
     spec.versus = any(token.low in ("vs", "versus", "against") for token in reading.tokens)
     spec.cue = has_cue(reading)
     spec.soft = [mention.column for mention in reading.soft if mention.column.kind == "number"]
@@ -169,6 +190,9 @@ def fill(reading: Reading, spec: Spec, keyword: Keyword) -> None:
             fill_extreme(reading, spec, keyword)
         case "unit":
             spec.unit, spec.group_marked = value, True
+            before = reading.keyword_at(keyword.start - 1)
+            averaged = before is not None and before.meaning == ("aggregate", "mean")
+            spec.per_group = spec.per_group or (averaged and reading.low(keyword.start).endswith("ly"))
         case "unitword":
             unit_word(reading, spec, keyword)
         case "order":

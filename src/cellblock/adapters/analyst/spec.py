@@ -49,6 +49,8 @@ class Spec:
     having: Filter | None = None
     parts: list[Filter] = field(default_factory=list)
     """What the share asked for is a share of: `percentage of remote employees`."""
+    per_group: bool = False
+    """`average monthly revenue`: the mean of the months' totals."""
     both: bool = False
     """Several values are named with `and`: they are to be compared."""
     unclear: str = ""
@@ -60,6 +62,8 @@ class Spec:
     """`how many trucks`: what is to be counted is neither a column nor a usual name for a row."""
     no_such_value: str = ""
     unsupported: str = ""
+    refused: str = ""
+    """A negation that no condition has used."""
     cue: bool = False
     """It begins like a follow-up: `and`, `now`, `what about`."""
     soft: list[Column] = field(default_factory=list)

@@ -105,6 +105,10 @@ def no_value(file: DataFile, value: str) -> Say:
     )
 
 
+def refused(word: str) -> Say:
+    return Say(f"I do not understand what “{clean(word, 40)}” refers to. Please put the question another way.")
+
+
 def unsupported(word: str) -> Say:
-    about = f"“{clean(word, 40)}” is beyond me" if word else "I did not understand that"
-    return Say(f"{about[0].upper()}{about[1:]}: {WHO}\n\n{CAN}\n\n{NO_KEY}")
+    about = f"“{clean(word, 40)}” is beyond me." if word else "I did not understand that."
+    return Say(f"{about} {WHO}\n\n{CAN}\n\n{NO_KEY}")

@@ -10,6 +10,8 @@ from cellblock.adapters.analyst.reading import Keyword, Reading
 from cellblock.adapters.analyst.schema import Column
 from cellblock.adapters.analyst.vocabulary import (
     CODES,
+    GENERIC,
+    PEOPLE,
     STOPWORDS,
     Meaning,
 )
@@ -309,6 +311,9 @@ def flags(reading: Reading) -> list[Filter]:
         lead = reading.low(reading.before(mention.start, frozenset({"not", "the", "been", "being", "got"})))
         rated = reading.low(mention.end) in RATES
         said = lead in ("are", "is", "were", "was", "who", "that", "only", "have", "had", "has")
+        said = said or reading.low(mention.end) in GENERIC | PEOPLE
+        if any(token.low in ("vs", "versus") for token in reading.tokens):
+            continue
         counted = reading.has("aggregate", "count") or reading.has("share") or reading.has("rows")
         if lead in ("by", "per", "each", "and", ",") or not (said or counted or rated):
             continue

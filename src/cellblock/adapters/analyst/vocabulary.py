@@ -108,10 +108,12 @@ PHRASES: dict[tuple[str, ...], Meaning] = {
         "act",
         profile="describe|profile|summarize|summarise|summary|overview|explore|analyze|analyse|analysis|inspect|eda"
         "|summary statistics|descriptive statistics|statistics|stats|insights|tell me about|what is in|what's in"
-        "|whats in|look at|understand|take a look|what does|info|exploratory|key figures|characterize|statistical",
+        "|whats in|look at|understand|take a look|what does|info|exploratory|key figures"
+        "|quartiles|quartile|five number summary|characterize|statistical",
         preview="preview|first rows|head|peek|last rows|tail|sample rows|show the data|show me the data|show data"
         "|display the data|random rows|show the file|show me the file|first few rows|first lines|few rows|raw data"
-        "|example rows",
+        "|example rows"
+        "|sample of the data|data sample|sample data",
         shape="how many rows|how many records|how many lines|how many columns|number of rows|number of columns"
         "|number of records|row count|how many fields|how many entries|how many observations|shape|dimensions"
         "|how big|how large|count of rows|count the rows|number of entries|how many data points|total rows"
