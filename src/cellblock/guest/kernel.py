@@ -139,6 +139,10 @@ class Shell(ipykernel.zmqshell.ZMQInteractiveShell):
 
     terminals = True
 
+    def _tee(self, channel: str) -> contextlib.AbstractContextManager[None]:
+        """IPython keeps whatever is printed, for a history that nobody saves here: a print of 1 GB held 1 GB."""
+        return contextlib.nullcontext()
+
     def system_piped(self, cmd: str) -> None:
         if self.terminals:
             super().system_piped(cmd)
