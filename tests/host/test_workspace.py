@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from cellblock.errors import FileNotFound, InvalidPath, NotARegularFile, UploadTooLarge, WorkspaceFull
 from cellblock.host import workspace as room
-from cellblock.host.workspace import Scan, Stamp, Workspace, changes, parts_of
+from cellblock.host.names import MAX_DEPTH, parts_of
+from cellblock.host.workspace import Scan, Stamp, Workspace, changes
 
 SECRET = "the server's own"
 
@@ -278,7 +279,7 @@ def test_directories_too_deep_are_not_walked_but_deleted(workspace: Workspace) -
         os.close(fd)
         fd = below
     os.close(fd)
-    assert len(workspace.entries()) == room.MAX_DEPTH + 1
+    assert len(workspace.entries()) == MAX_DEPTH + 1
     workspace.delete("d")
     assert os.listdir(workspace.root) == []
 

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from cellblock.errors import CellblockError, EnvironmentNotFound, InternalError, KernelStartFailed, NoMemory
-from cellblock.host import memory, workspace
+from cellblock.host import memory, tree
 from cellblock.host.config import Config
 from cellblock.host.kernels import Kernel
 from cellblock.host.launcher import Environment, Launcher
@@ -60,9 +60,9 @@ class Homes:
 
     def remove(self, id: str, uid: int | None) -> None:
         """The home with everything in it; nothing may live in it any more. Blocks."""
-        parent = os.open(self.directory, workspace.DIRECTORY)
+        parent = os.open(self.directory, tree.DIRECTORY)
         try:
-            workspace.remove_tree(parent, id)
+            tree.remove_tree(parent, id)
         except FileNotFoundError:
             pass
         except OSError as problem:

@@ -8,7 +8,6 @@ coroutine blocks: call it in a thread.
 import asyncio
 import errno
 import os
-import re
 import secrets
 import stat
 import zipfile
@@ -22,16 +21,15 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 from cellblock.errors import FileNotFound, InvalidPath, NotARegularFile, UploadTooLarge, WorkspaceFull
+from cellblock.host.names import actual, parts_of, shown
+from cellblock.host.tree import DIRECTORY, TEMPORARY, Found, remove_tree, walk
 
-MAX_DEPTH = 64
 MAX_ENTRIES = 100_000
 MAX_LISTED = 10_000
 MAX_CHANGES = 1_000
 BLOCK = 1 << 20
-UPLOAD_PREFIX = ".cellblock-upload-"
 UNNOTICED = frozenset({"__pycache__", ".ipynb_checkpoints", ".cellblock"})
 
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -68,35 +66,6 @@ class Scan:
     bytes: int = 0
     entries: int = 0
     complete: bool = True
-
-
-def parts_of(path: str) -> list[str]:
-    """The components of a workspace path. InvalidPath when it is absolute, empty, has `..` or NUL, or is too long."""
-    if "\0" in path or path.startswith("/"):
-        raise InvalidPath("The path is not a relative path inside the workspace.")
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if not parts or ".." in parts or len(parts) > MAX_DEPTH:
-        raise InvalidPath("The path is empty, leaves the workspace or is too deep.")
-    try:
-        sizes = [len(os.fsencode(part)) for part in parts]
-    except UnicodeEncodeError:
-        raise InvalidPath("The path is not valid Unicode.") from None
-    if max(sizes) > 255 or sum(sizes) + len(sizes) > 4096:
-        raise InvalidPath("The path is too long.")
-    return parts
-
-
-def shown(name: str) -> str:
-    """A file name as text that every encoder takes: bytes that are no UTF-8 appear as `\\xNN`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def meant(name: str) -> str:
-    """The file name behind a shown one."""
-    raw = re.sub(
-        rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), name.encode("utf-8", "surrogateescape")
-    )
-    return os.fsdecode(raw)
 
 
 def stamp_time(seconds: float) -> str:
@@ -159,16 +128,6 @@ class OpenFile:
         self.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An entry met by a walk: its path, where it hangs, and what it is."""
-
-    path: str
-    name: str
-    parent: int
-    stat: os.stat_result
-
-
 class Workspace:
     """The directory `root`. Files written here belong to `uid` (None: to the server). Limits are bytes."""
 
@@ -184,7 +143,7 @@ class Workspace:
         listed: list[FileEntry] = []
         with self._root() as root:
             for found in walk(root):
-                if found.name.startswith(UPLOAD_PREFIX):
+                if found.name.startswith(TEMPORARY):
                     continue
                 listed.append(entry(found.path, found.stat))
                 if len(listed) == limit:
@@ -293,7 +252,7 @@ class Workspace:
         sink = Sink()
         with self._root() as root, zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for found in walk(root):
-                if stat.S_ISREG(found.stat.st_mode) and not found.name.startswith(UPLOAD_PREFIX):
+                if stat.S_ISREG(found.stat.st_mode) and not found.name.startswith(TEMPORARY):
                     yield from self._packed(archive, sink, found)
         yield sink.take()
 
@@ -396,7 +355,7 @@ class Upload:
 
     def __init__(self, workspace: Workspace, path: str) -> None:
         self._workspace, self._path = workspace, path
-        self._temporary = UPLOAD_PREFIX + secrets.token_hex(8)
+        self._temporary = TEMPORARY + secrets.token_hex(8)
         self._there = workspace._parent(path, create=True)
         self._parent, self._name = self._there.__enter__()
         try:
@@ -461,38 +420,6 @@ class Sink:
         return taken
 
 
-def walk(root: int) -> Iterator[Found]:
-    """Every entry below directory `root`, directories before what they hold, at most MAX_DEPTH deep.
-
-    A descriptor is open per level, no more; what vanishes or cannot be opened meanwhile is passed over.
-    """
-    yield from _walk(root, "", 0)
-
-
-def _walk(directory: int, prefix: str, depth: int) -> Iterator[Found]:
-    with os.scandir(directory) as listing:
-        for item in listing:
-            try:
-                found = item.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            path = prefix + shown(item.name)
-            yield Found(path, item.name, directory, found)
-            if stat.S_ISDIR(found.st_mode) and depth < MAX_DEPTH:
-                yield from _below(directory, item.name, path, depth)
-
-
-def _below(directory: int, name: str, path: str, depth: int) -> Iterator[Found]:
-    try:
-        fd = os.open(name, DIRECTORY, dir_fd=directory)
-    except OSError:
-        return
-    try:
-        yield from _walk(fd, path + "/", depth + 1)
-    finally:
-        os.close(fd)
-
-
 def entry(path: str, found: os.stat_result) -> FileEntry:
     regular, directory = stat.S_ISREG(found.st_mode), stat.S_ISDIR(found.st_mode)
     return {
@@ -515,57 +442,7 @@ def zip_entry(found: Found, size: int) -> zipfile.ZipInfo:
 
 def unnoticed(path: str) -> bool:
     parts = path.split("/")
-    return not UNNOTICED.isdisjoint(parts) or parts[-1].startswith(UPLOAD_PREFIX)
-
-
-def actual(directory: int, name: str) -> str:
-    """The name on disk that is meant: `name` itself, or the one with the bytes that `\\xNN` stands for."""
-    if "\\x" not in name:
-        return name
-    try:
-        os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except OSError:
-        return meant(name)
-    return name
-
-
-def remove_tree(parent: int, name: str) -> None:
-    """Removes a directory and all it holds. What is nested is first lifted up to `parent`, so no depth is too deep."""
-    waiting = [name]
-    while waiting:
-        waiting.extend(emptied(parent, waiting[-1]) or gone(parent, waiting.pop()))
-
-
-def emptied(parent: int, name: str) -> list[str]:
-    """Unlinks the files of directory `name` and lifts its directories up to `parent`: their names there."""
-    lifted: list[str] = []
-    fd = opened_anyhow(parent, name)
-    try:
-        with os.scandir(fd) as listing:
-            for item in list(listing):
-                if item.is_dir(follow_symlinks=False):
-                    lifted.append(UPLOAD_PREFIX + secrets.token_hex(8))
-                    os.rename(item.name, lifted[-1], src_dir_fd=fd, dst_dir_fd=parent)
-                else:
-                    os.unlink(item.name, dir_fd=fd)
-    finally:
-        os.close(fd)
-    return lifted
-
-
-def gone(parent: int, name: str) -> list[str]:
-    os.rmdir(name, dir_fd=parent)
-    return []
-
-
-def opened_anyhow(parent: int, name: str) -> int:
-    """Opens a directory that its owner may have closed to himself."""
-    path = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
-    try:
-        os.chmod(f"/proc/self/fd/{path}", 0o700)
-    finally:
-        os.close(path)
-    return os.open(name, DIRECTORY, dir_fd=parent)
+    return not UNNOTICED.isdisjoint(parts) or parts[-1].startswith(TEMPORARY)
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -1,0 +1,93 @@
+"""A directory tree of a hostile owner, walked and removed by descriptor: no symlink followed, no depth too deep."""
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cellblock.host.names import MAX_DEPTH, shown
+
+TEMPORARY = ".cellblock-upload-"  # begins the names of what is being written or removed
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry met by a walk: its path, where it hangs, and what it is."""
+
+    path: str
+    name: str
+    parent: int
+    stat: os.stat_result
+
+
+def walk(root: int) -> Iterator[Found]:
+    """Every entry below directory `root`, directories before what they hold, at most MAX_DEPTH deep.
+
+    A descriptor is open per level, no more; what vanishes or cannot be opened meanwhile is passed over.
+    """
+    yield from _walk(root, "", 0)
+
+
+def _walk(directory: int, prefix: str, depth: int) -> Iterator[Found]:
+    with os.scandir(directory) as listing:
+        for item in listing:
+            try:
+                found = item.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            path = prefix + shown(item.name)
+            yield Found(path, item.name, directory, found)
+            if stat.S_ISDIR(found.st_mode) and depth < MAX_DEPTH:
+                yield from _below(directory, item.name, path, depth)
+
+
+def _below(directory: int, name: str, path: str, depth: int) -> Iterator[Found]:
+    try:
+        fd = os.open(name, DIRECTORY, dir_fd=directory)
+    except OSError:
+        return
+    try:
+        yield from _walk(fd, path + "/", depth + 1)
+    finally:
+        os.close(fd)
+
+
+def remove_tree(parent: int, name: str) -> None:
+    """Removes a directory and all it holds. What is nested is first lifted up to `parent`, so no depth is too deep."""
+    waiting = [name]
+    while waiting:
+        waiting.extend(emptied(parent, waiting[-1]) or gone(parent, waiting.pop()))
+
+
+def emptied(parent: int, name: str) -> list[str]:
+    """Unlinks the files of directory `name` and lifts its directories up to `parent`: their names there."""
+    lifted: list[str] = []
+    fd = opened_anyhow(parent, name)
+    try:
+        with os.scandir(fd) as listing:
+            for item in list(listing):
+                if item.is_dir(follow_symlinks=False):
+                    lifted.append(TEMPORARY + secrets.token_hex(8))
+                    os.rename(item.name, lifted[-1], src_dir_fd=fd, dst_dir_fd=parent)
+                else:
+                    os.unlink(item.name, dir_fd=fd)
+    finally:
+        os.close(fd)
+    return lifted
+
+
+def gone(parent: int, name: str) -> list[str]:
+    os.rmdir(name, dir_fd=parent)
+    return []
+
+
+def opened_anyhow(parent: int, name: str) -> int:
+    """Opens a directory that its owner may have closed to himself."""
+    path = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.chmod(f"/proc/self/fd/{path}", 0o700)
+    finally:
+        os.close(path)
+    return os.open(name, DIRECTORY, dir_fd=parent)
