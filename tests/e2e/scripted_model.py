@@ -1,4 +1,7 @@
-"""A language model on OpenAI's wire that does as it is told: it calls the code in a question's fence, and is done."""
+"""A language model on OpenAI's wire that does as it is told: it calls the code in a question's fence, and is done.
+
+A question that says "refuse once" is refused the first time.
+"""
 
 import json
 import re
@@ -6,7 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -15,9 +18,15 @@ class Handler(BaseHTTPRequestHandler):
     """`POST …/chat/completions`, streamed."""
 
     protocol_version = "HTTP/1.1"
+    refused: ClassVar[set[str]] = set()
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        said = str(body["messages"][-1].get("content"))
+        if "refuse once" in said and said not in self.refused:
+            self.refused.add(said)
+            self.refuse()
+            return
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
@@ -34,6 +43,15 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
+
+    def refuse(self) -> None:
+        """As the service does with a request it will not take."""
+        body = json.dumps({"error": {"message": "Not today.", "type": "invalid_request_error", "code": None}}).encode()
+        self.send_response(400)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Quiet."""

@@ -85,6 +85,20 @@ def test_models_that_cannot_answer_say_why_and_the_analyst_what_it_is(page: Page
     expect(shut.first).to_contain_text("GEMINI_API_KEY")
 
 
+def test_an_answer_that_failed_says_why_and_is_tried_again(page: Page) -> None:
+    page.goto("/")
+    choose_model(page, "scripted")
+    ask(page, "Please refuse once")
+    failed = page.get_by_role("alert")
+    expect(failed).to_contain_text("Not today.")
+    page.reload()
+    expect(failed).to_contain_text("Not today.")
+    failed.get_by_role("button", name="Try again").click()
+    expect(page.locator(ANSWERED)).to_contain_text("That is all.")
+    expect(failed).to_have_count(0)
+    expect(page.locator("[data-turn=user]")).to_have_count(1)
+
+
 def test_a_call_in_the_chat_is_one_line_that_leads_to_its_cell(page: Page) -> None:
     page.goto("/")
     sample_answered(page)

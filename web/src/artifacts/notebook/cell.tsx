@@ -234,7 +234,7 @@ function outcome(cell: CellView): string | null {
   const { status, limit } = cell
   if (status === null || status === 'ok' || status === 'error' || status === 'running') return null
   if (status === 'queued') return 'Waiting for its turn'
-  const words = OUTCOMES[status]
+  const words = OUTCOMES[status].replace(/^was /, '')
   const sentence = words.charAt(0).toUpperCase() + words.slice(1)
   return status === 'timeout' && limit ? `${sentence} after ${limit.value} s` : sentence
 }

@@ -77,7 +77,7 @@ function Notices({ store, view }: { store: SessionStore; view: StoreView }) {
   const { session, problem, connected } = view
   return (
     <>
-      {!connected && <Banner>The connection to the server is lost. What runs goes on; this page comes back by itself.</Banner>}
+      {!connected && <Banner>The connection to the server is lost. This page catches up by itself when it is back.</Banner>}
       {session.notice !== null && (
         <Banner
           onClose={() => store.apply({ kind: 'dismiss' })}

@@ -110,7 +110,7 @@ const EXPLAINED: Record<Session['phase'], string> = {
 function KernelStatus({ session, connected }: { session: Session; connected: boolean }) {
   const phase = session.phase === 'idle' && isBusy(session) ? 'busy' : session.phase
   const word = connected ? WORDS[phase] : 'Offline'
-  const dot = phase === 'busy' ? 'bg-accent' : phase === 'idle' ? 'border-[1.5px] border-ink-3' : 'bg-line-strong'
+  const dot = !connected ? 'bg-line-strong' : phase === 'busy' ? 'bg-accent' : phase === 'idle' ? 'border-[1.5px] border-ink-3' : 'bg-line-strong'
   return (
     <span className="ml-1 flex items-center gap-2 text-xs text-ink-3 md:ml-3" title={connected ? EXPLAINED[phase] : 'The server cannot be reached.'} data-kernel={phase}>
       <span className={`size-2 rounded-full ${dot}`} aria-hidden />
