@@ -15,6 +15,7 @@ from cellblock.errors import DataDirectoryInUse, FileNotFound, KernelLimit, Kern
 from cellblock.host.config import ExecuteRequest
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.launcher import Environment
+from cellblock.host.policy import CodeRules
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -135,6 +136,17 @@ async def test_what_is_old_goes_by_the_clock(start: Start) -> None:
     assert await interpreter.store.events(kept["id"], 0) == []
     assert await interpreter.result(OWNER, kept["id"]) == kept
     assert os.listdir(interpreter.config.data_dir / "kernels") == [kernel]
+
+
+async def test_what_the_operator_forbids_is_refused_with_the_reason(start: Start) -> None:
+    bench = await start(pool_size=0, forbidden=CodeRules(modules=("socket",), magics=("!",)))
+    kernel = await bench.kernel()
+    for code in ("import socket", "!ls"):
+        result = await bench.submit(code, kernel)
+        assert (result["status"], result["execution_count"], result["kernel_state"]) == ("refused", None, "kept")
+        assert "operator does not allow" in (result["notice"] or "")
+    assert (await bench.submit("from socket import socket"))["status"] == "refused"
+    assert (await bench.run("1", kernel))["execution_count"] == 1
 
 
 async def test_limits_on_kernels_are_told_apart(start: Start) -> None:

@@ -288,6 +288,24 @@ async def test_a_watcher_sees_everybodys_work(bench: Bench) -> None:
     await watcher.aclose()  # type: ignore[attr-defined]
 
 
+async def test_a_watcher_that_falls_behind_gets_a_new_picture(bench: Bench) -> None:
+    kernel_id, interpreter = await bench.kernel(), bench.interpreter
+    watcher = interpreter.watch(OWNER, kernel_id)
+    first = await anext(watcher)
+    session = await interpreter.sessions.get(OWNER, kernel_id)
+    for number in range(5000):
+        session.watchers.tell("kernel_state", {"number": number})
+    await bench.run("print('behind')", kernel_id)
+    gap, picture = await anext(watcher), await anext(watcher)
+    assert (gap["event"], gap["content"]["from"]) == ("gap", first["seq"] + 1)
+    assert (picture["event"], picture["seq"]) == ("snapshot", gap["content"]["to"])
+    assert picture["content"]["notebook"]["cells"][0]["outputs"][0]["text"] == "behind\n"
+    later = await bench.submit("1", kernel_id)
+    assert (await anext(watcher))["seq"] == picture["seq"] + 1
+    await bench.wait(later)
+    await watcher.aclose()  # type: ignore[attr-defined]
+
+
 async def test_watchers_of_a_deleted_session_are_let_go(bench: Bench) -> None:
     kernel_id = await bench.kernel()
     watcher = bench.interpreter.watch(OWNER, kernel_id)

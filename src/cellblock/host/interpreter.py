@@ -210,7 +210,7 @@ class Interpreter:
         Numbers are the session's own and do not outlast the server.
         """
         session = await self._session(owner, id)
-        async for event in session.watch():
+        async for event in session.watchers.watch():
             yield event
 
     # notebook

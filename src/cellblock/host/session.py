@@ -24,10 +24,10 @@ from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Engine
 from cellblock.host.executions import Executions, Job
 from cellblock.host.kernels import Kernel
-from cellblock.host.log import EventLog, Gap
 from cellblock.host.peeking import Peek
 from cellblock.host.policy import speaks_own_syntax
 from cellblock.host.running import Run
+from cellblock.host.watching import Watchers
 from cellblock.host.workspace import FileEntry, Scan, Workspace
 from cellblock.notebook import CellType, Notebook, NotebookView
 
@@ -94,7 +94,7 @@ class Session:
     def __post_init__(self) -> None:
         self.waiting: deque[Job | Peek] = deque()
         self.current: Job | Peek | None = None
-        self.watchers: EventLog[Event] = EventLog(max_items=4096, max_bytes=4 << 20)
+        self.watchers = Watchers(self.id, self.config.clock, self._snapshot)
         self._worker: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[Kernel] | None = None
         self._scan: Scan | None = None
@@ -118,7 +118,7 @@ class Session:
     @property
     def active(self) -> bool:
         """Has a kernel, will have one, or is looked at."""
-        return self.state != "released" or bool(self.waiting) or self.watchers.readers > 0
+        return self.state != "released" or bool(self.waiting) or self.watchers.present
 
     def view(self) -> KernelView:
         return {
@@ -137,46 +137,14 @@ class Session:
     def notebook_view(self) -> NotebookView:
         return self.notebook.view()
 
-    async def watch(self) -> AsyncIterator[Event]:
-        with self.watchers.reader():
-            after = self.watchers.last
-            yield self._event("snapshot", self._snapshot(), after)
-            async for entry in self.watchers.tail(after):
-                for event in self._seen(entry):
-                    yield event
-
-    def _seen(self, entry: tuple[int, Event] | Gap) -> list[Event]:
-        """What a watcher gets for an entry: a whole new picture where it has missed something."""
-        if not isinstance(entry, Gap):
-            return [entry[1]]
-        gap = self._event("gap", {"from": entry.first, "to": entry.last}, entry.last)
-        return [gap, self._event("snapshot", self._snapshot(), entry.last)]
-
     def _snapshot(self) -> dict[str, Any]:
         current = self.current.id if isinstance(self.current, Job) else None
         queue = [turn.id for turn in self.waiting if isinstance(turn, Job)]
         return {"notebook": self.notebook.view(), "kernel": self.view(), "running": current, "queue": queue}
 
-    def _event(self, name: str, content: Any, seq: int, cell_id: str | None = None) -> Event:
-        return {
-            "seq": seq,
-            "event": name,
-            "execution_id": None,
-            "kernel_id": self.id,
-            "cell_id": cell_id,
-            "time": timestamp(self.config.clock()),
-            "content": content,
-        }
-
-    def _tell(self, name: str, content: dict[str, Any], cell_id: str | None = None) -> None:
-        if self.watchers.readers:
-            self.watchers.append(self._event(name, content, self.watchers.last + 1, cell_id))
-        else:
-            self.watchers.skip()
-
     def _tell_state(self, notice: str | None = None) -> None:
-        if self.watchers.readers:
-            self._tell("kernel_state", {"kernel": self.view(), "notice": notice})
+        if self.watchers.present:
+            self.watchers.tell("kernel_state", {"kernel": self.view(), "notice": notice})
 
     # running code
 
@@ -212,8 +180,7 @@ class Session:
         if request.cell_id is not None:
             return self.notebook.cell(request.cell_id)["id"]
         cell = self.notebook.add(request.code)
-        self._cell_changed(cell["id"])
-        self._tell("cell_added", {"cell": cell, "after": self._before(cell["id"]), "revision": self.notebook.revision})
+        self._tell_edit("cell_added", cell["id"], {"cell": {**cell}, "after": self._before(cell["id"])})
         return cell["id"]
 
     def emit(self, job: Job, events: list[Event]) -> None:
@@ -222,11 +189,7 @@ class Session:
             if self.notebook.apply(event) and event["event"] in ("execution_start", "execution_end"):
                 self._cell_changed(event["cell_id"])
         self.executions.emit(job, events)
-        for event in events:
-            if self.watchers.readers:
-                self.watchers.append({**event, "seq": self.watchers.last + 1})
-            else:
-                self.watchers.skip()
+        self.watchers.pass_on(events)
 
     def _enqueue(self, turn: Job | Peek) -> None:
         self.last_used = self.config.clock()
@@ -270,7 +233,7 @@ class Session:
         if job.run.lost:
             self._kernel_lost(kernel, job.run.lost)
         for change in job.execution.result()["files"]:
-            self._tell("file_changed", dict(change))
+            self.watchers.tell("file_changed", dict(change))
         self.changed(self, None)
 
     async def _kernel_for(self, job: Job) -> Kernel | None:
@@ -475,7 +438,7 @@ class Session:
     def add_cell(self, *, type: CellType, source: str, after: str | None, revision: int | None) -> NotebookView:
         self.notebook.require(revision)
         cell = self.notebook.add(source, type=type, after=after)
-        content = {"cell": cell, "after": self._before(cell["id"])}
+        content = {"cell": {**cell}, "after": self._before(cell["id"])}
         return self._edited("cell_added", cell["id"], content)
 
     def edit_cell(
@@ -483,7 +446,7 @@ class Session:
     ) -> NotebookView:
         self.notebook.require(revision)
         cell = self.notebook.edit(cell_id, source=source, type=type)
-        return self._edited("cell_edited", cell_id, {"cell": cell})
+        return self._edited("cell_edited", cell_id, {"cell": {**cell}})
 
     def delete_cell(self, cell_id: str, *, revision: int | None) -> NotebookView:
         self.notebook.require(revision)
@@ -501,7 +464,7 @@ class Session:
         self.notebook.import_ipynb(ipynb)
         for cell_id in {*before, *(cell["id"] for cell in self.notebook.cells)}:
             self._cell_changed(cell_id)
-        self._tell("snapshot", self._snapshot())
+        self.watchers.picture_again()
         return self.notebook.view()
 
     async def export(self, format: Format) -> Export:
@@ -511,10 +474,13 @@ class Session:
         return Export(f"{name[:80] or 'notebook'}.{format}", media_type, body.encode("utf-8", "replace"))
 
     def _edited(self, name: str, cell_id: str, content: dict[str, Any]) -> NotebookView:
+        self._tell_edit(name, cell_id, content)
+        return self.notebook.view()
+
+    def _tell_edit(self, name: str, cell_id: str, content: dict[str, Any]) -> None:
         self._cell_changed(cell_id)
         self.last_used = self.config.clock()
-        self._tell(name, {**content, "revision": self.notebook.revision}, cell_id)
-        return self.notebook.view()
+        self.watchers.tell(name, {**content, "revision": self.notebook.revision}, cell_id)
 
     def _cell_changed(self, cell_id: str | None) -> None:
         self.changed(self, cell_id)
@@ -540,7 +506,7 @@ class Session:
     def _file_changed(self, change: dict[str, Any]) -> None:
         self._scan = None
         self.last_used = self.config.clock()
-        self._tell("file_changed", change)
+        self.watchers.tell("file_changed", change)
 
     async def archive(self) -> AsyncIterator[bytes]:
         with closing(self.workspace.archive()) as pieces:
