@@ -39,7 +39,7 @@ check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m docs tests
+	$(BIN)/pytest -q -m docs --ignore=tests/e2e tests
 	cd web && npm run --silent check
 
 test: check
