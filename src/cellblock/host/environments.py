@@ -33,6 +33,7 @@ class Homes:
         self._taken = set(taken)
         self._last = max(taken, default=UID_BASE)
         self._root = os.geteuid() == 0
+        self._mode = 0o700
 
     def path(self, id: str) -> Path:
         return self.directory / id
@@ -51,9 +52,23 @@ class Homes:
                 return self._last
         raise InternalError("No user id is left for another kernel.")
 
+    def let_in(self, level: Level) -> None:
+        """Without namespaces a kernel of root's, another user, walks to its home by the data directory's own path.
+
+        It may pass through, not look around; all else in the data directory is closed to it by mode and by Landlock.
+        """
+        self._mode = 0o711 if self._root and level != "full" else 0o700
+        for directory in (self.directory.parent, self.directory, *self.directory.iterdir()):
+            directory.chmod(self._mode)
+
+    def prepare(self, id: str) -> None:
+        """The directory of a home, empty if it is new."""
+        self.path(id).mkdir(mode=0o700, exist_ok=True)
+        self.path(id).chmod(self._mode)
+
     def make(self, id: str, uid: int) -> None:
         """A home with an empty workspace. Blocks."""
-        self.path(id).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.prepare(id)
         self.files(id).mkdir(mode=0o700, exist_ok=True)
         if self._root:
             os.chown(self.files(id), uid, uid, follow_symlinks=False)
@@ -129,6 +144,7 @@ class Engine:
         self.admit()
         if self.launcher is None:
             raise KernelStartFailed("The fork server has just ended.")
+        self.homes.prepare(id)
         return await Kernel.start(
             self.launcher,
             id=id,
@@ -215,6 +231,7 @@ class Engine:
             return self.restarts > 0
         self.error = None
         self.level = self.launcher.level
+        self.homes.let_in(self.level)
         self._settled.set()
         self.pool.open()
         return True
