@@ -43,11 +43,11 @@ check: setup-dev
 	cd web && npm run --silent check
 
 test: check
-	$(BIN)/pytest -m "not slow and not docs" --ignore=tests/e2e tests
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not docs" --ignore=tests/e2e tests
 	$(BIN)/pytest -m "not slow" tests/e2e
 
 test-all: check
-	$(BIN)/pytest -m "not docs" --ignore=tests/e2e tests
+	$(BIN)/pytest -n 2 --dist loadfile -m "not docs" --ignore=tests/e2e tests
 	$(BIN)/pytest tests/e2e
 
 bench: setup-dev
@@ -55,6 +55,7 @@ bench: setup-dev
 
 openapi: setup-dev
 	$(BIN)/python scripts/write-generated
+	cd web && npm run --silent types
 
 lock: $(BIN)/uv
 	$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --universal --python-version 3.11 --no-header --no-annotate --all-extras -o constraints.txt pyproject.toml
