@@ -16,7 +16,5 @@ class PageHook(BuildHookInterface):  # type: ignore[type-arg]
         if (root / "src/cellblock/static/index.html").is_file():
             return
         if shutil.which("npm") is None:
-            raise RuntimeError(
-                "The page is not built and there is no npm: install Node 20, or use a release archive."
-            )
+            raise RuntimeError("The page is not built and there is no npm: install Node 20, or use a release archive.")
         subprocess.run([root / "scripts/build-page"], check=True)  # noqa: S603 (our own script)

@@ -15,6 +15,7 @@ from cellblock.notebook import to_ipynb
 
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[Interpreter]:
     async with interpreter() as made:
