@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from cellblock.content import clean, plain
 from cellblock.errors import CellblockError, KernelFault, KernelNotFound, QueueFull, Unavailable
-from cellblock.execution import Event, KernelState, Status, timestamp
+from cellblock.execution import ErrorInfo, Event, KernelState, Status, timestamp
 from cellblock.host import snippets
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Engine
@@ -247,9 +247,9 @@ class Session:
             return None
 
     def _not_started(self, job: Job, problem: CellblockError) -> None:
-        error = {"ename": type(problem).__name__, "evalue": problem.message, "traceback": [problem.message]}
+        error: ErrorInfo = {"ename": type(problem).__name__, "evalue": problem.message, "traceback": [problem.message]}
         notice = f"No kernel could be started. {problem.message}"
-        self.emit(job, job.execution.end("kernel_died", "lost", error=error, notice=notice))  # type: ignore[arg-type]
+        self.emit(job, job.execution.end("kernel_died", "lost", error=error, notice=notice))
 
     async def _failed(self, turn: Job | Peek, problem: Exception) -> None:
         """A fault of ours: nothing of that kernel is trusted any more."""
@@ -260,8 +260,8 @@ class Session:
             self._kernel_lost(kernel, "the server failed; see its log")
             await kernel.stop()
         if isinstance(turn, Job):
-            why = {"ename": "InternalError", "evalue": type(problem).__name__, "traceback": []}
-            self.emit(turn, turn.execution.end("kernel_died", "lost", error=why))  # type: ignore[arg-type]
+            why: ErrorInfo = {"ename": "InternalError", "evalue": type(problem).__name__, "traceback": []}
+            self.emit(turn, turn.execution.end("kernel_died", "lost", error=why))
 
     def _cancel(self, job: Job, notice: str | None) -> None:
         """Takes back what has not begun to run."""
