@@ -14,7 +14,7 @@ from cellblock.host import memory, tree
 from cellblock.host.config import Config
 from cellblock.host.kernels import Kernel
 from cellblock.host.launcher import Environment, Launcher
-from cellblock.host.policy import same_grammar
+from cellblock.host.policy import same_grammar, transformer
 from cellblock.host.pool import Pool
 from cellblock.messages import Level, Policy
 
@@ -255,14 +255,18 @@ class Environments:
             for index, environment in enumerate(config.environments)
         }
         self.names = frozenset(self._engines)
+        self._imports: asyncio.Task[object] | None = None  # what the first execution would otherwise wait for
         self._default = next(iter(self._engines.values()))
 
     def start(self) -> None:
+        self._imports = asyncio.create_task(asyncio.to_thread(transformer), name="imports")
         for engine in self._engines.values():
             engine.start()
 
     async def ready(self) -> None:
         """All have settled. Raises why the default one could not be started; the others' reasons are in `status`."""
+        if self._imports:
+            await asyncio.shield(self._imports)
         outcomes = await asyncio.gather(*(each.ready() for each in self._engines.values()), return_exceptions=True)
         if isinstance(outcomes[0], BaseException):
             raise outcomes[0]
@@ -292,4 +296,6 @@ class Environments:
         }
 
     async def aclose(self) -> None:
+        if self._imports:
+            await self._imports
         await asyncio.gather(*(engine.aclose() for engine in self._engines.values()))
