@@ -216,7 +216,8 @@ async def leftovers(bench: Workbench) -> dict[str, Any]:
     """Kernels that start processes which want to outlive them: who is still there after the stop."""
     mark = f"61.{os.getpid()}"
     async with bench.kernel() as client:
-        await client.run(f"import subprocess\nfor _ in range(3): subprocess.Popen(['setsid', 'sleep', '{mark}'])")
+        start = f"subprocess.Popen(['sleep', '{mark}'], start_new_session=True)"  # returns once `sleep` is what runs
+        await client.run(f"import subprocess\nfor _ in range(3): {start}")
         inside = _sleepers(mark)
     return {"inside": inside, "after": _sleepers(mark)}
 
