@@ -105,6 +105,10 @@ FILES = [
     Row("write into the data directory", "open(HOST['data'] + '/evil', 'w')"),
     Row("the workspace of another kernel", "os.listdir(HOST['other'])"),
     Row("read /etc/passwd of the host", "'root' in open('/etc/passwd').read() or refuse()"),
+    Row("a file beside the sockets", "open(beside_sockets('file'), 'w')"),
+    Row("a directory beside the sockets", "os.mkdir(beside_sockets('directory'))"),
+    Row("a link beside the sockets", "os.symlink('/etc', beside_sockets('link'))"),
+    Row("a socket taken away", "os.rename(beside_sockets('k-4'), beside_sockets('k-6'))"),
     Row("write into the interpreter", "open(sys.prefix + '/evil', 'w')"),
     Row("write into /usr", "open('/usr/evil', 'w')"),
     Row("list /home", "os.listdir('/home')"),
@@ -179,6 +183,10 @@ def call(name, *arguments):
     ctypes.set_errno(0)
     if libc.syscall(ctypes.c_long(number(name)), *[ctypes.c_long(a) for a in arguments]) < 0:
         raise OSError(ctypes.get_errno(), name)
+
+def beside_sockets(name):
+    place = "/run/cb" if os.path.isdir("/run/cb") else os.path.dirname(os.environ["HOME"]) + "/run"
+    return place + "/" + name
 
 def unix(path):
     with socket.socket(socket.AF_UNIX) as s: s.connect(path)

@@ -104,5 +104,6 @@ def small(data_dir: Path, **other: Any) -> Config:
         "grace": 1.0,
         "stdin_timeout": 0.5,
         "watch_interval": 0.1,
+        "patrol_interval": 0.2,
     }
     return Config(data_dir, **{**limits, **other})

@@ -256,6 +256,67 @@ async def test_code_that_filled_the_workspace_quickly_is_told_too(bench: Bench) 
     assert (result["status"], result["kernel_state"]) == ("disk_full", "kept")
 
 
+async def test_files_without_a_name_count_as_long_as_they_are_open(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    code = """
+import os, time
+held = []
+for n in range(100_000):
+    held.append(open('here', 'wb'))
+    os.unlink('here')
+    held[-1].write(bytes(4 << 20))
+    time.sleep(0.02)
+"""
+    result = await bench.run(code, kernel_id)
+    assert (result["status"], result["limit"]) == ("disk_full", {"name": "disk", "value": 32 * MIB})
+
+
+async def test_a_mapping_of_a_file_without_a_name_counts(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    code = """
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+for n in range(100_000):
+    with open('here', 'wb+') as file:
+        file.write(bytes(4 << 20))
+        file.flush()
+        libc.mmap(None, ctypes.c_size_t(4 << 20), 1, 1, file.fileno(), ctypes.c_long(0))
+    os.unlink('here')
+    time.sleep(0.02)
+"""
+    assert (await bench.run(code, kernel_id))["status"] == "disk_full"
+
+
+async def test_a_program_left_running_cannot_fill_the_disk(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    code = """
+import subprocess
+writer = "i=0; while true; do i=$((i+1)); head -c 4000000 /dev/zero > left$i; sleep 0.05; done"
+left = subprocess.Popen(["sh", "-c", writer])
+"""
+    assert (await bench.run(code, kernel_id))["status"] == "ok"
+    async with asyncio.timeout(20):
+        async for event in bench.interpreter.watch(OWNER, kernel_id):
+            if event["event"] == "kernel_state" and event["content"]["kernel"]["state"] == "released":
+                break
+    assert "filled the workspace" in event["content"]["notice"]
+    await lost(bench, kernel_id, "filled the workspace")
+
+
+async def test_a_tree_beside_the_sockets_too_deep_to_walk_does_not_keep_a_kernel_from_starting(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    await bench.interpreter.release(OWNER, kernel_id)
+    home = bench.interpreter.environments.homes.path(kernel_id)
+    fd = os.open(home / "run", os.O_RDONLY)
+    for _ in range(2000):
+        os.mkdir("d", dir_fd=fd)
+        below = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(fd)
+    assert text(await bench.run("print('up')", kernel_id)) == "up\n"
+
+
 async def test_an_upload_over_the_limit_changes_nothing(bench: Bench) -> None:
     kernel_id = await bench.kernel()
     with pytest.raises(UploadTooLarge):

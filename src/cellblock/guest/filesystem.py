@@ -179,7 +179,9 @@ def raise_loopback() -> None:
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, IOCTL_DEVICE = 1, 2, 4, 8, 1 << 14, 1 << 15
 READ = EXECUTE | READ_FILE | READ_DIR
+MAKE_SOCKET = 1 << 9
 EVERYTHING = (1 << 16) - 1
+SOCKETS = READ | MAKE_SOCKET  # no files, directories or links: no quota watches the place, and the server looks at it
 _ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEVICE
 _RIGHTS_SINCE = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 _TCP_SINCE, _SCOPES_SINCE = 4, 6
@@ -190,7 +192,7 @@ FULL_RULES: Mapping[str, int] = {
     "/workspace": EVERYTHING,
     TMP: EVERYTHING,
     SHM: EVERYTHING,
-    "/run/cb": EVERYTHING,
+    "/run/cb": SOCKETS,
     "/proc": READ | WRITE_FILE | TRUNCATE,
 }
 
@@ -207,7 +209,7 @@ def unprivileged_rules(home: str, prefixes: Iterable[str]) -> dict[str, int]:
     """Paths a kernel may use where it has no mount namespace of its own. There is no /proc among them."""
     places = [*(f"/{name}" for name in SYSTEM), *(f"/etc/{name}" for name in ETC), *prefixes]
     rules = {path: READ for path in places if os.path.exists(path)}
-    rules |= {f"{home}/{part}": EVERYTHING for part in ("files", "run", "tmp")}
+    rules |= {f"{home}/files": EVERYTHING, f"{home}/run": SOCKETS, f"{home}/tmp": EVERYTHING}  # noqa: S108
     rules |= {
         f"/dev/{name}": READ_FILE | WRITE_FILE for name in ("null", "zero", "full") if os.path.exists(f"/dev/{name}")
     }

@@ -37,6 +37,7 @@ class Config:
     forbidden: CodeRules = field(default_factory=CodeRules)
     memory_reserve: int = 512 << 20
     watch_interval: float = 0.5
+    patrol_interval: float = 2.0
     one_shot_files: float = 3600.0
     one_shot_results: float = 7 * 86400.0
     events_kept: float = 86400.0

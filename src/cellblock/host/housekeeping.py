@@ -1,6 +1,7 @@
-"""What happens by itself, now and then: idle kernels are released, old files, events and keys go."""
+"""What happens by itself, now and then: idle kernels are released or looked after, old files, events and keys go."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -29,15 +30,16 @@ class Housekeeping:
     ) -> None:
         self.config, self.store, self.environments = config, store, environments
         self.sessions, self.executions, self.one_shots = sessions, executions, one_shots
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._keep_house(), name="housekeeping")
+        work = (self.tidy, self.config.housekeeping_interval), (self.sessions.patrol, self.config.patrol_interval)
+        self._tasks = [asyncio.create_task(self._keep(act, every), name=f"housekeeping {every}") for act, every in work]
 
     async def aclose(self) -> None:
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def sweep(self) -> None:
         """Once, before any kernel starts: homes of kernels that waited in the pool of a server that is gone."""
@@ -64,10 +66,10 @@ class Housekeeping:
             self.store.remove(schema.executions, "id", row["id"])
             self.store.remove(schema.events, "execution_id", row["id"])
 
-    async def _keep_house(self) -> None:
+    async def _keep(self, act: Callable[[], Awaitable[None]], interval: float) -> None:
         while True:
-            await asyncio.sleep(self.config.housekeeping_interval)
+            await asyncio.sleep(interval)
             try:
-                await self.tidy()
+                await act()
             except Exception:
                 log.exception("housekeeping_failed")

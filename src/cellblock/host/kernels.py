@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cellblock.errors import KernelFault, KernelStartFailed
+from cellblock.host import footprint
 from cellblock.host.connection import Connection
 from cellblock.host.launcher import SOCKETS, Death, Launcher, Process
 from cellblock.messages import MAX_DISPLAY, Policy
@@ -52,6 +53,11 @@ class Kernel:
         except TimeoutError:
             await self.stop()
             return await self.process.death
+
+    async def beside(self) -> int:
+        """Bytes of the disk that it takes beside the workspace: files without a name, and other places of its home."""
+        pid = self.process.pid if self.alive else 0
+        return await asyncio.to_thread(footprint.beside, self.home, pid)
 
     async def stop(self) -> None:
         """Ends it, whatever it is doing. May be called again."""

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import socket
 import stat
 import sys
@@ -14,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
 from cellblock.errors import KernelStartFailed, SandboxUnavailable
+from cellblock.host import tree
 from cellblock.host.meter import Meter, NoMeter, ProcessUsage, meter_for
 from cellblock.messages import (
     MAX_PACKET,
@@ -203,7 +203,11 @@ def prepare_home(home: Path) -> None:
     if run.is_symlink():
         run.unlink()
     elif run.exists():
-        shutil.rmtree(run)
+        parent = os.open(home, tree.DIRECTORY)
+        try:
+            tree.remove_tree(parent, "run")
+        finally:
+            os.close(parent)
     run.mkdir(mode=0o700)
     (home / "files").mkdir(mode=0o700, exist_ok=True)
 

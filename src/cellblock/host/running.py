@@ -214,16 +214,17 @@ class Run:
 
     async def _watch_disk(self) -> None:
         scan = await asyncio.to_thread(self.workspace.scan)
-        if self._overfull(scan) and self.execution.limit is None:
+        beside = await self.kernel.beside()
+        if self._overfull(scan, beside) and self.execution.limit is None:
             self._hit("disk", self.config.workspace_limit)
         if "kill" not in self._timers and "watch" in self._timers:
             pace = max(self.config.watch_interval, scan.entries / 10_000)
             self._after("watch", pace, self._watch)
 
-    def _overfull(self, scan: Scan) -> bool:
+    def _overfull(self, scan: Scan, beside: int = 0) -> bool:
         """Fuller than allowed, and fuller than before: code that only cleans up is let be."""
         before = self.before or Scan()
-        theirs = scan.bytes - self._spilled
+        theirs = scan.bytes - self._spilled + beside
         grown = theirs > before.bytes or scan.entries > before.entries
         return grown and (theirs > self.config.workspace_limit or not scan.complete)
 

@@ -99,6 +99,8 @@ class Session:
         self._starting: asyncio.Task[Kernel] | None = None
         self._scan: Scan | None = None
         self._own_syntax = False
+        self._taken: int | None = None  # bytes of disk after the last execution, or when last looked at
+        self._used = -1  # and its processor time, in milliseconds
 
     # how it looks
 
@@ -229,6 +231,7 @@ class Session:
         self.lost = None
         await job.run.run()
         self._scan = job.run.after
+        self._taken = self._scan.bytes if self._scan else None
         self.execution_count = job.execution.execution_count or self.execution_count
         if job.run.lost:
             self._kernel_lost(kernel, job.run.lost)
@@ -276,6 +279,7 @@ class Session:
         """Takes a live kernel for its own."""
         self.kernel = kernel
         self.execution_count = 0
+        self._taken, self._used = None, -1
         kernel.process.death.add_done_callback(lambda _: self._died(kernel))
         self._tell_state()
 
@@ -310,6 +314,25 @@ class Session:
             status = kernel.process.death.result().status
             cause = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
             self._kernel_lost(kernel, f"its process {cause} while nothing ran")
+
+    async def patrol(self) -> None:
+        """Ends a kernel that fills the disk while no execution runs: with what code has left running, or keeps open."""
+        kernel = self.kernel
+        if kernel is None or self.state != "idle" or not self._stirred(kernel):
+            return
+        scan = await asyncio.to_thread(self.workspace.scan)
+        taken = scan.bytes + await kernel.beside()
+        before, self._taken = self._taken, taken
+        full = taken > self.config.workspace_limit or not scan.complete
+        if full and before is not None and taken > before and self.kernel is kernel and self.state == "idle":
+            self._kernel_lost(kernel, "what it did while no execution ran filled the workspace")
+            await kernel.stop()
+            self._scan = None
+
+    def _stirred(self, kernel: Kernel) -> bool:
+        """Whether it may have done anything since it was last asked; only a cgroup knows of all its processes."""
+        before, self._used = self._used, kernel.process.usage().cpu_ms
+        return not kernel.process.cgroups.get("version") or self._used != before
 
     def _kernel_lost(self, kernel: Kernel, why: str) -> None:
         if self.kernel is kernel:

@@ -139,6 +139,11 @@ class Sessions:
                 if not session.active:
                     self._sessions.pop(session.id, None)
 
+    async def patrol(self) -> None:
+        """Looks at what idle kernels do to the disk."""
+        for session in self.live():
+            await session.patrol()
+
     async def aclose(self) -> None:
         """Ends all kernels; what they held is lost, and the next execution will say so."""
         await asyncio.gather(*(session.close("interrupted", "the server was stopped") for session in self.live()))
