@@ -95,12 +95,31 @@ def test_ones_own_process_over_loopback_needs_no_token(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via", "cf-connecting-ip"]
+    "header",
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-prefix", "x-real-ip", "via", "cf-connecting-ip"],
 )
 def test_a_request_that_was_forwarded_is_not_ones_own(ask: Ask, header: str) -> None:
     answer = ask("/api/me", **{header: "127.0.0.1"})
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "unauthorized"
+
+
+def test_a_request_in_the_manner_of_nginx_is_not_ones_own(ask: Ask) -> None:
+    assert b" 401 " in said(ask, b"GET /api/me HTTP/1.0\r\nHost: localhost\r\n\r\n")
+
+
+@pytest.mark.parametrize("name", [b"Host", b"Origin"])
+def test_a_request_that_names_itself_twice_is_refused(ask: Ask, name: bytes) -> None:
+    ours = b"Host: localhost:%d\r\n" % ask.port  # type: ignore[attr-defined]
+    twice = ours + b"".join(b"%s: http://evil.example\r\n" % name for _ in range(2))
+    assert b" 403 " in said(ask, b"GET /api/me HTTP/1.1\r\nConnection: close\r\n" + twice + b"\r\n")
+
+
+def said(ask: Ask, request: bytes) -> bytes:
+    """The first line of the answer to some bytes."""
+    with socket.create_connection(("127.0.0.1", ask.port), timeout=30) as connection:  # type: ignore[attr-defined]
+        connection.sendall(request)
+        return connection.makefile("rb").readline()
 
 
 def test_the_rule_can_be_switched_off(ask_strictly: Ask) -> None:

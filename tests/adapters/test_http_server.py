@@ -9,6 +9,7 @@ from live_server import Live, Start, living
 
 from cellblock import app
 from cellblock.adapters.access import Rules
+from cellblock.cli import bounded
 from cellblock.errors import KernelStartFailed
 
 
@@ -124,3 +125,39 @@ def test_a_server_whose_kernels_cannot_start_says_why_and_ends(tmp_path: Path) -
         assert not client.thread.is_alive()
         assert isinstance(client.server.failure, KernelStartFailed)
         assert "/nowhere/python" in client.server.failure.message
+
+
+ENDLESS = {
+    "a path": (b"GET /", b"a"),
+    "a header": (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ", b"a"),
+    "headers": (b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"X: a\r\n"),
+    "a chunk's extension": (
+        b"POST /api/jupyter/execute HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+        b"a",
+    ),
+    "trailers": (
+        b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n",
+        b"X: a\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_what_never_ends_is_cut_off(live: Live, what: str) -> None:
+    begin, more = ENDLESS[what]
+    much = more * ((64 << 20) // len(more))  # more than any buffer between the two of us
+    with live.dial() as connection, pytest.raises(OSError):
+        connection.sendall(begin + much)
+
+
+def test_a_head_that_is_long_but_ends_is_read(live: Live) -> None:
+    assert live.get("/healthz", headers={"X-Long": "a" * 60_000}).status_code == 200
+
+
+def test_a_connection_that_asks_for_nothing_is_closed(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "HEAD_SECONDS", 0.1)
+    with live.dial() as connection:
+        assert connection.recv(1) == b""
+    with live.dial() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        assert connection.recv(1) == b""

@@ -2,7 +2,8 @@
 
 A request is let in without a token only if all of this holds: the server listens on loopback only and the operator has
 not switched the rule off; its peer is a loopback socket that belongs to the server's uid; it names a loopback Host; it
-carries no forwarding header; its Origin, if any, is ours; and kernels are shut in (code that is not has our uid).
+carries no forwarding header and is not HTTP/1.0 (as nginx forwards, with no header of its own); its Origin, if any, is
+ours; and kernels are shut in (code that is not has our uid).
 """
 
 import hashlib
@@ -26,16 +27,24 @@ from cellblock.errors import CellblockError, Forbidden, Unauthorized
 OWNER = "local"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 FORWARDED = frozenset(
-    {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"}
-    | {
-        "x-forwarded-server",
+    {
+        "forwarded",
+        "via",
         "x-real-ip",
         "x-client-ip",
         "cf-connecting-ip",
         "true-client-ip",
         "x-original-forwarded-for",
+        "x-original-host",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "fly-client-ip",
+        "fastly-client-ip",
+        "cdn-loop",
+        "tailscale-user-login",
     }
 )
+FORWARDED_PREFIX = "x-forwarded"
 # What anybody may fetch; everything else wants an owner.
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/frame.html"})
 OPEN_PREFIXES = ("/c/", "/assets/")
@@ -105,6 +114,8 @@ def origin_ours(rules: Rules, origin: str, host: str) -> bool:
 def check_origin(rules: Rules, headers: Headers, path: str) -> CellblockError | None:
     """The refusal of a Host or an Origin that is not ours. The frame has no origin and may fetch its assets only."""
     host = headers.get("host", "")
+    if len(headers.getlist("host")) > 1 or len(headers.getlist("origin")) > 1:
+        return Forbidden("A request names one Host and one Origin.")
     if not host_allowed(rules, host):
         return Forbidden(
             f"This server is not called {host_name(host) or 'that'!r}.",
@@ -129,7 +140,8 @@ def trusted(rules: Rules, scope: Scope, headers: Headers) -> bool:
         and ours is not None
         and peers.is_loopback(peer[0])
         and host_name(headers.get("host", "")) in LOOPBACK_NAMES
-        and not any(name in FORWARDED for name in headers)
+        and scope.get("http_version") != "1.0"
+        and not any(name in FORWARDED or name.startswith(FORWARDED_PREFIX) for name in headers)
         and rules.shut_in()
         and peers.owner_of(tuple(peer), tuple(ours)) == rules.uid
     )

@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from cellblock.app import Server, create_app
+from cellblock.cli.bounded import Bounded
 from cellblock.errors import CellblockError, ConfigurationError
 from cellblock.settings import Settings
 from cellblock.version import __version__
@@ -64,7 +65,7 @@ def _uvicorn(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Bounded,
         ws="none",
         lifespan="on",
         log_config=None,
