@@ -12,7 +12,8 @@ class Watchers:
 
     def __init__(self, kernel_id: str, clock: Callable[[], float], picture: Callable[[], dict[str, Any]]) -> None:
         self._kernel_id, self._clock, self._picture = kernel_id, clock, picture
-        self._log: EventLog[Event] = EventLog(max_items=4096, max_bytes=4 << 20)
+        # Number 1 is the picture of a session in which nothing has happened yet.
+        self._log: EventLog[Event] = EventLog(max_items=4096, max_bytes=4 << 20, last=1)
 
     @property
     def present(self) -> bool:
