@@ -150,6 +150,8 @@ def test_an_idempotency_key_returns_the_first_execution(live: Live, kernel: str)
     first, second = (live.post(EXECUTE, json=body, headers=headers).json() for _ in range(2))
     assert first == second
     assert text_of(run(live, "print(n)", kernel_id=kernel)) == "1\n"
+    streamed = live.post(EXECUTE, json=body, headers={**headers, **NDJSON})  # the same, listened to in another way
+    assert json.loads(streamed.text.splitlines()[-1])["content"] == first
     other = live.post(EXECUTE, json={**body, "code": "print('other')"}, headers=headers)
     assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_conflict")
 

@@ -162,6 +162,13 @@ async def test_requests_that_do_not_fit_are_refused_with_why(bench: Bench) -> No
         with pytest.raises(InvalidRequest) as refused:
             await bench.submit("1", kernel_id, timeout=timeout)
         assert refused.value.fields[0]["path"] == "timeout"
+    for where, path, fields in (
+        (None, "cell_id", {"cell_id": "c1"}),
+        (kernel_id, "files", {"files": [("a.txt", b"never dropped without a word")]}),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            await bench.submit("1", where, **fields)
+        assert refused.value.fields[0]["path"] == path
     with pytest.raises(KernelNotFound):
         await bench.submit("1", "00000000-0000-4000-8000-000000000000")
     with pytest.raises(EnvironmentNotFound):
@@ -264,6 +271,7 @@ async def test_a_watcher_sees_everybodys_work(bench: Bench) -> None:
     watcher = interpreter.watch(OWNER, kernel_id)
     first = await anext(watcher)
     assert first["event"] == "snapshot"
+    assert first["seq"] > 1
     assert first["content"]["notebook"]["cells"][0]["outputs"][0]["text"] == "before\n"
     assert first["content"]["kernel"]["state"] == "idle"
     cells = await interpreter.add_cell(OWNER, kernel_id, type="markdown", source="# Hi")
@@ -292,6 +300,7 @@ async def test_a_watcher_that_falls_behind_gets_a_new_picture(bench: Bench) -> N
     kernel_id, interpreter = await bench.kernel(), bench.interpreter
     watcher = interpreter.watch(OWNER, kernel_id)
     first = await anext(watcher)
+    assert first["seq"] >= 1
     session = await interpreter.sessions.get(OWNER, kernel_id)
     for number in range(5000):
         session.watchers.tell("kernel_state", {"number": number})

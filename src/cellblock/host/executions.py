@@ -160,6 +160,13 @@ class Executions:
         return job.execution.syntax_error(verdict)
 
     def _checked(self, request: ExecuteRequest) -> float:
+        if request.kernel_id is None and request.cell_id is not None:
+            field = {"path": "cell_id", "message": "needs the kernel_id of the session it is in"}
+            raise InvalidRequest("A cell is part of a session's notebook.", fields=[field])
+        if request.kernel_id is not None and request.files:
+            field = {"path": "files", "message": "only without kernel_id"}
+            hint = "Put files into a session with PUT /api/jupyter/kernel/{id}/files/{path}."
+            raise InvalidRequest("Files come with a one-shot only.", hint=hint, fields=[field])
         size = len(request.code.encode("utf-8", "replace"))
         if size > self.config.code_limit:
             raise CodeTooLarge(f"Code may have at most {self.config.code_limit:,} bytes; this has {size:,}.")
@@ -322,9 +329,9 @@ def ending(row: Row) -> Event:
 
 
 def digest_of(request: ExecuteRequest) -> str:
-    """What makes two requests the same."""
+    """What makes two requests the same: what is to run and where, not how the caller listens."""
     files = [(path, hashlib.sha256(data).hexdigest()) for path, data in request.files]
-    asked = [request.code, request.kernel_id, request.cell_id, request.store, request.timeout, request.allow_stdin]
+    asked = [request.code, request.kernel_id, request.cell_id, request.store, request.timeout]
     return hashlib.sha256(json.dumps([asked, files]).encode()).hexdigest()
 
 
