@@ -9,6 +9,7 @@ Output: TypeAlias = dict[str, Any]
 MAX_DEPTH = 64
 MAX_ERROR = 64 << 10
 MAX_ID = 256
+MAX_REPRESENTATIONS = 64  # of one display; honest ones have ten at most
 
 
 class Malformed(ValueError):
@@ -84,6 +85,8 @@ def _key(key: object) -> str:
 
 def bundle(data: Mapping[str, Any]) -> dict[str, Any]:
     """A MIME bundle as nbformat wants it: text as one string, JSON types as they are, nothing else."""
+    if len(data) > MAX_REPRESENTATIONS:
+        raise Malformed(f"a display with more than {MAX_REPRESENTATIONS} representations")
     made: dict[str, Any] = {}
     for mime, value in data.items():
         value = plain(value)

@@ -52,6 +52,14 @@ def unpacked(workspace: Workspace) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+# what leaves
+
+
+def test_no_name_in_a_zip_leads_out_of_where_it_is_unpacked_on_windows(workspace: Workspace) -> None:
+    (workspace.root / "..\\..\\evil.txt").write_text("x")
+    assert list(unpacked(workspace)) == ["..%5C..%5Cevil.txt"]
+
+
 # paths
 
 

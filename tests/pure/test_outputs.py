@@ -208,6 +208,12 @@ def test_json_that_is_none_is_told() -> None:
     assert plain({"a": [float("nan"), float("-inf"), 1.5]}) == {"a": [None, None, 1.5]}
 
 
+def test_a_display_with_very_many_representations_is_malformed() -> None:
+    assert len(bundle({f"text/{n}": "x" for n in range(64)})) == 64
+    with pytest.raises(Malformed):
+        bundle({f"text/{n}": "x" for n in range(65)})
+
+
 def test_a_bundle_is_as_nbformat_wants_it() -> None:
     raw = {"text/plain": ["a\n", "b"], "application/vnd.plotly.v1+json": {"x": [1]}, "image/png": None, "text/html": 5}
     assert bundle(raw) == {"text/plain": "a\nb", "application/vnd.plotly.v1+json": {"x": [1]}, "text/html": "5"}

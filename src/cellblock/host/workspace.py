@@ -433,7 +433,10 @@ def entry(path: str, found: os.stat_result) -> FileEntry:
 def zip_entry(found: Found, size: int) -> zipfile.ZipInfo:
     when = datetime.fromisoformat(stamp_time(found.stat.st_mtime))
     year = min(max(when.year, 1980), 2107)
-    made = zipfile.ZipInfo(found.path, (year, when.month, when.day, when.hour, when.minute, when.second))
+    name = found.path.replace(
+        "\\", "%5C"
+    )  # to Windows it divides directories: `..\\..\\x` would leave the one unpacked into
+    made = zipfile.ZipInfo(name, (year, when.month, when.day, when.hour, when.minute, when.second))
     made.compress_type = zipfile.ZIP_DEFLATED
     made.external_attr = 0o644 << 16
     made.file_size = size
