@@ -7,6 +7,9 @@ UV = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c 
 WEB = $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 PAGE = src/cellblock/static/index.html
 
+# As pip does: a company's own certificate authority is known to the system.
+export UV_SYSTEM_CERTS = 1
+
 .PHONY: run test test-all check setup setup-dev bench lock openapi clean
 
 run: setup
