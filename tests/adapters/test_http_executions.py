@@ -246,7 +246,9 @@ def test_a_body_that_is_no_json_is_told_so(live: Live, text: bytes) -> None:
 
 
 def test_a_form_is_not_taken_for_json(live: Live) -> None:
-    error_of(live.post(EXECUTE, content=b'{"code": "1"}', headers={"Content-Type": "text/plain"}), 422)
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        error = error_of(live.post(EXECUTE, content=b'{"code": "1"}', headers={"Content-Type": kind}), 422)
+        assert "Content-Type: application/json" in error["message"]
 
 
 def test_code_over_the_cap_is_too_large(live: Live) -> None:

@@ -21,6 +21,7 @@ from cellblock.errors import CellblockError, InternalError
 log = structlog.get_logger("cellblock.http")
 
 JSON_BROKEN = "json_invalid"
+NO_OBJECT = frozenset({"model_attributes_type", "dict_type"})
 BY_STATUS: Mapping[int, type[CellblockError]] = {
     400: errors.InvalidRequest,
     401: errors.Unauthorized,
@@ -101,6 +102,8 @@ def _field(row: Mapping[str, Any]) -> dict[str, str]:
     place, *path = (str(part) for part in row["loc"])
     if row["type"] == JSON_BROKEN:
         return {"path": "body", "message": f"not JSON: {row['ctx']['error']} at character {path[0]}"}
+    if place == "body" and not path and row["type"] in NO_OBJECT:  # as curl's -d is without a Content-Type
+        return {"path": "body", "message": "must be a JSON object, with Content-Type: application/json"}
     # A field of the body is named as it stands in the body; the others say where they stand.
     named = path if place == "body" and path else [place, *path]
     return {"path": ".".join(named), "message": row["msg"].removeprefix("Value error, ")}
