@@ -342,6 +342,14 @@ async def test_executions_write_the_notebook(bench: Bench) -> None:
         await bench.submit("1", kernel_id, cell_id="nope")
 
 
+async def test_a_text_that_is_executed_becomes_code(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    notebook = await bench.interpreter.add_cell(OWNER, kernel_id, type="markdown", source="1 + 1")
+    await bench.run("1 + 1", kernel_id, cell_id=notebook["cells"][0]["id"])
+    (cell,) = (await bench.interpreter.notebook(OWNER, kernel_id))["cells"]
+    assert (cell["type"], cell["source"], cell["execution_count"], len(cell["outputs"])) == ("code", "1 + 1", 1, 1)
+
+
 async def test_a_stale_edit_gets_the_current_notebook(bench: Bench) -> None:
     kernel_id, interpreter = await bench.kernel(), bench.interpreter
     seen = (await interpreter.add_cell(OWNER, kernel_id, source="a"))["revision"]

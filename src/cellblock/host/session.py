@@ -180,10 +180,16 @@ class Session:
 
     def _cell_for(self, request: ExecuteRequest) -> str:
         if request.cell_id is not None:
-            return self.notebook.cell(request.cell_id)["id"]
+            return self._code_cell(request.cell_id)
         cell = self.notebook.add(request.code)
         self._tell_edit("cell_added", cell["id"], {"cell": {**cell}, "after": self._before(cell["id"])})
         return cell["id"]
+
+    def _code_cell(self, cell_id: str) -> str:
+        """A text that is executed becomes code: only code has outputs and a count."""
+        if self.notebook.cell(cell_id)["type"] != "code":
+            self.edit_cell(cell_id, source=None, type="code", revision=None)
+        return cell_id
 
     def emit(self, job: Job, events: list[Event]) -> None:
         """An execution's events: to its own log, the notebook, the watchers, and behind the scenes the store."""
