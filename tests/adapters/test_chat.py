@@ -1,6 +1,7 @@
 """The chat door over a real kernel: answers run detached, are resumed, stopped, made again, kept."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,15 @@ async def test_another_owners_conversation_is_an_unknown_one(chat: Chat, id: str
         ({"messages": [{"role": "assistant", "parts": []}]}, "messages"),
         ({"messages": [{"role": "user", "parts": [{"type": "text", "text": " "}]}]}, "messages"),
         ({"messages": [{"role": "user", "parts": [{"type": "text", "text": "x" * 200_000}]}]}, "messages"),
+        ({"messages": [{"role": "user", "parts": [{"type": "text", "text": "Hi \ud800"}]}]}, "messages"),
+        (
+            {
+                "messages": [
+                    {"role": "user", "parts": [{"type": "text", "text": "Hi"}], "metadata": {"files": ["\ud800"]}}
+                ]
+            },
+            "messages",
+        ),
         ({"messageId": "nobody"}, "messageId"),
         ({"trigger": "regenerate-message"}, "messageId"),
         ({"trigger": "dance"}, "trigger"),
@@ -182,7 +192,8 @@ async def test_another_owners_conversation_is_an_unknown_one(chat: Chat, id: str
 async def test_a_request_that_does_not_fit_names_the_field(
     chat: Chat, id: str, change: dict[str, Any], field: str
 ) -> None:
-    response = await chat.http.post("/api/chat", json={**chat.body(id, "Hi"), **change})
+    content = json.dumps({**chat.body(id, "Hi"), **change})
+    response = await chat.http.post("/api/chat", content=content, headers={"Content-Type": "application/json"})
     assert response.status_code == 422
     assert response.json()["error"]["fields"][0]["path"] == field
     assert await chat.messages(id) == []

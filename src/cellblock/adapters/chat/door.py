@@ -228,9 +228,15 @@ def to_ask(body: ChatRequest) -> history.Ask:
 
 def read_message(raw: dict[str, Any]) -> UserMessage:
     try:
-        return UserMessage.model_validate(raw)
+        message = UserMessage.model_validate(raw)
     except ValueError:
         raise InvalidRequest(
             "The last message is not a user's UI message.",
             fields=[history.field_of("messages", 'needs role "user" and a list of parts')],
         ) from None
+    try:
+        "".join((message.text(), *message.files())).encode()
+    except UnicodeEncodeError:  # JSON may escape half a surrogate pair, which nobody can store
+        field = history.field_of("messages", "not valid Unicode")
+        raise InvalidRequest("The message is not valid Unicode.", fields=[field]) from None
+    return message
