@@ -76,7 +76,10 @@ class Usage(TypedDict):
 
 
 class Limit(TypedDict):
-    """The limit that was hit: seconds for `timeout` and `stdin_timeout`, bytes for `memory` and `disk`."""
+    """The limit that was hit: seconds for `timeout` and `stdin_timeout`, bytes for `memory`, `disk` and `output`.
+
+    `output` cuts the text and ends nothing; where another one ended the execution, that is told.
+    """
 
     name: str
     value: float
@@ -501,9 +504,12 @@ class Execution:
             "code_sha256": hashlib.sha256(self.code.encode("utf-8", "replace")).hexdigest(),
             "timing": self._timing(),
             "usage": _UNKNOWN,
-            "limit": self.limit,
+            "limit": self.limit or self._cut(),
             "notice": None,
         }
+
+    def _cut(self) -> Limit | None:
+        return {"name": "output", "value": self._outputs.limit} if self._outputs.truncated else None
 
     def _timing(self) -> Timing:
         now = self._ended if self._ended is not None else self._clock()

@@ -333,6 +333,7 @@ def test_a_flood_of_a_gigabyte_is_kept_in_little(clock: Clock) -> None:
     shown = result["outputs"][0]["text"]
     assert len(shown) < (1 << 20) + 200
     assert result["truncated"]
+    assert result["limit"] == {"name": "output", "value": 1 << 20}
     notice = re.search(r"\n\[… ([0-9,]+) bytes of text left out …\]\n", shown)
     assert notice is not None
     assert int(notice[1].replace(",", "")) + len(shown) - len(notice[0]) == 4096 * len(text)

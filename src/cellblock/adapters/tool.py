@@ -280,7 +280,7 @@ MEANING = {
 def status_line(result: Result) -> str:
     status = result["status"]
     line = f"status: {MEANING.get(status, status)}"
-    if limit := result["limit"]:
+    if (limit := result["limit"]) and limit["name"] != "output":  # that the text was cut, a note says
         line += f" (limit: {limit['name']} {limit['value']})"
     return line
 

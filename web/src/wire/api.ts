@@ -1028,7 +1028,9 @@ export interface components {
         };
         /**
          * Limit
-         * @description The limit that was hit: seconds for `timeout` and `stdin_timeout`, bytes for `memory` and `disk`.
+         * @description The limit that was hit: seconds for `timeout` and `stdin_timeout`, bytes for `memory`, `disk` and `output`.
+         *
+         *     `output` cuts the text and ends nothing; where another one ended the execution, that is told.
          */
         Limit: {
             /** Name */
