@@ -1,5 +1,6 @@
 """Limits: which hierarchy is chosen, what is written to it, and what holds where there is none."""
 
+import ctypes
 import os
 import subprocess
 from pathlib import Path
@@ -158,6 +159,24 @@ def test_a_watchdog_counts_what_only_these_processes_hold() -> None:
     assert limits.Watchdog(limit=1 << 10).exceeded([os.getpid()])
     assert not limits.Watchdog(limit=held * 10).exceeded([os.getpid()])
     assert not limits.Watchdog(limit=1 << 10).exceeded([])
+
+
+def test_a_watchdog_counts_files_in_memory_and_shared_segments() -> None:
+    file = os.memfd_create("aside")
+    os.write(file, bytes(8 << 20))
+    assert limits.files_in_memory([os.getpid()]) >= 8 << 20
+    held = limits.private_memory(os.getpid())
+    assert limits.Watchdog(limit=held + (4 << 20)).exceeded([os.getpid()])
+    os.close(file)
+    libc = ctypes.CDLL(None)
+    libc.shmat.restype = ctypes.c_void_p
+    before = limits.segments()
+    segment = libc.shmget(0, ctypes.c_size_t(8 << 20), 0o600)
+    ctypes.memset(libc.shmat(segment, None, 0), 1, 8 << 20)
+    try:
+        assert limits.segments() - before >= 8 << 20
+    finally:
+        libc.shmctl(segment, 0, None)
 
 
 def test_descendants_are_children_and_theirs() -> None:

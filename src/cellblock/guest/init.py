@@ -55,7 +55,7 @@ class Init:
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, lambda *_: self.leave())
         if not self.box.grouped:
-            self.watchdog = limits.Watchdog(self.box.policy.memory)
+            self.watchdog = limits.Watchdog(self.box.policy.memory, own_ipc=self.box.full)
         sandbox.shut_init(self.box.filter, self.box.policy.level)
         self.loop(
             {

@@ -324,13 +324,15 @@ class Watchdog:
     """Without a cgroup: says when the private memory of a sandbox's processes is above its limit."""
 
     limit: int
+    own_ipc: bool = False  # an IPC namespace of its own; else kernels have no such memory
     peak: int = field(default=0)
 
     def exceeded(self, pids: Iterable[int]) -> bool:
         pids = list(pids)
-        if sum(_resident(pid) for pid in pids) <= self.limit:  # cheap, and never less than the private memory
+        aside = files_in_memory(pids) + (segments() if self.own_ipc else 0)
+        if aside + sum(_resident(pid) for pid in pids) <= self.limit:  # cheap, and never less than the private memory
             return False
-        held = sum(private_memory(pid) for pid in pids)
+        held = aside + sum(private_memory(pid) for pid in pids)
         self.peak = max(self.peak, held)
         return held > self.limit
 
@@ -339,6 +341,35 @@ def _resident(pid: int) -> int:
     try:
         return int(linux.read(f"/proc/{pid}/statm").split()[1]) * resource.getpagesize()
     except (OSError, IndexError, ValueError):
+        return 0
+
+
+def files_in_memory(pids: Iterable[int]) -> int:
+    """Bytes of memfd files that processes hold open: memory that is nobody's until it is mapped."""
+    held: dict[int, int] = {}
+    for path in (path for pid in pids for path in _descriptors(pid)):
+        try:
+            if os.readlink(path).startswith("/memfd:"):
+                found = os.stat(path)
+                held[found.st_ino] = found.st_blocks * 512
+        except OSError:
+            continue  # closed meanwhile
+    return sum(held.values())
+
+
+def _descriptors(pid: int) -> list[str]:
+    try:
+        return [f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd")]
+    except OSError:
+        return []
+
+
+def segments() -> int:
+    """Bytes of System V shared memory in this IPC namespace, attached or not."""
+    try:
+        head, *rows = (line.split() for line in linux.read("/proc/sysvipc/shm").splitlines())
+        return sum(int(row[head.index("rss")]) for row in rows)
+    except (OSError, ValueError, IndexError):
         return 0
 
 

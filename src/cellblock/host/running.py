@@ -62,6 +62,7 @@ class Run:
     _spilling: bool = True
     _spilled: int = 0
     _begun: float = 0.0
+    _beside: int | None = None  # bytes it took beside the workspace when first looked at
     _left: float = 0.0
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -215,6 +216,8 @@ class Run:
     async def _watch_disk(self) -> None:
         scan = await asyncio.to_thread(self.workspace.scan)
         beside = await self.kernel.beside()
+        if self._beside is None:
+            self._beside = beside
         if self._overfull(scan, beside) and self.execution.limit is None:
             self._hit("disk", self.config.workspace_limit)
         if "kill" not in self._timers and "watch" in self._timers:
@@ -225,7 +228,7 @@ class Run:
         """Fuller than allowed, and fuller than before: code that only cleans up is let be."""
         before = self.before or Scan()
         theirs = scan.bytes - self._spilled + beside
-        grown = theirs > before.bytes or scan.entries > before.entries
+        grown = theirs > before.bytes + (self._beside or 0) or scan.entries > before.entries
         return grown and (theirs > self.config.workspace_limit or not scan.complete)
 
     # the end
