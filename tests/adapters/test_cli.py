@@ -164,6 +164,20 @@ def test_check_tells_each_layer_and_what_to_do(tmp_path: Path) -> None:
     assert f"Sandbox level here: {machine['level']}" in done.stdout
 
 
+def test_check_tells_which_environments_cannot_be_had(tmp_path: Path) -> None:
+    odd = tmp_path / "odd"
+    odd.write_text("#!/bin/sh\necho hello\n")
+    odd.chmod(0o755)
+    pythons = {"own": sys.executable, "gone": "/nowhere/python", "odd": str(odd)}
+    table = "".join(f'[{name}]\npython = "{python}"\n' for name, python in pythons.items())
+    (tmp_path / "environments.toml").write_text(table)
+    done = run("check", "--data-dir", str(tmp_path))
+    assert done.exit_code == 1
+    assert re.search(r"^yes +environment own +ipykernel \d", done.stdout, re.MULTILINE)
+    assert re.search(r"^no +environment gone +/nowhere/python cannot be run", done.stdout, re.MULTILINE)
+    assert re.search(r"^no +environment odd .*does not run Python\n.*→ correct \[odd\]", done.stdout, re.MULTILINE)
+
+
 def test_a_missing_layer_is_told_with_its_remedy() -> None:
     layer = {"name": "landlock", "ok": False, "detail": "not built in", "remedy": "boot with lsm=landlock"}
     text = checking.report({"level": "unprivileged", "layers": [layer]}, "full")

@@ -17,9 +17,8 @@ from typing import Annotated, Any
 import typer
 
 from cellblock import __version__, settings
-from cellblock.cli.checking import report, sufficient
+from cellblock.cli.checking import complete, look, report, sufficient
 from cellblock.errors import CellblockError, ConfigurationError
-from cellblock.host.launcher import probe
 from cellblock.logs import configure
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -125,12 +124,11 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Whose environments.toml to look at.")] = None,
 ) -> None:
-    """Say what this host gives to shut kernels in, and how to get what is missing."""
+    """Say what this host gives to shut kernels in, whether each environment has what kernels need, and how to get it."""
     with one_sentence():
         loaded = settings.load(data_dir=data_dir)
-        environment = settings.environments(loaded.data_dir)[0]
-        found = asyncio.run(probe(environment.python))
-        good = sufficient(loaded.sandbox, found["level"])
+        found = asyncio.run(look(settings.environments(loaded.data_dir)))
+        good = sufficient(loaded.sandbox, found["level"]) and complete(found)
         print(json.dumps({**found, "wanted": loaded.sandbox, "ok": good}) if as_json else report(found, loaded.sandbox))
         raise typer.Exit(0 if good else 1)
 

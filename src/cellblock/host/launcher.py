@@ -92,6 +92,8 @@ async def probe(python: str = sys.executable) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(await run_guest(python, "probe"))
     except OSError as problem:
         raise KernelStartFailed(f"{python} cannot be run: {problem.strerror}") from problem
+    except ValueError:
+        raise KernelStartFailed(f"{python} does not run Python") from None
     return answer
 
 
