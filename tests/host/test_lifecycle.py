@@ -66,7 +66,9 @@ async def test_a_server_that_was_killed_tells_the_truth_afterwards(tmp_path: Pat
     assert "server ended" in (cut["notice"] or "")
     never = await interpreter.result(OWNER, waiting)
     assert (never["status"], never["outputs"]) == ("cancelled", [])
-    assert (await interpreter.result(OWNER, shot))["status"] == "kernel_died"
+    alone = await interpreter.result(OWNER, shot)
+    assert (alone["status"], alone["kernel_state"]) == ("kernel_died", "released")
+    assert "notebook" not in (alone["notice"] or "")  # it had none
     events = [event async for event in interpreter.events(OWNER, running)]
     assert (events[0]["event"], events[-1]["event"]) == ("execution_start", "execution_end")
     assert events[-1]["content"] == cut

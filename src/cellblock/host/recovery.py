@@ -10,6 +10,7 @@ from cellblock.host.config import Config
 from cellblock.host.running import spill_path
 from cellblock.host.store import Row, Store
 
+CUT = "The server ended while this ran."
 DIED = "The server ended while this ran: the kernel's variables are lost; the notebook and the files are kept."
 NEVER_RAN = "The server ended before this ran."
 
@@ -51,7 +52,8 @@ def replayed(config: Config, row: Row, events: list[dict[str, Any]]) -> Row:
     ran = execution.status == "running"
     execution.died()
     state: KernelState = "lost" if row["session_id"] else "released"
-    execution.end("kernel_died" if ran else "cancelled", state, notice=DIED if ran else NEVER_RAN)
+    died = DIED if row["session_id"] else CUT
+    execution.end("kernel_died" if ran else "cancelled", state, notice=died if ran else NEVER_RAN)
     ended = execution.result()
     last = events[-1]["seq"] if events else 0
     return {**row, "status": ended["status"], "result": dict(ended), "ended": config.clock(), "events": last + 1}
