@@ -37,7 +37,8 @@ class Service:
     async def readiness(self) -> Response:
         """Environments are preloaded and the pool is filled. Needs no token."""
         if not self.interpreter.is_ready:
-            raise Unavailable("The pool is not filled yet.", retry_after=1)
+            hint = "GET /api/status tells what is missing."
+            raise Unavailable("The pool is not filled yet.", hint=hint, retry_after=1)
         return Json({"status": "ready"})
 
     async def status(self) -> Response:
