@@ -112,9 +112,13 @@ def write(path: str, text: str, *, dir_fd: int | None = None) -> None:
 
 
 def read(path: str, *, dir_fd: int | None = None) -> str:
+    """All of a file. Of a table in /proc one read(2) gives a page at most, whatever is asked for."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=dir_fd)
+    parts: list[bytes] = []
     try:
-        return os.read(fd, 1 << 20).decode(errors="replace")
+        while part := os.read(fd, 1 << 20):
+            parts.append(part)
+        return b"".join(parts).decode(errors="replace")
     finally:
         os.close(fd)
 
