@@ -1,6 +1,8 @@
 """Notebooks through the whole path: what is recorded is what a sandboxed kernel gives, and what plain Jupyter gives."""
 
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -39,7 +41,8 @@ def test_what_is_exported_runs_in_plain_jupyter_with_the_same_outputs(path: Path
     golden = json.loads(path.read_text())
     notebook = nbformat.reads(json.dumps(golden), as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}
-    nbclient.NotebookClient(notebook, allow_errors=True, resources=resources, timeout=60).execute()
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # `python` is the environment's
+    nbclient.NotebookClient(notebook, allow_errors=True, resources=resources, timeout=60).execute(env=env)
     for theirs, recorded in zip(notebook.cells, golden["cells"], strict=True):
         got, want = (normal(cell.get("outputs", []), tracebacks=False) for cell in (theirs, recorded))
         assert got == want, theirs["source"]

@@ -20,7 +20,7 @@ def environment() -> Path:
     """The interpreter of the environment, made when it is not there yet. CalledProcessError when it cannot be."""
     interpreter = next(path for path in CANDIDATES if new_enough(path))
     recipe = CONSTRAINTS.read_bytes() + " ".join(PACKAGES).encode() + os.fsencode(interpreter.resolve())
-    place = Path(f"/var/tmp/cellblock-test-env-{hashlib.sha256(recipe).hexdigest()[:12]}")
+    place = Path(f"/var/tmp/cellblock-test-env-{os.getuid()}-{hashlib.sha256(recipe).hexdigest()[:12]}")
     python = place / "bin" / "python"
     with open(f"{place}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
