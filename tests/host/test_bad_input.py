@@ -46,6 +46,26 @@ async def test_a_print_of_very_much_is_cut_and_spilled(bench: Bench) -> None:
         assert b"workspace is full" in await spill.read(spill.size - 100, 100)
 
 
+@pytest.mark.parametrize("half", [r"\udcff", r"\ud83d"])
+async def test_text_that_is_no_unicode_is_shown_as_far_as_it_is(bench: Bench, half: str) -> None:
+    """A name that is not UTF-8 has such characters, and code that prints it means no harm."""
+    kernel_id = await bench.kernel()
+    printed = await bench.run(f"x = 1; print('a{half}b')", kernel_id)
+    assert (printed["status"], text(printed)) == ("ok", "a\ufffdb\n")
+    shown = await bench.run(f"class A:\n    def __repr__(self): return 'a{half}b'\nA()", kernel_id)
+    assert shown["outputs"][0]["data"]["text/plain"] == "a\ufffdb"
+    raised = await bench.run(f"raise ValueError('a{half}b')", kernel_id)
+    assert raised["error"]
+    assert (raised["error"]["ename"], raised["error"]["evalue"]) == ("ValueError", "a\ufffdb")
+    assert (await bench.run("x", kernel_id))["status"] == "ok"
+
+
+async def test_a_number_that_json_lacks_is_shown_without_a_word_about_it(bench: Bench) -> None:
+    result = await bench.run("from IPython.display import JSON; JSON({'x': float('nan')})")
+    (output,) = result["outputs"]
+    assert output["data"]["application/json"] == {"x": "nan"}
+
+
 async def test_a_spill_that_would_follow_a_symlink_is_not_written(bench: Bench) -> None:
     kernel_id = await bench.kernel()
     code = "import os; os.symlink('/tmp', '.cellblock'); print('x' * 200_000)"

@@ -13,6 +13,7 @@ import contextvars
 import importlib
 import importlib.abc
 import io
+import json
 import os
 import random
 import signal
@@ -50,6 +51,7 @@ import tornado.queues
 import traitlets
 import zmq
 from IPython.core.application import BaseIPythonApplication
+from jupyter_client.jsonutil import json_clean, json_default
 from jupyter_client.session import Session
 from zmq.eventloop.zmqstream import ZMQStream
 
@@ -80,8 +82,18 @@ _graveyard: list[object] = []  # objects of another life, whose destructors must
 # --- what is sent ----------------------------------------------------------------------------------------------------
 
 
+def packed(content: object) -> bytes:
+    """JSON in UTF-8, whatever text is in it: half a surrogate pair, as in a name that is no UTF-8, is escaped."""
+    try:
+        return json.dumps(content, default=json_default, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError):  # bytes, NaN, or such text
+        return json.dumps(json_clean(content), default=json_default, allow_nan=False).encode()
+
+
 class BoundedSession(Session):
     """Lets no message grow beyond MAX_DISPLAY: above it, an error says so in its place."""
+
+    pack = traitlets.Callable(packed)
 
     def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
         made: list[bytes] = super().serialize(msg, ident)
