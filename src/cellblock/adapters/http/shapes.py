@@ -18,7 +18,7 @@ def _sayable(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_sayable)]
-Title = Annotated[Text, Field(max_length=200)]
+Title = Annotated[str, Field(max_length=200), AfterValidator(_sayable)]
 
 
 class Strict(BaseModel):
