@@ -57,6 +57,11 @@ def test_what_is_not_there_is_told_in_the_one_shape(live: Live, method: str, pat
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
+def test_a_method_that_is_not_taken_is_told_the_others(live: Live) -> None:
+    answer = live.post("/api/jupyter/kernel/k/files/a.txt")
+    assert (answer.status_code, answer.headers.get_list("allow")) == (405, ["DELETE, GET, PUT"])
+
+
 def test_the_token_opens_what_loopback_does_not(start: Start) -> None:
     client = start(token="s3cret", loopback_trust=False)
     assert client.get("/api/status").status_code == 401

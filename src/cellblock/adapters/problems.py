@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import TypedDict
 
@@ -22,6 +23,7 @@ log = structlog.get_logger("cellblock.http")
 
 JSON_BROKEN = "json_invalid"
 NO_OBJECT = frozenset({"model_attributes_type", "dict_type"})
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 BY_STATUS: Mapping[int, type[CellblockError]] = {
     400: errors.InvalidRequest,
     401: errors.Unauthorized,
@@ -114,9 +116,17 @@ async def on_error(_: Request, error: CellblockError) -> Response:
     return answer(error)
 
 
-async def on_http(_: Request, error: HTTPException) -> Response:
+async def on_http(request: Request, error: HTTPException) -> Response:
     """Handler of the framework's own errors."""
-    return answer(from_http(error), dict(error.headers or {}))
+    allow = {"Allow": ", ".join(allowed(request))} if error.status_code == 405 else {}
+    return answer(from_http(error), {**(error.headers or {}), **allow})
+
+
+def allowed(request: Request) -> list[str]:
+    """Every method of this address: the framework itself names those of the first route only."""
+    tried = ((method, {**request.scope, "method": method}) for method in METHODS)
+    routes = request.app.routes
+    return [method for method, scope in tried if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
 async def on_validation(_: Request, error: RequestValidationError) -> Response:
