@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Output: TypeAlias = dict[str, Any]
 
@@ -169,6 +169,12 @@ class Content:
         if not isinstance(value, dict):
             raise Malformed(f"{key} is not an object")
         return value
+
+    def stream_name(self) -> Literal["stdout", "stderr"]:
+        match self.text("name"):
+            case "stdout" | "stderr" as name:
+                return name
+        raise Malformed("a stream is stdout or stderr")
 
     def display(self, output_type: str) -> Output:
         metadata = plain(self.mapping("metadata"))

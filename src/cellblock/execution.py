@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from typing_extensions import TypedDict
 
 from cellblock.content import Content, Malformed, Output, clean, cut, error_output, first_bytes, size_of, syntax_lines
-from cellblock.outputs import Outputs, StreamName
+from cellblock.outputs import Outputs
 
 __all__ = [
     "FINAL",
@@ -382,7 +382,7 @@ class Execution:
         return [self._event("status", {"execution_state": state})]
 
     def _on_stream(self, message: Content) -> list[Event]:
-        name = _stream_name(message.text("name"))
+        name = message.stream_name()
         text = message.text("text")
         self._outputs.stream(name, text)
         if self._live_full:
@@ -587,14 +587,6 @@ def _shown(kept: Output, display_id: str | None) -> dict[str, Any]:
     """An output as the content of Jupyter's message."""
     content = {key: value for key, value in kept.items() if key != "output_type"}
     return {**content, "transient": {"display_id": display_id} if display_id is not None else {}}
-
-
-def _stream_name(name: str) -> StreamName:
-    if name == "stdout":
-        return "stdout"
-    if name == "stderr":
-        return "stderr"
-    raise Malformed("a stream is stdout or stderr")
 
 
 def _error_info(ename: str, evalue: str, traceback: list[str]) -> ErrorInfo:

@@ -150,6 +150,16 @@ async def test_a_kernel_that_exits_says_so_and_comes_back(bench: Bench) -> None:
     assert len((await bench.interpreter.notebook(OWNER, kernel_id))["cells"]) == 4
 
 
+async def test_code_that_calls_exit_ends_in_order_and_is_told_what_is_lost(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    leaving = await bench.submit("x = 1\nexit()", kernel_id)
+    waiting = await bench.submit("print('x' in globals())", kernel_id)
+    result = await bench.wait(leaving)
+    assert (result["status"], result["kernel_state"]) == ("ok", "lost")
+    assert "the code asked it to exit" in (result["notice"] or "")
+    assert text(await bench.wait(waiting)) == "False\n"
+
+
 async def test_what_waits_behind_a_death_runs_in_a_fresh_kernel(bench: Bench) -> None:
     kernel_id = await bench.kernel()
     await bench.run("x = 1", kernel_id)

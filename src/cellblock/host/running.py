@@ -60,6 +60,7 @@ class Run:
     _draining: int = 0
     _listening: bool = False
     _spilling: bool = True
+    _leaving: bool = False
     _spilled: int = 0
     _begun: float = 0.0
     _beside: int | None = None  # bytes it took beside the workspace when first looked at
@@ -136,6 +137,8 @@ class Run:
             raise ProtocolError(execution.violation)
         if message.msg_type == "execute_input":
             self._gets_code()
+        elif message.msg_type == "execute_reply":
+            self._leaving = asks_to_leave(message.content)
         elif message.msg_type == "execute_reply":
             self._replied = True
         elif message.msg_type == "input_request":
@@ -242,7 +245,7 @@ class Run:
 
     async def _end(self, used: int) -> None:
         execution = self.execution
-        if execution.complete and self.kernel.alive and execution.violation is None:
+        if execution.complete and self.kernel.alive and execution.violation is None and not self._leaving:
             cost = self._cost(used)
         else:
             cost = {"cpu_ms": None, "memory_peak_bytes": await self._gone_or_idle() or None}
@@ -279,15 +282,16 @@ class Run:
     async def _gone_or_idle(self) -> int:
         """The kernel died, broke the protocol, or let an interrupted execution go without a reply: its memory peak."""
         execution, process = self.execution, self.kernel.process
-        if self.kernel.alive and execution.violation is None:
+        if self.kernel.alive and execution.violation is None and not self._leaving:
             return process.usage().memory_peak_bytes
-        if execution.violation is not None:
+        if execution.violation is not None or self._leaving:
             await self.kernel.stop()
         death = await self.kernel.death()
         await self.kernel.stop()
         if death.out_of_memory:
             execution.limit_hit("memory", self.config.memory_limit)
-        execution.died()
+        if not self._leaving:
+            execution.died()
         self.lost = self._why or self._cause(death.status)
         return death.memory_peak
 
@@ -297,6 +301,8 @@ class Run:
             return CAUSES[limit["name"]]
         if self.execution.violation is not None:
             return "it broke the protocol and was ended"
+        if self._leaving:
+            return "the code asked it to exit"
         return f"its process was killed by signal {-status}" if status < 0 else f"its process exited with {status}"
 
     async def _scan(self) -> Scan:
@@ -323,6 +329,15 @@ class Run:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def asks_to_leave(reply: dict[str, Any]) -> bool:
+    """Whether a reply says that the code called `exit`: the process ends a moment after its reply, so nothing may follow."""
+    payload = reply.get("payload")
+    entries = payload if isinstance(payload, list) else []
+    return any(
+        isinstance(one, dict) and one.get("source") == "ask_exit" and not one.get("keepkernel") for one in entries
+    )
 
 
 NO_ROOM = b"\n[... the workspace is full: the rest of the text was not kept ...]\n"
