@@ -54,6 +54,7 @@ def test_there_is_no_page_elsewhere(static: Path, path: str) -> None:
 def test_the_frame_has_a_policy_of_its_own(static: Path) -> None:
     answer = client(static).get("/frame.html")
     assert answer.headers["content-security-policy"] == FRAME_CSP
+    assert answer.headers["connection-allowlist"] == "(response-origin);webrtc=block"
     assert "access-control-allow-origin" not in answer.headers
 
 

@@ -24,7 +24,28 @@ const loads = (tag, address) => settled((done, no) => {
   Object.assign(made, { onload: done, onerror: no, rel: 'stylesheet' }, { [tag === 'link' ? 'href' : 'src']: address })
   document.body.append(made)
 })
+const hints = (rel) => settled((done, no) => {
+  for (const as of ['script', 'image', 'fetch', 'document']) {
+    const made = document.createElement('link')
+    Object.assign(made, { rel, href: AWAY + '?' + rel + as, onload: done, onerror: no })
+    made.setAttribute('as', as)
+    document.head.append(made)
+  }
+})
+const call = async () => {
+  const urls = 'turn:127.0.0.1:%(port)d?transport=tcp'
+  const made = new RTCPeerConnection({ iceServers: [{ urls, username: 'x', credential: 'x' }] })
+  made.createDataChannel('x')
+  await made.setLocalDescription(await made.createOffer())
+}
+const unanswered = () => new Promise((_, no) => setTimeout(no, 2000))  // the other side knows whether it was called
 const tries = {
+  preconnect: () => hints('preconnect'),
+  prefetch: () => hints('prefetch'),
+  preload: () => hints('preload'),
+  modulepreload: () => hints('modulepreload'),
+  prerender: () => hints('prerender'),
+  peer: () => { call(); return unanswered() },
   readPage: () => parent.document.title,
   readTop: () => top.document.body.innerHTML,
   readHref: () => parent.location.href,
