@@ -76,8 +76,8 @@ def understand(printed: str, key: str) -> Context:
     named = versions.items() if isinstance(versions, dict) else ()
     return {
         "key": key,
-        "python": short(raw.get("python", ""), 20),
-        "packages": {short(name, 40): short(version, 20) for name, version in list(named)[:60]},
+        "python": word(raw.get("python"), 20),
+        "packages": {word(name, 40): word(version, 20) for name, version in list(named)[:60]},
         "files": bounded(files),
         "others": [short(name, 200) for name in as_list(raw.get("others"))[:30]],
     }
@@ -150,6 +150,11 @@ def as_list(value: Any) -> list[Any]:
 
 def short(value: Any, limit: int) -> str:
     return clean(str(value if value is not None else "")[:limit])
+
+
+def word(value: Any, limit: int) -> str:
+    """A name or a version: what stands outside the fence can be no sentence, whatever a hostile kernel says."""
+    return "".join(c for c in short(value, limit) if c.isascii() and (c.isalnum() or c in "._+!-"))
 
 
 def scalar(value: Any) -> Any:
