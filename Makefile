@@ -10,7 +10,7 @@ PAGE = src/cellblock/static/index.html
 # As pip does: a company's own certificate authority is known to the system.
 export UV_SYSTEM_CERTS = 1
 
-.PHONY: run test test-all check setup setup-dev bench lock openapi clean
+.PHONY: run test test-all check setup setup-dev dist bench lock openapi clean
 
 run: setup
 	@exec $(BIN)/cellblock serve
@@ -52,6 +52,11 @@ test: check
 test-all: check
 	$(BIN)/pytest -n 2 --dist loadfile -m "not docs" --ignore=tests/e2e tests
 	$(BIN)/pytest tests/e2e
+
+dist: setup
+	@rm -rf dist
+	$(BIN)/uv build --quiet
+	@ls dist/*.whl
 
 bench: setup-dev
 	$(BIN)/python -m bench
