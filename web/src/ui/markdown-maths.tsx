@@ -5,8 +5,10 @@ import remarkGfm from 'remark-gfm'
 import remarkMath from 'remark-math'
 import { Rendered } from './markdown-renderer.tsx'
 
+const KATEX = { output: 'html', maxSize: 40 } as const // a hostile \rule may be 40 em, and not the page
+
 export default function Maths({ text }: { text: string }) {
-  return <Rendered text={dollars(text)} remark={[remarkGfm, remarkMath]} rehype={[[rehypeKatex, { output: 'html' }]]} />
+  return <Rendered text={dollars(text)} remark={[remarkGfm, remarkMath]} rehype={[[rehypeKatex, KATEX]]} />
 }
 
 /** Models also write \( … \) and \[ … \]. */
