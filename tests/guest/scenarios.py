@@ -212,12 +212,17 @@ def _death(client: Client) -> str:
     return f"{death.status} {'out of memory' if death.out_of_memory else ''}".strip()
 
 
+START_STAYER = (  # it has said that it runs: a moment after its birth a program has no command line yet
+    "subprocess.Popen(['sh', '-c', 'echo; kill -STOP $$', '{mark}'],"
+    " start_new_session=True, stdout=subprocess.PIPE)"
+)
+
+
 async def leftovers(bench: Workbench) -> dict[str, Any]:
     """Kernels that start processes which want to outlive them: who is still there after the stop."""
     mark = f"61.{os.getpid()}"
     async with bench.kernel() as client:
-        start = f"subprocess.Popen(['sleep', '{mark}'], start_new_session=True)"  # returns once `sleep` is what runs
-        await client.run(f"import subprocess\nfor _ in range(3): {start}")
+        await client.run(f"import subprocess\nfor _ in range(3): ({START_STAYER.format(mark=mark)}).stdout.readline()")
         inside = _sleepers(mark)
     return {"inside": inside, "after": _sleepers(mark)}
 

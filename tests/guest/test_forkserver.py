@@ -46,6 +46,7 @@ async def test_the_template_has_one_task_and_no_package_of_the_server(tmp_path: 
         assert {name for name in loaded if not name.startswith("cellblock.guest")} == {
             "cellblock",
             "cellblock.messages",
+            "cellblock.zmtp",
         }
 
 

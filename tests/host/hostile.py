@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from cellblock.host import zmtp
+from cellblock import zmtp
 from cellblock.host.wire import Channel, KernelMessage, Wire
 
 KEY = "a key"

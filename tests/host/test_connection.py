@@ -12,9 +12,9 @@ import pytest
 from hostile import KEY, Peer
 from jupyter_client.manager import KernelManager
 
+from cellblock import zmtp
 from cellblock.errors import KernelDied, KernelTimeout, NotWaitingForInput, ProtocolError
 from cellblock.host import connection as module
-from cellblock.host import zmtp
 from cellblock.host.connection import Connection, KernelMessage
 from cellblock.host.wire import MAX_HEADER
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jupyter_client.session import Session
 
-from cellblock.host import zmtp
+from cellblock import zmtp
 from cellblock.host.wire import MAX_HEADER, MAX_VALUES, Wire, checked
 
 READY = b"\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04XPUB"

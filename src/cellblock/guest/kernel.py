@@ -1,20 +1,20 @@
 """The kernel's body in two halves: `prepare`, what needs no socket and no thread, before any fork; `open`, the rest.
 
-The only module of the guest that imports more than the standard library: ipykernel, and what comes with it.
+With `publishing`, the only module of the guest that imports more than the standard library: ipykernel, and what comes with it.
 """
 
 # mypy: disable-error-code="no-untyped-call, attr-defined, union-attr, misc, override"
 # ipykernel and IPython say that they are typed, and are in part only.
 
 import asyncio
-import atexit
 import contextlib
 import contextvars
+import functools
 import importlib
 import importlib.abc
 import io
-import json
 import os
+import queue
 import random
 import signal
 import socket
@@ -22,8 +22,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import types
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
@@ -33,11 +34,9 @@ os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
 import ipykernel
 import ipykernel.debugger  # 240 ms at the first start of a kernel, were it not here
 import ipykernel.displayhook
-import ipykernel.heartbeat
 import ipykernel.iostream
 import ipykernel.ipkernel
 import ipykernel.kernelapp
-import ipykernel.subshell_manager
 import ipykernel.zmqshell
 import IPython.core.async_helpers
 import IPython.core.completerlib
@@ -49,18 +48,17 @@ import tornado.locks
 import tornado.platform.asyncio
 import tornado.queues
 import traitlets
-import zmq
+from ipykernel.control import ControlThread
 from IPython.core.application import BaseIPythonApplication
-from jupyter_client.jsonutil import json_clean, json_default
+from jupyter_client.jsonutil import json_clean
 from jupyter_client.session import Session
-from zmq.eventloop.zmqstream import ZMQStream
 
-from cellblock.messages import MAX_DISPLAY, MAX_STREAM
+from cellblock.guest.channels import Channel, Frame, Router, Xpub
+from cellblock.guest.publishing import BoundedSession, Publisher, Requests, Stream
 
-MINIMUM = (7, 0)  # of ipykernel: the first with a thread of its own for the shell channel
-CHANNELS = {"shell": 1, "iopub": 2, "stdin": 3, "hb": 4, "control": 5}
-STREAM_CHARACTERS = MAX_STREAM // 6 - 1024  # JSON may write one character in six bytes
-HIGH_WATER = 1 << 20  # characters written and not yet sent, above which a writer waits
+MINIMUM = (7, 0)  # of ipykernel: the first whose handlers are coroutines with contexts of their own
+ROUTERS = {"shell": "k-1", "control": "k-5", "stdin": "k-3"}
+IOPUB = "k-2"
 
 WARM = ("1+1", "x = 40\nprint(x)", "?print", "!true", "%time 1", "await __import__('asyncio').sleep(0)")
 WARM_PANDAS = (
@@ -77,70 +75,7 @@ WARM_PLOT = (
 WARM_BOTH = ("df.plot(x='b', y='a', kind='bar'); plt.show()",)
 
 _graveyard: list[object] = []  # objects of another life, whose destructors must never run
-
-
-# --- what is sent ----------------------------------------------------------------------------------------------------
-
-
-def packed(content: object) -> bytes:
-    """JSON in UTF-8, whatever text is in it: half a surrogate pair, as in a name that is no UTF-8, is escaped."""
-    try:
-        return json.dumps(content, default=json_default, ensure_ascii=False, allow_nan=False).encode()
-    except (TypeError, ValueError):  # bytes, NaN, or such text
-        return json.dumps(json_clean(content), default=json_default, allow_nan=False).encode()
-
-
-class BoundedSession(Session):
-    """Lets no message grow beyond MAX_DISPLAY: above it, an error says so in its place."""
-
-    pack = traitlets.Callable(packed)
-
-    def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
-        made: list[bytes] = super().serialize(msg, ident)
-        size = sum(len(part) for part in made) + sum(memoryview(b).nbytes for b in msg.get("buffers") or ())
-        if size <= MAX_DISPLAY:
-            return made
-        msg["buffers"] = []
-        small: list[bytes] = super().serialize(self._instead(msg, size), ident)
-        return small
-
-    def _instead(self, msg: dict[str, Any], size: int) -> dict[str, Any]:
-        says = f"{msg['msg_type']} of {size:,} bytes: at most {MAX_DISPLAY:,} can be shown. Write it to a file."
-        error = {"ename": "OutputTooLarge", "evalue": says, "traceback": [f"OutputTooLarge: {says}"]}
-        if msg["msg_type"].endswith("_reply"):
-            count = msg["content"].get("execution_count")
-            return msg | {"content": {"status": "error", "execution_count": count} | error}
-        header = dict(msg["header"], msg_type="error")
-        return msg | {"header": header, "msg_type": "error", "content": error, "metadata": {}}
-
-
-class Publisher(ipykernel.iostream.IOPubThread):
-    """Sends at once what its own thread asks for: queued, a flood would fill the queue that only this thread empties."""
-
-    def schedule(self, f: Callable[[], object]) -> None:
-        if threading.get_ident() == self.thread.ident:
-            f()
-        else:
-            super().schedule(f)
-
-
-class SplitStream(ipykernel.iostream.OutStream):
-    """Sends what was written in messages of at most MAX_STREAM bytes, and lets a writer wait who is far ahead."""
-
-    _ahead = 0
-
-    def write(self, string: str) -> int | None:
-        written: int | None = super().write(string)
-        self._ahead += len(string)
-        if self._ahead > HIGH_WATER:
-            self.flush()
-        return written
-
-    def _flush_buffers(self) -> Iterator[tuple[dict[str, Any], str]]:
-        self._ahead = 0
-        for parent, text in super()._flush_buffers():
-            for start in range(0, len(text), STREAM_CHARACTERS):
-                yield parent, text[start : start + STREAM_CHARACTERS]
+_ours: list[str] = []  # found before any fork: to look through sys.modules in a kernel unshares 3 MB of pages
 
 
 # --- the shell -------------------------------------------------------------------------------------------------------
@@ -174,11 +109,61 @@ class Shell(ipykernel.zmqshell.ZMQInteractiveShell):
 
 
 class Kernel(ipykernel.ipkernel.IPythonKernel):
+    """ipykernel's, on channels of our own. Without subshells, which need threads of libzmq's."""
+
     shell_class = Shell
+    shell_stream = traitlets.Any()
+    control_stream = traitlets.Any()
+    shell_channel_thread = types.SimpleNamespace(parent_thread=threading.main_thread())
+    _supports_kernel_subshells = False
+    _execute_sleep = 0.0  # ours are in order without waiting
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.answers: queue.SimpleQueue[list[Frame]] = queue.SimpleQueue()
+
+    def start(self) -> None:
+        """Takes requests from now on."""
+        self.shell.exit_now = False
+        self._control_lock = asyncio.Lock()
+        self.control_stream.on_recv(self.dispatch_control, contextvars.Context())
+        self.shell_stream.on_recv(functools.partial(self.shell_main, None), contextvars.copy_context())
+        self._publish_status("starting", "shell")
+
+    def _abort_queues(self, subshell_id: str | None = None) -> None:
+        """Aborts the requests that have come, up to a mark behind them."""
+        self._aborting = True
+        self.iopub_thread.schedule(functools.partial(self.shell_stream.put, [Frame(b"stop aborting")]))
+
+    def _input_request(self, prompt: str, ident: Any, parent: Any, password: bool = False) -> str:
+        """Asks, and waits for the answer in a way that an interrupt ends."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        while not self.answers.empty():
+            self.answers.get()
+        content = json_clean({"prompt": prompt, "password": password})
+        self.session.send(self.stdin_socket, "input_request", content, parent, ident=ident)
+        try:
+            value = self._answer()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("Interrupted by user") from None  # without the frames of our waiting
+        if value == "\x04":
+            raise EOFError
+        return value
+
+    def _answer(self) -> str:
+        while True:
+            _, parts = self.session.feed_identities(list[bytes](self.answers.get()))
+            try:
+                return str(self.session.deserialize(parts)["content"]["value"])
+            except (ValueError, KeyError, TypeError) as problem:
+                self.log.warning("not an input_reply: %s", problem)
 
 
 class App(ipykernel.kernelapp.IPKernelApp):
     """ipykernel's application, taken apart at the line between what can be forked and what cannot."""
+
+    channels: Sequence[Channel] = ()
 
     @traitlets.default("session")
     def _bounded(self) -> Session:
@@ -201,48 +186,34 @@ class App(ipykernel.kernelapp.IPKernelApp):
         self.configure_tornado_logger()
         self.patch_io()
 
-    def init_control(self, context: Any) -> None:
-        """Without the debugger's sockets."""
-        self.control_socket = context.socket(zmq.ROUTER)
-        self.control_socket.linger = 1000
-        self.control_port = self._bind_socket(self.control_socket, self.control_port)
-        self.control_socket.router_handover = 1
-        self.control_thread = ipykernel.kernelapp.ControlThread(daemon=True)
-        self.shell_channel_thread = ipykernel.kernelapp.ShellChannelThread(context, daemon=True)
-
-    def init_iopub(self, context: Any) -> None:
-        """Without the TCP pipe for forked children (libzmq aborts where AF_NETLINK is refused)."""
-        self.iopub_socket = context.socket(zmq.XPUB)
-        self.iopub_socket.linger = 1000
-        self.iopub_socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue waits: a lost `idle` would hang its reader
-        self.iopub_port = self._bind_socket(self.iopub_socket, self.iopub_port)
-        self.iopub_thread = Publisher(self.iopub_socket, pipe=False, session=self.session)
-        self.iopub_thread.start()
-        self.iopub_socket = self.iopub_thread.background_socket
-
     def open(self, key: str, sockets: str, *, terminals: bool) -> None:
-        """Sockets in the directory `sockets`, threads, loops, streams. After the fork, in the closed sandbox."""
+        """Channels in the directory `sockets`, their thread, loops, streams. After the fork, in the closed sandbox."""
         self._new_life(key)
-        workspace = os.getcwd()
-        os.chdir(sockets)  # bound by relative name: a socket's whole path has 107 bytes at most
-        self.init_sockets()
-        os.chdir(workspace)
-        self._ports = dict(CHANNELS)
+        self.control_thread = ControlThread(daemon=True)
+        self._open_channels(sockets)
         self._open_streams()
         self.init_signal()
         self._connect_kernel()
         Shell.terminals = terminals
+        self.control_thread.start()
         self.kernel.start()
+
+    def _open_channels(self, sockets: str) -> None:
+        workspace = os.getcwd()
+        os.chdir(sockets)  # bound by relative name: a socket's whole path has 107 bytes at most
+        loop = self.control_thread.io_loop.asyncio_loop
+        self.routers = {name: Router(loop, path) for name, path in ROUTERS.items()}
+        iopub = Xpub(loop, IOPUB)
+        os.chdir(workspace)
+        self.channels = [*self.routers.values(), iopub]
+        self.iopub_thread = Publisher(iopub, self.control_thread, self.session)
+        self.iopub_socket = self.iopub_thread.background_socket
 
     def _new_life(self, key: str) -> None:
         """What a fork copies and must not share."""
         reseed()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self._wake_on_signals()
-        atexit.unregister(self.close)
-        self.transport, self.ip, self.context = "ipc", "k", None
-        for channel, port in CHANNELS.items():
-            setattr(self, f"{channel}_port", port)
         session = self.session
         session.key, session.session, session.pid = key.encode(), str(uuid.uuid4()), os.getpid()
         session.digest_history.clear()
@@ -260,20 +231,20 @@ class App(ipykernel.kernelapp.IPKernelApp):
         _graveyard.append((reader, writer))
 
     def _open_streams(self) -> None:
-        sys.stdout = SplitStream(self.session, self.iopub_thread, "stdout")
-        sys.stderr = SplitStream(self.session, self.iopub_thread, "stderr")
+        sys.stdout = Stream(self.session, self.iopub_thread, "stdout", 1)
+        sys.stderr = Stream(self.session, self.iopub_thread, "stderr", 2)
         self.displayhook = ipykernel.displayhook.ZMQDisplayHook(self.session, self.iopub_socket)
         sys.displayhook = self.displayhook
 
     def _connect_kernel(self) -> None:
         kernel = self.kernel
-        shell_stream = ZMQStream(self.shell_socket, self.shell_channel_thread.io_loop)
-        self.shell_channel_thread.shell_stream = shell_stream
-        kernel.control_stream = ZMQStream(self.control_socket, self.control_thread.io_loop)
-        kernel.shell_stream = shell_stream
-        self.control_thread.start()
-        self.shell_channel_thread.start()
-        for name in ("control_thread", "shell_channel_thread", "iopub_thread", "iopub_socket", "stdin_socket"):
+        shell, control, stdin = (self.routers[name] for name in ROUTERS)
+        kernel.io_loop = tornado.ioloop.IOLoop.current()
+        kernel.shell_stream = Requests(shell, self.iopub_thread, kernel.io_loop)
+        kernel.control_stream = Requests(control, self.iopub_thread, self.control_thread.io_loop)
+        kernel.stdin_socket = Requests(stdin, self.iopub_thread, self.control_thread.io_loop)
+        stdin.on_message = kernel.answers.put
+        for name in ("control_thread", "iopub_thread", "iopub_socket"):
             setattr(kernel, name, getattr(self, name))
         kernel._stdout, kernel._stderr = sys.stdout, sys.stderr
         kernel._shell_parent.set({})
@@ -281,7 +252,6 @@ class App(ipykernel.kernelapp.IPKernelApp):
         kernel._shell_context = contextvars.copy_context()
         kernel._main_asyncio_lock = asyncio.Lock()
         kernel._aborting = False
-        kernel.record_ports({f"{name}_port": port for name, port in CHANNELS.items()})
         for publisher in (self.shell.displayhook, self.shell.display_pub):
             publisher.session, publisher.pub_socket = self.session, self.iopub_socket
         self.shell.displayhook.topic = kernel._topic("execute_result")
@@ -293,6 +263,14 @@ class App(ipykernel.kernelapp.IPKernelApp):
         self.io_loop.start()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
+        self.iopub_thread.wait(lambda: None)
+
+    def forget_channels(self) -> None:
+        """In a process that a cell forks: they are the kernel's alone."""
+        for channel in self.channels:
+            for each in channel.sockets():
+                each.close()
+            channel.peers.clear()
 
 
 # --- before the fork -------------------------------------------------------------------------------------------------
@@ -313,6 +291,8 @@ def prepare(preload: Sequence[str]) -> tuple[App, dict[str, Any]]:
     app.prepare()
     present = set(preload) - set(missing)
     failures = warm(app, [*WARM, *_warming_of(present)])
+    _ours.extend(name for name in sys.modules if name.split(".")[0] == "cellblock")
+    os.register_at_fork(after_in_child=app.forget_channels)
     os.register_at_fork(after_in_child=print_to_descriptors)
     return app, {"ipykernel": ipykernel.__version__, "missing": missing, "warming": failures}
 
@@ -405,8 +385,8 @@ class _RendererLoader(importlib.abc.Loader):
 def reseed() -> None:
     """Kernels of one template must not draw the same numbers, nor the same names of temporary files."""
     random.seed()
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
+    if "numpy" in sys.modules:  # from numbers: its own way to find entropy unshares 1.5 MB of pages
+        sys.modules["numpy"].random.seed(list(memoryview(os.urandom(32)).cast("I")))
     tempfile._name_sequence = tempfile.tempdir = None
 
 
@@ -421,7 +401,7 @@ def print_to_descriptors() -> None:
 
 def forget_package() -> None:
     """The guest's modules stay alive, but `import cellblock` in a cell finds the environment's own, or none."""
-    for name in [n for n in sys.modules if n == "cellblock" or n.startswith("cellblock.")]:
+    for name in _ours:
         del sys.modules[name]
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, cast
 
+from cellblock import zmtp
 from cellblock.errors import KernelDied, KernelFault, KernelTimeout, NotWaitingForInput, ProtocolError
-from cellblock.host import zmtp
 from cellblock.host.wire import Channel, KernelMessage, Wire, checked
 
 __all__ = ["Connection", "KernelMessage"]

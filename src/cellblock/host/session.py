@@ -97,6 +97,7 @@ class Session:
         self.watchers = Watchers(self.id, self.config.clock, self._snapshot)
         self._worker: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[Kernel] | None = None
+        self._former: Kernel | None = None  # lost, and perhaps still on its way out of the workspace
         self._scan: Scan | None = None
         self._own_syntax = False
         self._taken: int | None = None  # bytes of disk after the last execution, or when last looked at
@@ -304,10 +305,11 @@ class Session:
         return self._starting
 
     async def _launch(self) -> Kernel:
-        old, self.kernel = self.kernel, None
+        old, self.kernel = self.kernel or self._former, None
         try:
             if old:
                 await old.stop()
+            self._former = None
             kernel = await self.engine.kernel(id=self.id, uid=self.uid)
         finally:
             self._starting = None
@@ -331,9 +333,9 @@ class Session:
         before, self._taken = self._taken, taken
         full = taken > self.config.workspace_limit or not scan.complete
         if full and before is not None and taken > before and self.kernel is kernel and self.state == "idle":
+            self._scan = None
             self._kernel_lost(kernel, "what it did while no execution ran filled the workspace")
             await kernel.stop()
-            self._scan = None
 
     def _stirred(self, kernel: Kernel) -> bool:
         """Whether it may have done anything since it was last asked; only a cgroup knows of all its processes."""
@@ -342,7 +344,7 @@ class Session:
 
     def _kernel_lost(self, kernel: Kernel, why: str) -> None:
         if self.kernel is kernel:
-            self.kernel = None
+            self.kernel, self._former = None, kernel
             self._remember_loss(why)
             self._own_syntax = False
             self._tell_state(f"The kernel is gone because {why}.")

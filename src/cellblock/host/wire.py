@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from cellblock.content import Malformed, plain
-from cellblock.host.zmtp import Violation
+from cellblock.zmtp import Violation
 
 Channel: TypeAlias = Literal["shell", "iopub", "control", "stdin"]
 

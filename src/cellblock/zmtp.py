@@ -1,8 +1,9 @@
-"""ZeroMQ's wire protocol (ZMTP 3.0, NULL) for a client of one peer, as a pure machine: bytes in, messages out.
+"""ZeroMQ's wire protocol (ZMTP 3.0, NULL) for one peer, as a pure machine: bytes in, messages out. Standard library only.
 
-libzmq is not used on this side of the boundary because it cannot bound a hostile peer: parts of one endless multipart
-message are queued without limit, whatever ZMQ_MAXMSGSIZE and ZMQ_RCVHWM say. Here a message that
-passes a limit is a Violation before its bytes are kept, and a reader that is not read from stops the peer.
+Both ends of a kernel's channels speak it. libzmq is not used on the server's side because it cannot bound a hostile
+peer: parts of one endless multipart message are queued without limit, whatever ZMQ_MAXMSGSIZE and ZMQ_RCVHWM say. Here a
+message that passes a limit is a Violation before its bytes are kept, and a reader that is not read from stops the peer.
+In a kernel it is not used because it needs threads of its own, and keeps there what the kernel believes to have said.
 """
 
 from typing import Literal
@@ -18,8 +19,8 @@ class Violation(ValueError):
     """Bytes that no honest peer sends."""
 
 
-def opening(socket_type: Literal["DEALER", "SUB"], identity: bytes = b"") -> bytes:
-    """What a client may send at once: greeting and READY. Everything else waits until the peer's READY has come."""
+def opening(socket_type: Literal["DEALER", "SUB", "ROUTER", "XPUB"], identity: bytes = b"") -> bytes:
+    """What either end may send at once: greeting and READY. Everything else waits until the peer's READY has come."""
     ready = b"\x05READY" + _property(b"Socket-Type", socket_type.encode()) + _property(b"Identity", identity)
     return GREETING + bytes((_COMMAND, len(ready))) + ready
 
@@ -41,10 +42,14 @@ def message(frames: list[bytes]) -> bytes:
 
 
 class Decoder:
-    """Feed it bytes, then take messages until there is none. `max_message`: bytes of all frames of one message."""
+    """Feed it bytes, then take messages until there is none. `max_message`: bytes of all frames of one message.
+
+    Once it is `ready`, `properties` holds what the peer said of itself: Socket-Type, Identity.
+    """
 
     def __init__(self, max_message: int) -> None:
         self.ready = False
+        self.properties: dict[bytes, bytes] = {}
         self._max = max_message
         self._buffer = bytearray()
         self._greeted = False
@@ -117,6 +122,21 @@ class Decoder:
     def _command(self, body: bytes) -> None:
         name = body[1 : 1 + body[0]] if body else b""
         if name == b"READY":
+            self.properties = _properties(body[6:])
             self.ready = True
         elif name == b"ERROR":
             raise Violation("the peer refused the connection")
+
+
+def _properties(data: bytes) -> dict[bytes, bytes]:
+    """Of a READY: names with a length of one byte, values with a length of four. Violation."""
+    found = {}
+    while data:
+        name_end = 1 + data[0]
+        value_at = name_end + 4
+        value_end = value_at + int.from_bytes(data[name_end:value_at], "big")
+        if value_end > len(data):
+            raise Violation("a READY that ends too soon")
+        found[data[1:name_end]] = data[value_at:value_end]
+        data = data[value_end:]
+    return found
