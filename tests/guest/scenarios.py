@@ -213,8 +213,7 @@ def _death(client: Client) -> str:
 
 
 START_STAYER = (  # it has said that it runs: a moment after its birth a program has no command line yet
-    "subprocess.Popen(['sh', '-c', 'echo; kill -STOP $$', '{mark}'],"
-    " start_new_session=True, stdout=subprocess.PIPE)"
+    "subprocess.Popen(['sh', '-c', 'echo; kill -STOP $$', '{mark}'], start_new_session=True, stdout=subprocess.PIPE)"
 )
 
 
