@@ -159,6 +159,20 @@ async def test_names_of_the_warming_cells_are_forgotten(bench: Workbench) -> Non
         assert (await client.run("1")).reply["execution_count"] == 2
 
 
+async def test_a_new_namespace_is_what_a_plain_kernel_begins_with(bench: Workbench) -> None:
+    async with bench.kernel() as client:
+        code = "import sys\n[_, _i, _ii, _iii, _dh, __spec__, sys.modules['__main__'].__spec__]"
+        assert (await client.run(code)).value == "['', '', '', '', [PosixPath('/workspace')], None, None]"
+
+
+async def test_changing_the_directory_works_and_leads_back(bench: Workbench) -> None:
+    async with bench.kernel() as client:
+        moved = await client.run("%cd -q /tmp\n%cd -q -\n%bookmark here\n%cd -q\n%pwd")
+        assert (moved.status, moved.value) == ("ok", "'/tmp'")
+        back = await client.run("%cd -q -b here\n%pwd")
+        assert (back.status, back.value) == ("ok", "'/workspace'")
+
+
 async def test_libraries_keep_their_settings_in_a_home_that_can_be_written(client: Client) -> None:
     code = "import matplotlib, os\nopen(matplotlib.get_configdir() + '/probe', 'w')\n"
     code += "print(os.getcwd(), os.path.expanduser('~'))"

@@ -90,6 +90,7 @@ class Birth:
         began = time.perf_counter()
         kernel, box = self.kernel, self.box
         kernel.private_places(box.private)
+        kernel.place_shell(self.app.shell, box.private)
         kernel.forget_package()
         self.app.open(self.launch.key, box.sockets, terminals=box.full)
         box.stages["open"] = milliseconds(began)

@@ -26,6 +26,7 @@ import types
 import uuid
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -60,7 +61,7 @@ MINIMUM = (7, 0)  # of ipykernel: the first whose handlers are coroutines with c
 ROUTERS = {"shell": "k-1", "control": "k-5", "stdin": "k-3"}
 IOPUB = "k-2"
 
-WARM = ("1+1", "x = 40\nprint(x)", "?print", "!true", "%time 1", "await __import__('asyncio').sleep(0)")
+WARM = ("1+1", "x = 40\nprint(x)", "?print", "!true", "%time 1", "%cd .", "await __import__('asyncio').sleep(0)")
 WARM_PANDAS = (
     "import pandas as pd, numpy as np\ndf = pd.DataFrame({'a': np.arange(5.0), 'b': list('abcde')})\ndf.describe()",
     "df",
@@ -317,7 +318,7 @@ def _warming_of(present: set[str]) -> list[str]:
 def warm(app: App, cells: Sequence[str]) -> list[str]:
     """Runs cells for what they leave in caches, then forgets their names. Answers the failures."""
     shell = app.shell
-    before = set(shell.user_ns)
+    before = dict(shell.user_ns)
     failures = []
     for code in cells:
         with IPython.utils.capture.capture_output(), contextlib.redirect_stderr(io.StringIO()):
@@ -334,14 +335,16 @@ def warm(app: App, cells: Sequence[str]) -> list[str]:
     return failures
 
 
-def _forget(shell: Any, before: set[str]) -> None:
+def _forget(shell: Any, before: dict[str, Any]) -> None:
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
     shell.reset(new_session=True)
     shell.payload_manager.clear_payload()  # or the first cell of every kernel shows what a warming cell paged
     shell.execution_count = 1
-    for name in set(shell.user_ns) - before:
-        del shell.user_ns[name]
+    shell.user_ns.clear()
+    shell.user_ns.update(before)  # with `__spec__`, which reset drops and multiprocessing asks the main module for
+    history = shell.history_manager
+    history._i00 = history._i = history._ii = history._iii = ""
     loop = IPython.core.async_helpers.get_asyncio_loop()
     loop.close()  # its epoll descriptor must not be shared with the children
     policy_loop = getattr(getattr(asyncio.get_event_loop_policy(), "_local", None), "_loop", None)
@@ -415,3 +418,10 @@ def private_places(home: str) -> None:
         matplotlib.get_configdir = matplotlib.get_cachedir = lambda: settings
     if "jedi" in sys.modules:
         sys.modules["jedi"].settings.cache_directory = f"{home}/.cache/jedi"
+
+
+def place_shell(shell: Any, home: str) -> None:
+    """What IPython remembers of directories: `%cd` goes back to where the kernel began, and notes it in HOME."""
+    shell.home_dir, shell.starting_dir = home, os.getcwd()
+    shell.history_manager.dir_hist[:] = [Path.cwd()]
+    shell.db.root = Path(home, ".ipython", "profile_default", "db")
