@@ -90,7 +90,7 @@ class Settings(BaseSettings):
         ge=1024,
     )
     processes: int = _setting(128, "Processes and threads in one sandbox.", "processes", ge=16)
-    cpus: float = _setting(2, "Processor time of one sandbox.", "cores", gt=0)
+    cpus: float = _setting(2, "Processor time of one sandbox; numeric libraries use as many threads.", "cores", gt=0)
     forbidden_modules: Words = _setting((), "Modules the operator refuses: a courtesy, not a boundary.", "list")
     forbidden_calls: Words = _setting((), "Calls the operator refuses, dotted names such as `os.system`.", "list")
     forbidden_magics: Words = _setting((), "IPython magics the operator refuses, without `%`.", "list")

@@ -114,6 +114,10 @@ WORKS = {
         "print((await p.communicate())[0].decode())"
     ),
     "pandas": "import pandas as pd; print(pd.DataFrame({'a': [1, 2]}).a.sum())",
+    "threads of a library": (
+        "import ctypes, glob, numpy, os\nlibrary, = glob.glob(os.path.dirname(numpy.__file__) + '.libs/*openblas*')\n"
+        "print(ctypes.CDLL(library).scipy_openblas_get_num_threads64_(), os.cpu_count())"
+    ),
     "a plot": "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.title('t'); plt.show()",
     "an import that was not preloaded": "import wave, xmlrpc.client; print(wave.__name__)",
     "the home is not the workspace": "import os; print(os.path.expanduser('~') != os.getcwd())",

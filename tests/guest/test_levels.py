@@ -1,5 +1,6 @@
 """What code does at every level, as root and as an ordinary user: it works, it is limited, and it leaves nothing."""
 
+import os
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ EXPECTED = {
     "a database": "ok",
     "await": "async",
     "pandas": "3",
+    "threads of a library": f"{min(2, os.cpu_count() or 1)} {min(2, os.cpu_count() or 1)}",
     "a plot": "",
     "an import that was not preloaded": "wave",
     "the home is not the workspace": "True",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
 
-from cellblock.guest import init, sandbox
+from cellblock.guest import init, sandbox, threads
 from cellblock.guest.marks import milliseconds
 from cellblock.messages import Launch, Refused
 
@@ -92,6 +92,7 @@ class Birth:
         kernel.private_places(box.private)
         kernel.place_shell(self.app.shell, box.private)
         kernel.forget_package()
+        threads.grant(threads.granted(box.policy))
         self.app.open(self.launch.key, box.sockets, terminals=box.full)
         box.stages["open"] = milliseconds(began)
         init.report(report, stages=box.stages)

@@ -13,16 +13,12 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, NoReturn
 
-from cellblock.guest import filesystem, init, limits, linux, sandbox
+from cellblock.guest import filesystem, init, limits, linux, sandbox, threads
 from cellblock.guest.birth import Birth
 from cellblock.guest.marks import milliseconds
 from cellblock.messages import MAX_PACKET, Configure, Gone, Launch, Ready, Refused, decode
 
-SINGLE_THREADED = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
+SINGLE_THREADED = threads.environment(1) | {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator would start one when pandas imports it
 }
 STRENGTH = {"off": 0, "unprivileged": 1, "full": 2}
@@ -156,6 +152,7 @@ class ForkServer:
             raise sandbox.StepFailed(
                 "one task", f"{len(tasks)} threads after preloading {', '.join(self.config.preload)}"
             )
+        threads.find()
         gc.collect()
         gc.freeze()
         self._prepare_group()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from cellblock.guest import filesystem, limits, linux, seccomp
+from cellblock.guest import filesystem, limits, linux, seccomp, threads
 from cellblock.guest.marks import milliseconds
 from cellblock.messages import Level, Policy
 
@@ -16,7 +16,7 @@ CAPABILITY_VERSION = 0x20080522
 INSIDE_UID = 1000
 KERNEL_OOM_SCORE = 1000
 CHILD_NAMESPACES = linux.NEWNS | linux.NEWNET | linux.NEWIPC | linux.NEWUTS | linux.NEWCGROUP
-KEPT_ENVIRONMENT = ("LANG", "TZ", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+KEPT_ENVIRONMENT = ("LANG", "TZ")
 ENVIRONMENT = {
     "USER": "user",
     "LOGNAME": "user",
@@ -28,9 +28,6 @@ ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PLOTLY_RENDERER": "plotly_mimetype",
     "PYTHONDONTWRITEBYTECODE": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
 }
 
 
@@ -167,7 +164,9 @@ def _environment(sandbox: Sandbox) -> None:
     os.environ.clear()
     path = f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
     os.environ.update(ENVIRONMENT | {"LANG": "C.UTF-8"} | kept | {"PATH": path, "PWD": sandbox.workspace})
-    os.environ.update(HOME=sandbox.private, TMPDIR=sandbox.private)
+    os.environ.update(
+        threads.environment(threads.granted(sandbox.policy)), HOME=sandbox.private, TMPDIR=sandbox.private
+    )
     os.umask(0o022)
     os.chdir(sandbox.workspace)
 

@@ -1,0 +1,78 @@
+"""How many threads numeric libraries use: one in the template, which is forked; in a kernel what its cpu limit grants.
+
+A library that a kernel imports itself reads that from the environment. One that came with the template is told by a
+call, and starts nothing yet: OpenBLAS makes its threads anew when a product of matrices is the first to ask for them.
+"""
+
+import ctypes
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from cellblock.guest import linux
+from cellblock.messages import Policy
+
+COUNTED = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "LOKY_MAX_CPU_COUNT",  # joblib's, and so what n_jobs=-1 means
+    "PYTHON_CPU_COUNT",  # of a Python that a cell starts, from 3.13
+)
+SETTERS = {
+    "openblas": tuple(f"{build}openblas_set_num_threads{width}" for build in ("", "scipy_") for width in ("", "64_")),
+    "libgomp": ("omp_set_num_threads",),
+    "libomp": ("omp_set_num_threads",),
+    "libiomp5": ("omp_set_num_threads",),
+}
+END_THREADS = "blas_thread_shutdown_"  # OpenBLAS runs it itself before each fork
+
+_loaded: list[Callable[[int], None]] = []
+
+
+def granted(policy: Policy) -> int:
+    """Cores, a part of one counted as one; no more than the host has, nor than a quarter of the processes allowed."""
+    return max(1, min(math.ceil(policy.cpus), os.cpu_count() or 1, policy.processes // 4))
+
+
+def environment(count: int) -> dict[str, str]:
+    return dict.fromkeys(COUNTED, str(count))
+
+
+def find() -> None:
+    """In the template, while /proc can be read: the libraries that a kernel will have without importing them."""
+    paths = {line.split(maxsplit=5)[-1] for line in linux.read("/proc/self/maps").splitlines()}
+    for path in sorted(paths):
+        for library, names in SETTERS.items():
+            if library in os.path.basename(path):
+                _loaded.extend(_setters(path, names))
+    if "pyarrow" in sys.modules:
+        _loaded.append(sys.modules["pyarrow"].set_cpu_count)
+
+
+def _setters(path: str, names: tuple[str, ...]) -> Iterator[Callable[[int], None]]:
+    library = ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_NOLOAD)
+    end_threads = getattr(library, END_THREADS, lambda: None)
+
+    def tell(count: int, name: str) -> None:
+        getattr(library, name)(count)
+        end_threads()
+
+    for name in names:
+        if hasattr(library, name):
+            yield partial(tell, name=name)
+
+
+def grant(count: int) -> None:
+    """In the kernel, before it has threads: libraries, and what Python says of the machine."""
+    for tell in _loaded if count > 1 else ():
+        tell(count)
+    for name in ("cpu_count", "process_cpu_count"):
+        if hasattr(os, name):
+            setattr(os, name, lambda: count)
