@@ -92,6 +92,7 @@ class Run:
     def interrupt(self) -> None:
         """Somebody asks it to stop."""
         self.execution.interrupted()
+        self._waits_no_longer()
         self._send_interrupt()
 
     def abandon(self, status: Status, state: KernelState, why: str) -> None:
@@ -103,8 +104,7 @@ class Run:
         """NotWaitingForInput."""
         self.kernel.connection.answer(value)
         self.execution.answered()
-        self._cancel("stdin")
-        self._resume()
+        self._waits_no_longer()
 
     # listening
 
@@ -138,9 +138,7 @@ class Run:
         if message.msg_type == "execute_input":
             self._gets_code()
         elif message.msg_type == "execute_reply":
-            self._leaving = asks_to_leave(message.content)
-        elif message.msg_type == "execute_reply":
-            self._replied = True
+            self._replied, self._leaving = True, asks_to_leave(message.content)
         elif message.msg_type == "input_request":
             self._waits_for_input()
         elif self._interrupt and message.msg_type == "status" and message.content.get("execution_state") == "idle":
@@ -155,6 +153,11 @@ class Run:
         """The clock of the execution stands while a person types; another one runs."""
         self._pause()
         self._after("stdin", self.config.stdin_timeout, self._no_answer)
+
+    def _waits_no_longer(self) -> None:
+        if "stdin" in self._timers:
+            self._cancel("stdin")
+            self._resume()
 
     def _spill(self, data: bytes) -> None:
         """Into the workspace, as far as that has room: what we write there is never the code's fault."""
