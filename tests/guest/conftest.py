@@ -20,7 +20,7 @@ from environment import environment  # noqa: E402
 
 SOURCE = HERE.parents[1] / "src" / "cellblock"
 ORDINARY = 12345
-SCRIPTS = ("client.py", "verdicts.py", "scenarios.py")
+SCRIPTS = ("busy.py", "client.py", "verdicts.py", "scenarios.py")
 
 Scenes = Callable[..., dict[str, Any]]
 
@@ -72,7 +72,7 @@ USERS = [
     pytest.param(0, id="root", marks=pytest.mark.skipif(not ROOT, reason="the tests do not run as root")),
     pytest.param(ORDINARY if ROOT else os.getuid(), id="user"),
 ]
-ALL = "verdicts,works,leftovers,bombs,shared"
+ALL = "verdicts,works,interrupts,leftovers,bombs,shared"
 
 
 @pytest.fixture(params=USERS, scope="session")

@@ -36,7 +36,8 @@ if __name__ == "__main__":
     package.__path__ = [f"{source}/cellblock"]
     sys.modules["cellblock"] = package
 
-from client import Client, Workbench, workbench
+from busy import EVERYWHERE
+from client import PATIENCE, Client, Workbench, workbench
 from verdicts import PRELUDE, TABLE
 
 SHM_KEY = 0x0CE11B0C
@@ -133,6 +134,23 @@ async def works(bench: Workbench) -> dict[str, Any]:
             images = sum("image/png" in shown["data"] for shown in outcome.of("display_data"))
             found[name] = {"status": outcome.status, "text": str(outcome), "images": images}
         return found
+
+
+async def interrupts(bench: Workbench) -> dict[str, Any]:
+    """What lasts, by name: how it ended once it was interrupted, and what the next cell said."""
+    async with bench.kernel() as client:
+        return {name: await interrupted(client, name, code) for name, code in EVERYWHERE.items()}
+
+
+async def interrupted(client: Client, name: str, code: str) -> list[str]:
+    """The error of code that was interrupted, and a variable of before as it is after it."""
+    await client.run(f"kept = {name!r}")
+    running = asyncio.create_task(client.run(code))
+    begun = asyncio.create_task(client.begun.wait())
+    await asyncio.wait({running, begun}, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
+    client.process.interrupt()
+    outcome = await asyncio.wait_for(running, PATIENCE)
+    return [outcome.error, (await client.run("kept")).value, outcome.text]
 
 
 FORK_BOMB = """
@@ -242,7 +260,7 @@ def _sleepers(mark: str) -> int:
 
 
 SCENARIOS: dict[str, Callable[[Workbench], Awaitable[dict[str, Any]]]] = {
-    scenario.__name__: scenario for scenario in (verdicts, works, bombs, shared, leftovers)
+    scenario.__name__: scenario for scenario in (verdicts, works, interrupts, bombs, shared, leftovers)
 }
 
 

@@ -1,4 +1,4 @@
-"""One kernel, seen over its channels: what it sends, what it inherits, how it is interrupted, how it dies."""
+"""One kernel, seen over its channels: what it sends, what it inherits, how it dies."""
 
 import asyncio
 import base64
@@ -192,35 +192,6 @@ async def test_no_descriptor_of_another_is_open(bench: Workbench) -> None:
         links = (await client.run(code)).text.split()
     kinds = {link.split(":")[0] for link in links}
     assert kinds <= {"pipe", "socket", "anon_inode", "/dev/null", "/proc/2/fd"}, kinds
-
-
-# --- interrupts ------------------------------------------------------------------------------------------------------
-
-BUSY = {
-    "a sleep": "import time; print('begun', flush=True); time.sleep(60)",
-    "a tight loop": "print('begun', flush=True)\nwhile True: pass",
-    "numpy": "import numpy as np; a = np.eye(300); print('begun', flush=True)\nwhile True: a = a @ a",
-    "a program": "import subprocess; print('begun', flush=True); subprocess.run(['sleep', '60'])",
-    "a shell command": "get_ipython().system('echo begun; sleep 60')",
-    "an await": "import asyncio; print('begun', flush=True); await asyncio.sleep(60)",
-    "a flood": "print('begun', flush=True)\nwhile True: print('x' * 1000)",
-}
-
-
-@pytest.mark.parametrize("name", BUSY)
-async def test_an_interrupt_ends_the_cell_and_keeps_the_variables(client: Client, name: str) -> None:
-    await client.run(f"kept = {name!r}")
-    running = asyncio.create_task(client.run(BUSY[name]))
-    await client.begun.wait()
-    client.process.interrupt()
-    outcome = await asyncio.wait_for(running, PATIENCE)
-    assert outcome.error in {"KeyboardInterrupt", "CancelledError", ""}
-    assert (await client.run("kept")).value == repr(name)
-
-
-async def test_an_interrupt_of_an_idle_kernel_does_nothing(client: Client) -> None:
-    client.process.interrupt()
-    assert (await client.run("1 + 1")).value == "2"
 
 
 # --- deaths ----------------------------------------------------------------------------------------------------------

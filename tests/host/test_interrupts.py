@@ -1,0 +1,111 @@
+"""What a person's interrupt does to an execution, and what a limit does when code does not listen."""
+
+import pytest
+from conftest import Start
+from interpreting import OWNER, Bench, text
+
+from cellblock.execution import Result
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("bystander")]
+
+DEAF = """
+import itertools
+try:
+    print('begun', flush=True)
+    while True: pass
+finally:
+    -1 in itertools.count()  # C code that keeps Python's lock and never looks up
+"""
+DEAF_FOR_A_WHILE = """
+import ctypes, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # another thread takes the signal: sleep is not cut short
+try:
+    ctypes.PyDLL(None).sleep(2)  # with Python's lock held
+finally:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+"""
+SLOW_TO_LEAVE = """
+import ctypes
+try:
+    print('begun', flush=True)
+    while True: pass
+finally:
+    ctypes.PyDLL(None).sleep(2)  # longer than the grace
+"""
+RESTS = {
+    "a sleep": "import time; print('begun', flush=True); time.sleep(60)",
+    "a tight loop": "print('begun', flush=True)\nwhile True: pass",
+    "an await": "import asyncio; print('begun', flush=True); await asyncio.sleep(60)",
+    "a shell cell": "%%bash\necho begun; sleep 60",
+    "a program": "import subprocess; print('begun', flush=True); subprocess.run(['sleep', '60'])",
+}
+
+
+async def interrupted(bench: Bench, kernel_id: str, code: str) -> Result:
+    """After it has printed its first word."""
+    running = await bench.submit(code, kernel_id)
+    await bench.until(running, "stream")
+    await bench.interpreter.interrupt(OWNER, kernel_id)
+    return await bench.wait(running)
+
+
+@pytest.mark.parametrize("name", RESTS)
+async def test_whatever_is_interrupted_says_so_and_the_kernel_goes_on(bench: Bench, name: str) -> None:
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    result = await interrupted(bench, kernel_id, RESTS[name])
+    assert (result["status"], result["kernel_state"], result["limit"]) == ("interrupted", "kept", None)
+    after = await bench.run("print(x)", kernel_id)
+    assert (after["status"], text(after), after["notice"]) == ("ok", "1\n", None)
+
+
+async def test_a_shell_command_that_is_interrupted_ends_and_its_cell_goes_on(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    result = await interrupted(bench, kernel_id, "!echo begun; sleep 60\nprint('on')")
+    assert (result["status"], result["kernel_state"]) == ("ok", "kept")
+    assert text(result).endswith("on\n")
+
+
+async def test_a_question_that_is_interrupted_waits_no_longer(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    code = (
+        "import ctypes\nx = 1\ntry: x = input('? ')\nfinally: ctypes.PyDLL(None).sleep(1)"  # longer than stdin_timeout
+    )
+    asking = await bench.submit(code, kernel_id, allow_stdin=True)
+    await bench.until(asking, "input_request")
+    await bench.interpreter.interrupt(OWNER, kernel_id)
+    result = await bench.wait(asking)
+    assert (result["status"], result["kernel_state"], result["limit"]) == ("interrupted", "kept", None)
+    assert text(await bench.run("print(x)", kernel_id)) == "1\n"
+
+
+async def test_an_interrupt_of_a_person_kills_nothing_however_long_the_code_takes_to_leave(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    result = await interrupted(bench, kernel_id, SLOW_TO_LEAVE)
+    assert (result["status"], result["kernel_state"], result["limit"]) == ("interrupted", "kept", None)
+    assert result["timing"]["run_ms"] > 2000
+    assert text(await bench.run("print(x)", kernel_id)) == "1\n"
+
+
+async def test_code_that_hears_an_interrupt_late_but_within_the_grace_keeps_its_kernel(start: Start) -> None:
+    bench = await start(grace=20.0)
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    result = await bench.run(DEAF_FOR_A_WHILE, kernel_id, timeout=0.5)
+    assert (result["status"], result["kernel_state"]) == ("timeout", "kept")
+    assert text(await bench.run("print(x)", kernel_id)) == "1\n"
+
+
+async def test_code_that_cannot_hear_an_interrupt_is_killed_when_its_time_is_up(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    running = await bench.submit(DEAF, kernel_id, timeout=1.0)
+    await bench.until(running, "stream")
+    await bench.interpreter.interrupt(OWNER, kernel_id)
+    result = await bench.wait(running)
+    assert (result["status"], result["kernel_state"], text(result)) == ("timeout", "lost", "begun\n")
+    assert result["limit"] == {"name": "timeout", "value": 1.0}
+    after = await bench.run("print('x' in globals())", kernel_id)
+    assert (after["status"], text(after)) == ("ok", "False\n")
+    assert "did not stop when its time was up" in (after["notice"] or "")
