@@ -1,5 +1,6 @@
 """An interrupt ends whatever a cell waits for, and the kernel goes on with its variables."""
 
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,15 +8,22 @@ import pytest
 import pytest_asyncio
 from busy import AGAIN, EVERYWHERE, SEMAPHORES
 from client import Client, workbench
+from conftest import ORDINARY, ROOT, Scenes
 from scenarios import interrupted
 
 SAID = {"KeyboardInterrupt", "CancelledError"}
 SHELL = {"a shell command", "a shell command that ignores interrupts"}  # on its own terminal: it ends, the cell goes on
 
 
+@pytest.fixture(scope="module")
+def ended(scenes: Scenes, level: str) -> dict[str, Any]:
+    """How what lasts ended, for an ordinary user at one level."""
+    return dict(scenes(ORDINARY if ROOT else os.getuid(), level, "interrupts")["interrupts"])
+
+
 @pytest.mark.parametrize("name", EVERYWHERE)
-def test_an_interrupt_ends_the_cell_and_keeps_the_variables(found: dict[str, Any], name: str) -> None:
-    error, kept, text = found["interrupts"][name]
+def test_an_interrupt_ends_the_cell_and_keeps_the_variables(ended: dict[str, Any], name: str) -> None:
+    error, kept, text = ended[name]
     assert text.startswith("begun"), text
     assert kept == repr(name)
     assert error in SAID or name in SHELL or (name, error) == ("a shell cell", "CalledProcessError")
