@@ -1,5 +1,6 @@
 """Notebooks through the whole path: what is recorded is what a sandboxed kernel gives, and what plain Jupyter gives."""
 
+import asyncio
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ import nbclient
 import nbformat
 import pytest
 import pytest_asyncio
+from jupyter_client import AsyncKernelClient
 from replay import FOLDER, interpreter, normal, run
 
 from cellblock.host.interpreter import Interpreter
@@ -36,13 +38,29 @@ async def test_a_notebook_gives_the_outputs_recorded_in_it(running: Interpreter,
         assert mine.get("execution_count") == recorded.get("execution_count")
 
 
+class Answering(nbclient.NotebookClient):
+    """Answers what cells ask with what the notebook's metadata says."""
+
+    async def async_start_new_kernel_client(self) -> AsyncKernelClient:
+        client: AsyncKernelClient = await super().async_start_new_kernel_client()
+        client.allow_stdin = True
+        self.answering = asyncio.create_task(self.answer(client))
+        return client
+
+    async def answer(self, client: AsyncKernelClient) -> None:
+        for answer in self.nb.metadata.get("answers", []):
+            await client.get_stdin_msg()
+            client.input(answer)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_what_is_exported_runs_in_plain_jupyter_with_the_same_outputs(path: Path, tmp_path: Path) -> None:
     golden = json.loads(path.read_text())
     notebook = nbformat.reads(json.dumps(golden), as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # `python` is the environment's
-    nbclient.NotebookClient(notebook, allow_errors=True, resources=resources, timeout=60).execute(env=env)
+    env.pop("PYTEST_CURRENT_TEST")  # with it ipykernel does not read what programs print
+    Answering(notebook, allow_errors=True, resources=resources, timeout=60).execute(env=env)
     for theirs, recorded in zip(notebook.cells, golden["cells"], strict=True):
         got, want = (normal(cell.get("outputs", []), tracebacks=False) for cell in (theirs, recorded))
         assert got == want, theirs["source"]
