@@ -241,6 +241,22 @@ async def test_out_of_memory_is_told_with_its_peak(bench: Workbench) -> None:
     assert found.memory_peak > 250 << 20
 
 
+FILL_SHARED = (
+    "with open('/dev/shm/large', 'wb') as f:\n    for _ in range({mib}): f.write(bytes(1 << 20))\nprint(f.closed)"
+)
+
+
+async def test_shared_memory_is_as_large_as_memory_where_a_cgroup_counts_it(bench: Workbench) -> None:
+    grouped = bench.launcher.facts["cgroups"]["version"] is not None
+    async with bench.kernel(memory=300 << 20, tmp=16 << 20) as client:
+        code = "import os; s = os.statvfs('/dev/shm'); s.f_blocks * s.f_frsize >> 20"
+        assert (await client.run(code)).value == ("300" if grouped else "16")
+        outcome = await client.run(FILL_SHARED.format(mib=100))
+        assert (outcome.text, outcome.error) == (("True\n", "") if grouped else ("", "OSError"))
+    if grouped:
+        assert (await died(bench, FILL_SHARED.format(mib=400), memory=300 << 20)).out_of_memory
+
+
 async def test_a_stop_is_not_out_of_memory_and_may_be_repeated(bench: Workbench) -> None:
     process = await bench.launch()
     await process.stop()

@@ -151,7 +151,7 @@ def _terminals(target: str) -> None:
 # --- one kernel's own mounts, on top of the base root ----------------------------------------------------------------
 
 
-def mount_own(home: str, tmp: int, prefixes: Iterable[str]) -> None:
+def mount_own(home: str, tmp: int, shm: int, prefixes: Iterable[str]) -> None:
     """Own /proc, /tmp, /dev/shm and terminals; `home`/files at /workspace, `home`/run at /run/cb. HOST goes."""
     linux.mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
     hidden = {p: os.open(p, os.O_PATH | os.O_CLOEXEC) for p in prefixes if p.startswith(f"{TMP}/")}
@@ -160,7 +160,7 @@ def mount_own(home: str, tmp: int, prefixes: Iterable[str]) -> None:
         os.makedirs(prefix, exist_ok=True)
         linux.mount(f"/proc/self/fd/{fd}", prefix, flags=BIND | REC)
         os.close(fd)
-    _scratch(SHM, tmp)
+    _scratch(SHM, shm)
     _terminals("/dev/pts")
     for part, target in (("files", "/workspace"), ("run", "/run/cb")):
         linux.mount(f"{home}/{part}", target, flags=BIND)

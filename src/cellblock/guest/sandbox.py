@@ -105,7 +105,10 @@ def _namespaces(_: Sandbox) -> None:
 
 
 def _mounts(sandbox: Sandbox) -> None:
-    filesystem.mount_own(sandbox.home, sandbox.policy.tmp, sandbox.prefixes)
+    """Shared memory may be as large as memory where a cgroup counts it as such: processes pass arrays through it."""
+    policy = sandbox.policy
+    shm = policy.memory if sandbox.grouped else policy.tmp
+    filesystem.mount_own(sandbox.home, policy.tmp, shm, sandbox.prefixes)
 
 
 def _network(_: Sandbox) -> None:
