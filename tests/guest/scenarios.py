@@ -114,6 +114,11 @@ WORKS = {
         "import asyncio\np = await asyncio.create_subprocess_exec('echo', 'async', stdout=-1)\n"
         "print((await p.communicate())[0].decode())"
     ),
+    "a question": "print(input('who? '))",
+    "processes and pipes": (
+        "import multiprocessing as mp\nfor how in ('fork', 'spawn'):\n    ours, theirs = mp.Pipe()\n"
+        "    p = mp.get_context(how).Process(target=theirs.send, args=(how,))\n    p.start(); print(ours.recv()); p.join()"
+    ),
     "pandas": "import pandas as pd; print(pd.DataFrame({'a': [1, 2]}).a.sum())",
     "threads of a library": (
         "import ctypes, glob, numpy, os\nlibrary, = glob.glob(os.path.dirname(numpy.__file__) + '.libs/*openblas*')\n"
@@ -130,10 +135,34 @@ async def works(bench: Workbench) -> dict[str, Any]:
     async with bench.kernel() as client:
         found = {}
         for name, code in WORKS.items():
-            outcome = await client.run(code)
+            outcome = await client.run(code, answers=["somebody"])
             images = sum("image/png" in shown["data"] for shown in outcome.of("display_data"))
             found[name] = {"status": outcome.status, "text": str(outcome), "images": images}
         return found
+
+
+NEEDS_NAMESPACES = {
+    "a lock between processes": "import multiprocessing; print(multiprocessing.Lock().acquire())",
+    "a pool of processes": (
+        "import multiprocessing as mp\nwith mp.get_context('fork').Pool(1) as pool: print(pool.apply(bool, [1]))"
+    ),
+    "an executor of processes": (
+        "import concurrent.futures as c, multiprocessing as mp\n"
+        "with c.ProcessPoolExecutor(1, mp_context=mp.get_context('fork')) as pool: print(pool.submit(bool, 1).result())"
+    ),
+    "shared memory": (
+        "from multiprocessing import shared_memory\nm = shared_memory.SharedMemory(create=True, size=8)\n"
+        "m.buf[0] = 1; print(m.buf[0] == 1); m.close(); m.unlink()"
+    ),
+    "a terminal": "import os; print(os.isatty(os.openpty()[1]))",
+}
+
+
+async def lacks(bench: Workbench) -> dict[str, Any]:
+    """What only some levels can give, by name: what was raised, and what was said."""
+    async with bench.kernel() as client:
+        outcomes = {name: await client.run(code) for name, code in NEEDS_NAMESPACES.items()}
+        return {name: [outcome.error, outcome.text] for name, outcome in outcomes.items()}
 
 
 async def interrupts(bench: Workbench) -> dict[str, Any]:
@@ -260,7 +289,7 @@ def _sleepers(mark: str) -> int:
 
 
 SCENARIOS: dict[str, Callable[[Workbench], Awaitable[dict[str, Any]]]] = {
-    scenario.__name__: scenario for scenario in (verdicts, works, interrupts, bombs, shared, leftovers)
+    scenario.__name__: scenario for scenario in (verdicts, works, lacks, interrupts, bombs, shared, leftovers)
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from conftest import ORDINARY, ROOT, Scenes
-from scenarios import WORKS
+from scenarios import NEEDS_NAMESPACES, WORKS
 
 
 def shown(found: dict[str, Any], name: str) -> str:
@@ -22,6 +22,8 @@ EXPECTED = {
     "files": "hi",
     "a database": "ok",
     "await": "async",
+    "a question": "somebody",
+    "processes and pipes": "fork\nspawn",
     "pandas": "3",
     "threads of a library": f"{min(2, os.cpu_count() or 1)} {min(2, os.cpu_count() or 1)}",
     "a plot": "",
@@ -33,6 +35,17 @@ EXPECTED = {
 @pytest.mark.parametrize("name", WORKS)
 def test_ordinary_code_works(found: dict[str, Any], name: str) -> None:
     assert EXPECTED[name] in shown(found, name)
+
+
+@pytest.mark.parametrize("name", NEEDS_NAMESPACES)
+def test_what_needs_namespaces_works_with_them_and_is_refused_without(
+    found: dict[str, Any], level: str, name: str
+) -> None:
+    error, said = found["lacks"][name]
+    if level == "full":
+        assert (error, said) == ("", "True\n")
+    else:
+        assert error in {"PermissionError", "OSError"}
 
 
 def test_a_plot_is_one_image(found: dict[str, Any]) -> None:
