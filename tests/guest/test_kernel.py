@@ -107,6 +107,34 @@ async def test_a_figure_is_shown_without_being_asked_for(client: Client) -> None
     assert base64.b64decode(png).startswith(b"\x89PNG")
 
 
+LEAVES_A_TASK = """
+import asyncio, threading
+from IPython.display import display
+go = asyncio.Event()
+handle = display('waiting', display_id=True)
+async def later():
+    await go.wait()
+    print('from a task of before')
+    display('shown')
+    handle.update('updated')
+task = asyncio.create_task(later())
+"""
+
+
+async def test_what_a_task_says_after_its_cell_has_ended_is_said_in_the_cell_that_runs_then(client: Client) -> None:
+    await client.run(LEAVES_A_TASK)
+    later = await client.run("print('first')\ngo.set()\nawait task\nprint('last')")
+    assert later.text == "first\nfrom a task of before\nlast\n"
+    assert [shown["data"]["text/plain"] for shown in later.of("display_data")] == ["'shown'"]
+    assert [shown["data"]["text/plain"] for shown in later.of("update_display_data")] == ["'updated'"]
+
+
+async def test_what_a_thread_says_after_its_cell_has_ended_is_said_in_the_cell_that_runs_then(client: Client) -> None:
+    code = "import threading\nstart = threading.Event()\n"
+    await client.run(code + "t = threading.Thread(target=lambda: (start.wait(), print('from a thread'))); t.start()")
+    assert (await client.run("start.set(); t.join()")).text == "from a thread\n"
+
+
 async def test_completion_and_inspection_answer(client: Client) -> None:
     await client.run("import pandas as pd")
     completed = await client.request("complete_request", {"code": "pd.read_cs", "cursor_pos": 10})

@@ -55,7 +55,7 @@ from jupyter_client.jsonutil import json_clean
 from jupyter_client.session import Session
 
 from cellblock.guest.channels import Channel, Frame, Router, Xpub
-from cellblock.guest.publishing import BoundedSession, Publisher, Requests, Stream
+from cellblock.guest.publishing import BoundedSession, Displays, Publisher, Requests, Stream
 
 MINIMUM = (7, 0)  # of ipykernel: the first whose handlers are coroutines with contexts of their own
 ROUTERS = {"shell": "k-1", "control": "k-5", "stdin": "k-3"}
@@ -86,6 +86,7 @@ class Shell(ipykernel.zmqshell.ZMQInteractiveShell):
     """`!cmd` on a terminal of its own where there are terminals, else through a pipe."""
 
     terminals = True
+    display_pub_class = traitlets.Type(Displays)
 
     def _tee(self, channel: str) -> contextlib.AbstractContextManager[None]:
         """IPython keeps whatever is printed, for a history that nobody saves here: a print of 1 GB held 1 GB."""

@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any
 
 import ipykernel.iostream
+import ipykernel.zmqshell
 import traitlets
 from ipykernel.control import ControlThread
 from jupyter_client.jsonutil import json_clean, json_default
@@ -164,7 +165,17 @@ class Requests:
         task.add_done_callback(self._tasks.discard)
 
 
-class Stream(ipykernel.iostream.OutStream):
+class Latest:
+    """Outputs belong to the request that is served: a task that a cell left behind would speak for one that has ended."""
+
+    parent_header: dict[str, Any] = {}  # noqa: RUF012
+
+
+class Displays(Latest, ipykernel.zmqshell.ZMQDisplayPublisher):
+    """What is shown with display()."""
+
+
+class Stream(Latest, ipykernel.iostream.OutStream):
     """sys.stdout or sys.stderr, and what anybody writes to its descriptor `fd`: other libraries, other processes."""
 
     _ahead = 0
@@ -213,9 +224,7 @@ class Stream(ipykernel.iostream.OutStream):
         return int.from_bytes(fcntl.ioctl(self._pipe, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
 
     def _listen(self) -> None:
-        """In a context of its own: text of a descriptor belongs to whatever execution is the latest."""
-        loop = self.pub_thread.io_loop.asyncio_loop
-        contextvars.Context().run(loop.add_reader, self._pipe, self._readable)
+        self.pub_thread.io_loop.asyncio_loop.add_reader(self._pipe, self._readable)
 
     def _readable(self) -> None:
         self._take(_CHUNK)
