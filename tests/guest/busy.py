@@ -86,5 +86,6 @@ SEMAPHORES = {
 AGAIN = """
 import multiprocessing as mp
 from joblib import Parallel, delayed
-with mp.get_context('fork').Pool(2) as pool: print(pool.map(abs, [-1, -2]), Parallel(2)(delayed(abs)(n) for n in [-3, -4]))
+with mp.get_context('fork').Pool(2) as pool: both = pool.map(abs, [-1, -2]), Parallel(2)(delayed(abs)(n) for n in [-3, -4])
+both
 """

@@ -41,7 +41,7 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clie
 async def test_an_interrupt_ends_processes_that_share_work_and_others_can_be_had(client: Client, name: str) -> None:
     error, kept, text = await interrupted(client, name, SEMAPHORES[name])
     assert (error, kept, text[:5]) == ("KeyboardInterrupt", repr(name), "begun")
-    assert (await client.run(AGAIN)).text == "[1, 2] [3, 4]\n"
+    assert (await client.run(AGAIN)).value == "([1, 2], [3, 4])"
 
 
 @pytest.mark.asyncio(loop_scope="module")
