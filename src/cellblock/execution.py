@@ -181,6 +181,7 @@ class Execution:
         self.violation: str | None = None
         self.waiting_for_input = False
         self.limit: Limit | None = None
+        self.notice: str | None = None  # what its Result has to say besides, from now on
         self._clock = clock
         self._outputs = Outputs(output_limit, spill_path)
         self._live = 0  # bytes of stream text sent as events
@@ -284,13 +285,24 @@ class Execution:
         self._ended = self._clock()
         self.waiting_for_input = False
         self._outputs.close()
-        self._final = {**self._so_far(), "files": list(files), "usage": usage or _UNKNOWN, "notice": notice}
+        self._final = {**self._so_far(), "files": list(files), "usage": usage or _UNKNOWN}
+        self._final["notice"] = " ".join(filter(None, (self.notice, notice))) or None
         return [*events, self._event("execution_end", dict(self._final))]
 
     @property
     def complete(self) -> bool:
         """Reply and idle have both come, or nothing sensible will."""
         return self.violation is not None or self._died or (self._reply is not None and self._idle)
+
+    @property
+    def replied(self) -> bool:
+        """Whether the kernel has said how it went."""
+        return self._reply is not None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the code has raised an error, as far as is known."""
+        return self._error is not None
 
     @property
     def ended(self) -> bool:
@@ -505,7 +517,7 @@ class Execution:
             "timing": self._timing(),
             "usage": _UNKNOWN,
             "limit": self.limit or self._cut(),
-            "notice": None,
+            "notice": self.notice,
         }
 
     def _cut(self) -> Limit | None:

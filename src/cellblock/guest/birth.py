@@ -57,7 +57,7 @@ class Birth:
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         os.dup2(null, 1)
         os.dup2(null, 2)
-        init.Init(self.connection, ours, pid, output, self.log, self.box, self.group).run()
+        init.Init(self.connection, ours, pid, output, self.log, self.box, self.group, self.launch.key).run()
 
     def _standard_streams(self, output: int) -> None:
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)

@@ -9,14 +9,14 @@ import socket
 import sys
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, NoReturn
 
-from cellblock.guest import filesystem, init, limits, linux, sandbox
+from cellblock.guest import filesystem, init, limits, linux, rendezvous, sandbox
 from cellblock.guest.birth import Birth
 from cellblock.guest.marks import milliseconds
-from cellblock.messages import MAX_PACKET, Configure, Gone, Launch, Ready, Refused, decode
+from cellblock.messages import MAX_PACKET, Configure, End, Gone, Here, Launch, Ready, Refused, Resume, decode, encode
 
 SINGLE_THREADED = {
     "OPENBLAS_NUM_THREADS": "1",
@@ -30,13 +30,13 @@ RETRY_SECONDS = 0.02
 
 
 def main(_arguments: list[str]) -> NoReturn:
-    """Descriptor 0 is the control connection. Exits when the server closes it."""
+    """Descriptor 0 is the control connection. Exits when the server says so, or has gone and no other comes in time."""
     control = socket.socket(fileno=os.dup(0))
     os.dup2(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), 0)
     message = decode(control.recv(MAX_PACKET))
     if not isinstance(message, Configure):
         sys.exit(f"expected to be configured, got {message.op}")
-    server = ForkServer(control, message)
+    server = ForkServer(rendezvous.Control(control, None, message.wait), message)
     try:
         server.start()
     except sandbox.StepFailed as failed:
@@ -47,7 +47,11 @@ def main(_arguments: list[str]) -> NoReturn:
 
 @dataclass
 class Child:
+    """A sandbox: init's end of its connection, the server's end, and what it was asked for, but for the key."""
+
     connection: socket.socket
+    server: socket.socket
+    launch: Launch
     group: str
 
 
@@ -55,7 +59,7 @@ class Child:
 class ForkServer:
     """`groups`: cgroups, if any; `children`: the inits that live, by pid; `leftover`: groups still to be removed."""
 
-    control: socket.socket
+    control: rendezvous.Control
     config: Configure
     root: bool = field(default_factory=lambda: os.getuid() == 0)
     groups: limits.Groups | None = None
@@ -82,6 +86,8 @@ class ForkServer:
         self.program = base64.b64decode(self.config.filter)
         self.prefixes = filesystem.interpreter_prefixes()
         self._keep_data_apart()
+        if self.config.wait:
+            self.control.listener = rendezvous.opened(self.config.data, rendezvous.name_of(self.config.environment))
         self.groups, no_groups = limits.open_groups()
         self._enter_base()
         entered = time.perf_counter()
@@ -91,7 +97,8 @@ class ForkServer:
         facts["modules"] = sorted(name for name in sys.modules if name.split(".")[0] == "cellblock")
         facts["stages"] = {"base": milliseconds(began, entered), "prepare": milliseconds(entered)}
         self._settle()
-        init.tell(self.control, Ready(self.config.level, facts))
+        self.ready = Ready(self.config.level, facts)
+        self._tell(self.ready)
 
     def _keep_data_apart(self) -> None:
         """Without mounts nothing could hide a data directory that lies among the interpreter's files."""
@@ -163,48 +170,83 @@ class ForkServer:
     # --- serving ---------------------------------------------------------------------------------------------------
 
     def serve(self) -> NoReturn:
-        """Launches and reaps until the server has gone."""
+        """Launches and reaps until a server says that it is enough, or there has been none for too long."""
         wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
-        poll = select.poll()
-        poll.register(self.control, select.POLLIN)
-        poll.register(wake, select.POLLIN)
-        while True:
-            for fd, _ in poll.poll(RETRY_SECONDS * 1e3 if self.leftover else None):
-                if fd == wake:
-                    os.read(wake, 4096)
-                elif not self._accept():
-                    self._end()
+        while self.control.patience() != 0.0:
+            self._wait(wake)
+            self._meet()
+            self._accept()
             self._reap()
             self._remove_groups()
+        self._end()
 
-    def _accept(self) -> bool:
-        """One request of the server's; False when it has gone."""
+    def _wait(self, wake: int) -> None:
+        """Until a server or a child wants something, or it is time for something else."""
+        poll = select.poll()
+        for fd in (wake, *self.control.descriptors()):
+            poll.register(fd, select.POLLIN)
+        waits = [self.control.patience(), RETRY_SECONDS if self.leftover else None]
+        seconds = min((wait for wait in waits if wait is not None), default=None)
+        if any(fd == wake for fd, _ in poll.poll(None if seconds is None else seconds * 1e3)):
+            os.read(wake, 4096)
+
+    def _meet(self) -> None:
+        """A server that has come through the rendezvous is told who is here, and decides what to do about it."""
+        if self.control.met():
+            self._tell(Here(self.config.environment, self.config.fingerprint))
+
+    def _tell(self, message: Here | Ready | Launch, *ends: socket.socket) -> None:
+        """To the server. One that does not listen has gone."""
+        if self.control.connection is None:
+            return
         try:
-            packet, fds, _, _ = socket.recv_fds(self.control, MAX_PACKET, 1)
+            socket.send_fds(self.control.connection, [encode(message)], [end.fileno() for end in ends])
         except OSError:
-            return False
+            self.control.lost()
+
+    def _accept(self) -> None:
+        """One request of the server's, if there is one."""
+        if (received := self.control.received()) is None:
+            return
+        packet, fds = received
+        ends = [socket.socket(fileno=fd) for fd in fds]
+        try:
+            self._obey(packet, ends)
+        except (OSError, ValueError, sandbox.StepFailed) as problem:
+            step = problem.step if isinstance(problem, sandbox.StepFailed) else "launch"
+            for end in ends[:1]:
+                init.tell(end, Refused(step, str(problem)))
+            for end in ends:
+                end.close()
+
+    def _obey(self, packet: bytes, ends: list[socket.socket]) -> None:
         if not packet:
-            return False
-        for fd in fds:
-            connection = socket.socket(fileno=fd)
-            try:
-                message = decode(packet)
-                if isinstance(message, Launch):
-                    self._launch(connection, message)
-            except (OSError, ValueError, sandbox.StepFailed) as problem:
-                step = problem.step if isinstance(problem, sandbox.StepFailed) else "launch"
-                init.tell(connection, Refused(step, str(problem)))
-                connection.close()
-        return True
+            self.control.lost()
+            return
+        message = decode(packet)
+        if isinstance(message, Launch) and len(ends) == 2:
+            self._launch(ends[0], ends[1], message)
+        elif isinstance(message, Resume):
+            self._resume(message)
+        elif isinstance(message, End):
+            self._end()
+
+    def _resume(self, message: Resume) -> None:
+        """Hands the new server every sandbox there is."""
+        self.control.wait = message.wait
+        for child in self.children.values():
+            self._tell(child.launch, child.server)
+        self._tell(self.ready)
 
     def _end(self) -> NoReturn:
+        rendezvous.removed(self.data, rendezvous.name_of(self.config.environment), self.control.listener)
         if not self.full:
             init.end_descendants()
         os._exit(0)
 
-    def _launch(self, connection: socket.socket, launch: Launch) -> None:
+    def _launch(self, connection: socket.socket, server: socket.socket, launch: Launch) -> None:
         began = time.perf_counter()
         box = self._box(launch)
         self._own_home(box)
@@ -221,13 +263,14 @@ class ForkServer:
         try:
             pid = os.fork()
             if pid == 0:
+                self.children.clear()  # a kernel finds nothing of its neighbours in the memory it was forked from
                 box.stages["fork"] = milliseconds(began)
                 Birth(self.kernel, self.app, connection, launch, box, log, group).enter()
         finally:
             if self.full:
                 linux.setns(self.own_pid_namespace, linux.NEWPID)
             os.close(log)
-        self.children[pid] = Child(connection, group)
+        self.children[pid] = Child(connection, server, replace(launch, key=""), group)
         try:
             self._prepare_group()
         except OSError:
@@ -296,6 +339,7 @@ class ForkServer:
             self.leftover.append(child.group)
         init.tell(child.connection, gone)
         child.connection.close()
+        child.server.close()
 
     def _end_orphans(self) -> None:
         """Without a PID namespace: an init was killed, and what it had has come to us."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from cellblock.guest import limits, linux, sandbox
-from cellblock.messages import MAX_PACKET, Bound, Exit, Interrupt, Message, Refused, Stop, decode, encode
+from cellblock.messages import MAX_PACKET, Attach, Bound, Exit, Interrupt, Message, Refused, Stop, decode, encode
 
 LOG_LIMIT = 256 * 1024  # bytes of the kernel's own descriptors 1 and 2 that are kept on disk
 WATCH_SECONDS = 0.25
@@ -20,7 +20,7 @@ _CHUNK = 64 * 1024
 
 
 def tell(connection: socket.socket, message: Message, *fds: int) -> None:
-    """Sends a packet; a server that has gone is noticed elsewhere."""
+    """Sends a packet; a reader that has gone is noticed elsewhere."""
     try:
         socket.send_fds(connection, [encode(message)], list(fds))
     except OSError:
@@ -34,7 +34,10 @@ def report(kernel: socket.socket, **fields: object) -> None:
 
 @dataclass
 class Init:
-    """`connection` leads to the server, `kernel` to the process `pid`; `output` is the read end of its 1 and 2."""
+    """`connection` leads to the server, `kernel` to the process `pid`; `output` is the read end of its 1 and 2.
+
+    `key` is the kernel's, for a server that takes over; `bound`: the kernel's stages, once its sockets are.
+    """
 
     connection: socket.socket
     kernel: socket.socket
@@ -43,13 +46,15 @@ class Init:
     log: int
     box: sandbox.Sandbox
     group: str
+    key: str = ""
+    bound: dict[str, float] | None = None
     logged: int = 0
     alive: bool = True
     killed_for_memory: bool = False
     watchdog: limits.Watchdog | None = field(default=None)
 
     def run(self) -> NoReturn:
-        """Until the kernel has ended, the server says so, or the server has gone."""
+        """Until the kernel has ended, the server says so, or the fork server has gone."""
         os.set_blocking(self.output, False)
         wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
@@ -79,13 +84,15 @@ class Init:
         self.leave()
 
     def obey(self) -> None:
-        """One packet of the server's; its silence for ever is a Stop."""
+        """One packet of the server's. The end of the connection, which the fork server keeps open, is a Stop."""
         try:
             message = decode(self.connection.recv(MAX_PACKET))
         except (OSError, ValueError):
             message = Stop()
         if isinstance(message, Interrupt):
             self.interrupt()
+        elif isinstance(message, Attach):
+            self.say_bound(self.key)
         elif isinstance(message, Stop):
             self.leave()
 
@@ -110,9 +117,15 @@ class Init:
             tell(self.connection, Refused(str(said["step"])[:200], str(said.get("reason"))[:4000]))
             return
         stages = said.get("stages")
-        measured = {str(k)[:40]: float(v) for k, v in stages.items()} if isinstance(stages, dict) else {}
+        self.bound = {str(k)[:40]: float(v) for k, v in stages.items()} if isinstance(stages, dict) else {}
+        self.say_bound()
+
+    def say_bound(self, key: str = "") -> None:
+        """A server that takes over before the kernel has bound hears it when it has."""
+        if self.bound is None:
+            return
         pidfd = linux.pidfd_open(self.pid)
-        tell(self.connection, Bound(measured, self.group), pidfd)
+        tell(self.connection, Bound(self.bound, self.group, key), pidfd)
         os.close(pidfd)
 
     def drain(self) -> bool:

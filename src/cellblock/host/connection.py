@@ -5,6 +5,7 @@ dropped, and a flood is read no faster than it is handled, a slice per turn of t
 """
 
 import asyncio
+import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -127,7 +128,8 @@ class Connection:
     def __init__(self, key: str) -> None:
         self.broken: KernelFault | None = None
         self._loop = asyncio.get_running_loop()
-        self._wire = Wire(key, uuid.uuid4().hex)
+        # The same name after a restart of the server: what a kernel still has for us finds us by it.
+        self._wire = Wire(key, hashlib.sha256(b"client of " + key.encode()).hexdigest()[:32])
         self._sockets: dict[Channel, _Socket] = {}
         self._runs: dict[str, _Run] = {}
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
@@ -176,9 +178,11 @@ class Connection:
 
     async def _until_heard(self) -> None:
         """`iopub_welcome` says that the subscription is in force; without it, any message that comes over iopub."""
+        patience = WELCOME
         while True:
             self._check()
-            await asyncio.wait([self._heard], timeout=WELCOME)
+            await asyncio.wait([self._heard], timeout=patience)
+            patience = min(2 * patience, 1.0)
             if self._heard.done():
                 return self._heard.result()
             self._send("shell", "kernel_info_request", {}, uuid.uuid4().hex)
@@ -199,8 +203,6 @@ class Connection:
         What `on_message` raises is raised here. Cancelling it stops listening, not the code. An idle that got lost is
         noticed by asking the kernel after QUIET seconds.
         """
-        self._check()
-        run = self._runs[msg_id] = _Run(msg_id, on_message, self._loop.create_future())
         content = {
             "code": code,
             "silent": silent,
@@ -209,8 +211,32 @@ class Connection:
             "allow_stdin": allow_stdin,
             "stop_on_error": stop_on_error,
         }
+        await self._until_done(msg_id, on_message, "execute_request", content, msg_id)
+
+    async def follow(self, msg_id: str, *, asked: bool = False, on_message: Callable[[KernelMessage], None]) -> None:
+        """Goes on with what a former connection has sent for execution; `asked`: it waits for the answer to a question.
+
+        Returns like `execute`, and also without reply or idle when they got lost: a later request has been answered.
+        """
+        if asked:
+            self._asked = {}
+        await self._until_done(msg_id, on_message, "kernel_info_request", {}, uuid.uuid4().hex)
+
+    async def _until_done(
+        self,
+        msg_id: str,
+        on_message: Callable[[KernelMessage], None],
+        request: str,
+        content: dict[str, Any],
+        request_id: str,
+    ) -> None:
+        """Sends a request over the shell channel; an answer to it ends the execution, or to what it asked itself."""
+        self._check()
+        run = self._runs[msg_id] = _Run(msg_id, on_message, self._loop.create_future())
+        if request_id != msg_id:
+            self._probes[request_id] = run
         try:
-            self._send("shell", "execute_request", content, msg_id)
+            self._send("shell", request, content, request_id)
             await run.done
         finally:
             self._runs.pop(msg_id, None)
@@ -307,8 +333,8 @@ class Connection:
         elif channel in ("shell", "control") and (reply := self._replies.get(message.parent_id)):
             if not reply.done():
                 reply.set_result(checked(message.content))
-        elif channel == "iopub" and _is_idle(message) and (run := self._probes.pop(message.parent_id, None)):
-            _finish(run)
+        elif run := self._probes.get(message.parent_id):
+            self._heard_of(run, replied=channel == "shell", idle=_is_idle(message))
 
     def _deliver(self, run: _Run, message: KernelMessage) -> None:
         if run.done.done():
@@ -321,12 +347,16 @@ class Connection:
         except Exception as problem:
             run.done.set_exception(problem)
             return
-        if message.channel == "shell" and message.msg_type == "execute_reply":
-            run.replied = True
+        replied = message.channel == "shell" and message.msg_type == "execute_reply"
+        self._heard_of(run, replied=replied, idle=_is_idle(message))
+
+    def _heard_of(self, run: _Run, *, replied: bool, idle: bool) -> None:
+        """Reply and idle of the execution, or of a later request: channels keep their order, so its own are past then."""
+        if replied and not run.replied:
             self._loop.call_later(QUIET, self._look_for_idle, run, run.messages)
-        run.idle = run.idle or _is_idle(message)
-        if run.replied and run.idle:
-            _finish(run)
+        run.replied, run.idle = run.replied or replied, run.idle or idle
+        if run.replied and run.idle and not run.done.done():
+            run.done.set_result(None)
 
     def _look_for_idle(self, run: _Run, messages: int) -> None:
         """iopub may drop messages of a flood, idle among them: silence, then an answer to a later request, ends it."""
@@ -337,11 +367,6 @@ class Connection:
             self._probes[probe] = run
             self._send("control", "kernel_info_request", {}, probe)
         self._loop.call_later(QUIET, self._look_for_idle, run, run.messages)
-
-
-def _finish(run: _Run) -> None:
-    if not run.done.done():
-        run.done.set_result(None)
 
 
 def _is_idle(message: KernelMessage) -> bool:

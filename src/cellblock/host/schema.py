@@ -10,7 +10,7 @@ import structlog
 
 from cellblock.errors import ConfigurationError
 
-REVISION = "0001"
+REVISION = "0002"
 
 log = structlog.get_logger("cellblock.store")
 metadata = sa.MetaData()
@@ -52,6 +52,7 @@ executions = sa.Table(
     sa.Column("code_sha256", sa.String, nullable=False),
     sa.Column("stored", sa.Boolean, nullable=False),
     sa.Column("timeout", sa.Float),
+    sa.Column("allow_stdin", sa.Boolean),
     sa.Column("status", sa.String, nullable=False),
     sa.Column("accepted", sa.Float, nullable=False),
     sa.Column("ended", sa.Float),
