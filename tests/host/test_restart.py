@@ -3,14 +3,12 @@
 import asyncio
 import json
 import os
-import select
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
 PATIENCE = 60.0
@@ -149,7 +147,10 @@ async def test_what_ran_when_the_server_crashed_is_followed_and_what_waited_wait
     (workspace(tmp_path, kernel) / "go").touch()
     ended = await second.ask(f"await bench.wait({running!r})")
     assert (ended["status"], ended["kernel_state"]) == ("ok", "kept")
-    assert [output.get("text") or output["data"]["text/plain"] for output in ended["outputs"]] == ["begun\ndone\n", "42"]
+    assert [output.get("text") or output["data"]["text/plain"] for output in ended["outputs"]] == [
+        "begun\ndone\n",
+        "42",
+    ]
     assert "restarted while this ran" in ended["notice"]
     assert [each["path"] for each in ended["files"]] == ["go"]
     later = await second.ask(f"await bench.wait({waiting!r})")

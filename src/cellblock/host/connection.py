@@ -22,6 +22,7 @@ CHANNELS: tuple[Channel, ...] = ("shell", "iopub", "control", "stdin")
 OPEN_TIMEOUT = 10.0  # seconds for the kernel to answer at all
 WELCOME = 0.05  # seconds for `iopub_welcome`; ipykernel before 7 sends none, others none to a second subscriber
 QUIET = 1.0  # seconds of silence between a reply and a missing idle until the kernel is asked
+PARTING = 1.0  # seconds for a kernel that hears us to note that we leave
 LAST_WORDS = 0.5  # seconds for the rest of iopub once another channel has been closed
 SLICE = 0.005  # seconds of one turn of the loop that one channel may take
 SLICE_MESSAGES = 64
@@ -51,6 +52,7 @@ class _Socket(asyncio.Protocol):
         self._owner = owner
         self._transport: asyncio.Transport | None = None
         self._again: asyncio.Handle | None = None
+        self._kept: list[bytes] | None = None  # a message that has to wait, and all behind it with it
         self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -59,7 +61,12 @@ class _Socket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._decoder.feed(data)
-        if self._again is None:
+        if self._again is None and self._kept is None:
+            self._handle()
+
+    def go_on(self) -> None:
+        """What waited is handled."""
+        if self._kept is not None:
             self._handle()
 
     def send(self, frames: list[bytes]) -> None:
@@ -70,7 +77,7 @@ class _Socket(asyncio.Protocol):
         self._ended = True
         if not self.closed.done():
             self.closed.set_result(None)
-        if self._again is None:
+        if self._again is None and self._kept is None:
             self._owner._closed_by_kernel(self._channel)
 
     def abort(self) -> None:
@@ -86,12 +93,15 @@ class _Socket(asyncio.Protocol):
         self._again = None
         try:
             for _ in range(SLICE_MESSAGES):
-                frames = self._decoder.next()
+                frames, self._kept = self._kept or self._decoder.next(), None
                 self._greet()
                 if frames is None:
                     self._caught_up()
                     return
-                self._owner._received(self._channel, frames)
+                if not self._owner._received(self._channel, frames):
+                    self._kept = frames
+                    self._read(False)
+                    return
                 if loop.time() > until:
                     break
         except zmtp.Violation as problem:
@@ -125,8 +135,9 @@ class Connection:
     end was closed).
     """
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, *, following: bool = False) -> None:
         self.broken: KernelFault | None = None
+        self._waits = following
         self._loop = asyncio.get_running_loop()
         # The same name after a restart of the server: what a kernel still has for us finds us by it.
         self._wire = Wire(key, hashlib.sha256(b"client of " + key.encode()).hexdigest()[:32])
@@ -136,16 +147,26 @@ class Connection:
         self._probes: dict[str, _Run] = {}
         self._heard: asyncio.Future[None] = self._loop.create_future()  # something came over iopub
         self._asked: dict[str, Any] | None = None  # the header of an unanswered input_request
+        self._parted: tuple[str, asyncio.Future[None]] | None = (
+            None  # the last subscription, and whether it is in force
+        )
 
     @classmethod
     async def open(
-        cls, endpoints: Mapping[str, str], key: str, *, max_message: int, timeout: float = OPEN_TIMEOUT
+        cls,
+        endpoints: Mapping[str, str],
+        key: str,
+        *,
+        max_message: int,
+        timeout: float = OPEN_TIMEOUT,
+        following: bool = False,
     ) -> "Connection":
         """Connects all four channels (`ipc://PATH` or `tcp://HOST:PORT`); returns once outputs can be heard.
 
-        `max_message`: bytes. KernelTimeout when the kernel does not answer within `timeout` seconds.
+        `max_message`: bytes. `following`: what the kernel has kept for us is read only when `follow` is called.
+        KernelTimeout when the kernel does not answer within `timeout` seconds.
         """
-        made = cls(key)
+        made = cls(key, following=following)
         try:
             async with asyncio.timeout(timeout):
                 for name in CHANNELS:
@@ -220,7 +241,29 @@ class Connection:
         """
         if asked:
             self._asked = {}
+        self._loop.call_soon(self._go_on)
         await self._until_done(msg_id, on_message, "kernel_info_request", {}, uuid.uuid4().hex)
+
+    def _go_on(self) -> None:
+        self._waits = False
+        for socket in self._sockets.values():
+            socket.go_on()
+
+    async def part(self) -> bool:
+        """From its return on the kernel keeps what it says for the next connection; False: something may get lost.
+
+        The last subscription's welcome comes behind all that was said before the first one ended.
+        """
+        if self.broken is not None:
+            return False
+        topic = uuid.uuid4().hex
+        self._parted = topic, self._loop.create_future()
+        for wish in (b"\0", b"\1" + topic.encode()):
+            self._sockets["iopub"].send([wish])
+        await asyncio.wait([self._parted[1]], timeout=PARTING)
+        for _ in range(2):
+            await asyncio.sleep(0)  # a reply that was sent before has come in, too
+        return self._parted[1].done() and self.broken is None
 
     async def _until_done(
         self,
@@ -324,10 +367,25 @@ class Connection:
         else:
             self._loop.call_later(LAST_WORDS, self._lost, why)
 
-    def _received(self, channel: Channel, frames: list[bytes]) -> None:
+    def _received(self, channel: Channel, frames: list[bytes]) -> bool:
+        """Hands a message on; False when it has to wait until somebody follows."""
         message = self._wire.decode(channel, frames)
         if channel == "iopub" and not self._heard.done():
             self._heard.set_result(None)
+        if message.msg_type == "iopub_welcome":
+            self._welcomed(message)
+        elif self._waits and channel != "control":
+            return False
+        else:
+            self._handed_on(channel, message)
+        return True
+
+    def _welcomed(self, message: KernelMessage) -> None:
+        topic, parted = self._parted or (None, None)
+        if parted and message.content.get("subscription") == topic and not parted.done():
+            parted.set_result(None)
+
+    def _handed_on(self, channel: Channel, message: KernelMessage) -> None:
         if run := self._runs.get(message.parent_id):
             self._deliver(run, message)
         elif channel in ("shell", "control") and (reply := self._replies.get(message.parent_id)):

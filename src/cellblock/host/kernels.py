@@ -34,10 +34,16 @@ class Kernel:
         return cls(id, home, uid, environment, process, await connected(process, OPEN_TIMEOUT))
 
     @classmethod
-    async def attach(cls, process: Process, *, id: str, uid: int, environment: str, patience: float) -> "Kernel":
-        """One that a former server has started; `patience`: seconds it may take to answer. KernelStartFailed."""
+    async def attach(
+        cls, process: Process, *, id: str, uid: int, environment: str, patience: float, running: bool
+    ) -> "Kernel":
+        """One that a former server has started; `patience`: seconds it may take to answer. KernelStartFailed.
+
+        `running`: an execution is to be followed, and nothing it has said may be missed.
+        """
         await process.until_bound()
-        return cls(id, process.home, uid, environment, process, await connected(process, patience))
+        connection = await connected(process, patience, following=running)
+        return cls(id, process.home, uid, environment, process, connection)
 
     @property
     def alive(self) -> bool:
@@ -57,7 +63,7 @@ class Kernel:
         return await asyncio.to_thread(footprint.beside, self.home, pid)
 
     async def let_go(self) -> None:
-        """Leaves it to another server."""
+        """Leaves it to another server; see also `Connection.part`."""
         await self.connection.aclose()
         self.process.let_go()
 
@@ -67,11 +73,13 @@ class Kernel:
         await self.connection.aclose()
 
 
-async def connected(process: Process, patience: float) -> Connection:
+async def connected(process: Process, patience: float, *, following: bool = False) -> Connection:
     """The connection to a kernel whose sockets are bound. KernelStartFailed; it is ended then."""
     try:
         endpoints: dict[str, str] = {channel: process.endpoint(channel) for channel in SOCKETS}
-        return await Connection.open(endpoints, process.key, max_message=MAX_MESSAGE, timeout=patience)
+        return await Connection.open(
+            endpoints, process.key, max_message=MAX_MESSAGE, timeout=patience, following=following
+        )
     except KernelFault as problem:
         await process.stop()
         raise KernelStartFailed(f"The kernel did not come up. {problem.message}") from None

@@ -52,12 +52,12 @@ executions = sa.Table(
     sa.Column("code_sha256", sa.String, nullable=False),
     sa.Column("stored", sa.Boolean, nullable=False),
     sa.Column("timeout", sa.Float),
-    sa.Column("allow_stdin", sa.Boolean),
     sa.Column("status", sa.String, nullable=False),
     sa.Column("accepted", sa.Float, nullable=False),
     sa.Column("ended", sa.Float),
     sa.Column("events", sa.Integer, nullable=False),
     sa.Column("result", sa.JSON, nullable=False),
+    sa.Column("allow_stdin", sa.Boolean),
     sa.Index("executions_by_session", "session_id", "accepted"),
     sa.Index("executions_by_end", "ended"),
 )

@@ -29,6 +29,7 @@ from cellblock.host.kernels import Kernel
 from cellblock.host.launcher import Process
 from cellblock.host.peeking import Peek
 from cellblock.host.policy import speaks_own_syntax
+from cellblock.host.recovery import CRASHED
 from cellblock.host.running import Run
 from cellblock.host.watching import Watchers
 from cellblock.host.workspace import FileEntry, Scan, Workspace
@@ -316,7 +317,8 @@ class Session:
             job.cancel = partial(self._stop_early, job, process)
             self.waiting.append(job)
         patience = max([OPEN_TIMEOUT, *(job.timeout - job.resumed + self.config.grace for job in jobs if job.resumed)])
-        self._starting = asyncio.create_task(self._attach(process, patience), name=f"kernel {self.id}")
+        running = any(job.resumed is not None for job in jobs)
+        self._starting = asyncio.create_task(self._attach(process, patience, running), name=f"kernel {self.id}")
         self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
         if jobs:
             self._worker = asyncio.create_task(self._work(), name=f"session {self.id}")
@@ -329,10 +331,12 @@ class Session:
             job.execution.interrupted()
             process.interrupt()
 
-    async def _attach(self, process: Process, patience: float) -> Kernel:
+    async def _attach(self, process: Process, patience: float, running: bool) -> Kernel:
         name = self.engine.environment.name
         try:
-            kernel = await Kernel.attach(process, id=self.id, uid=self.uid, environment=name, patience=patience)
+            kernel = await Kernel.attach(
+                process, id=self.id, uid=self.uid, environment=name, patience=patience, running=running
+            )
         except CellblockError:
             self._remember_loss("it did not answer when the server was started again")
             raise
@@ -425,13 +429,14 @@ class Session:
             if isinstance(turn, Peek):
                 turn.fail("The server was stopped.")
         self.waiting.clear()
+        whole = await self.kernel.connection.part() if self.kernel else True
         current = self.current if isinstance(self.current, Job) else None
         if self._worker:
-            if current is None or (current.run and current.run.listening):
+            if current is None or current.run is None or current.run.listening:
                 self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
         if current and not current.execution.ended:
-            self.executions.leave(current, LEFT)
+            self.executions.leave(current, LEFT if whole else CRASHED)
         if self.kernel:
             await self.kernel.let_go()
         self.changed(self, None)
