@@ -180,6 +180,7 @@ class Execution:
         self.execution_count: int | None = None
         self.violation: str | None = None
         self.waiting_for_input = False
+        self.question: dict[str, Any] = {}  # the content of the last input_request
         self.limit: Limit | None = None
         self.notice: str | None = None  # what its Result has to say besides, from now on
         self._clock = clock
@@ -452,7 +453,8 @@ class Execution:
             return []  # an honest kernel does not ask then; whoever does waits until the timeout
         self.waiting_for_input = True
         prompt = cut(message.text("prompt", ""), MAX_PROMPT)
-        return [self._event("input_request", {"prompt": prompt, "password": message.flag("password")})]
+        self.question = {"prompt": prompt, "password": message.flag("password")}
+        return [self._event("input_request", dict(self.question))]
 
     def _count(self, message: Content) -> None:
         count = message.raw.get("execution_count")

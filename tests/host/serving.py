@@ -18,6 +18,7 @@ from interpreting import OWNER, Bench, small
 
 from cellblock.execution import Result
 from cellblock.host.interpreter import Interpreter
+from cellblock.host.launcher import Environment
 
 
 async def printed(bench: Bench, result: Result, times: int = 1) -> list[str]:
@@ -32,6 +33,8 @@ async def printed(bench: Bench, result: Result, times: int = 1) -> list[str]:
 
 
 async def main(data: str, options: dict[str, Any]) -> None:
+    if "preload" in options:
+        options["environments"] = [Environment(preload=tuple(options.pop("preload")))]
     interpreter = await Interpreter.start(small(Path(data), **options))
     bench = Bench(interpreter)
     stop = asyncio.Event()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -82,6 +83,12 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     assert mounts() == before
 
 
+async def cast_off(server: Server) -> None:
+    """Everything is written that will be; then the server dies."""
+    await server.ask("await interpreter.store.flush()")
+    await server.crash()
+
+
 def mounts() -> int:
     return len(Path("/proc/self/mountinfo").read_text().splitlines())
 
@@ -120,8 +127,7 @@ async def test_variables_and_ids_live_through_a_crash_of_the_server(serve: Serve
     kernel = await first.ask("await bench.kernel(title='Kept')")
     await first.ask(f"await bench.run('x = [1, 2]', {kernel!r})")
     pid = await first.ask(f"bench.pid({kernel!r})")
-    await first.ask("await interpreter.store.flush()")
-    await first.crash()
+    await cast_off(first)
     second = await serve()
     after = await second.ask(f"await bench.run('x.append(3); print(x)', {kernel!r})")
     assert (after["status"], after["outputs"][0]["text"]) == ("ok", "[1, 2, 3]\n")
@@ -138,8 +144,7 @@ async def test_what_ran_when_the_server_crashed_is_followed_and_what_waited_wait
     running = await first.ask(f"await bench.submit({UNTIL_GO!r}, {kernel!r})")
     waiting = await first.ask(f"await bench.submit('print(_)', {kernel!r})")
     assert await first.ask(f"await printed(bench, {running!r})") == ["begun\n"]
-    await first.ask("await interpreter.store.flush()")
-    await first.crash()
+    await cast_off(first)
     second = await serve()
     so_far = await second.ask(f"await interpreter.result(OWNER, {running['id']!r})")
     assert (so_far["status"], so_far["outputs"][0]["text"]) == ("running", "begun\n")
@@ -158,3 +163,233 @@ async def test_what_ran_when_the_server_crashed_is_followed_and_what_waited_wait
     cells = (await second.ask(f"await interpreter.notebook(OWNER, {kernel!r})"))["cells"]
     assert [cell["status"] for cell in cells] == ["ok", "ok"]
     assert cells[0]["outputs"] == ended["outputs"]
+
+
+async def test_a_server_that_keeps_kernels_leaves_them_and_the_next_misses_nothing(
+    serve: Serve, tmp_path: Path
+) -> None:
+    first = await serve(keep_kernels=True)
+    kernel = await first.ask("await bench.kernel()")
+    running = await first.ask(f"await bench.submit({COUNTING!r}, {kernel!r})")
+    await first.ask(f"await printed(bench, {running!r}, 20)")
+    await first.stop()
+    assert remains(tmp_path / "data")
+    second = await serve(keep_kernels=False)
+    (workspace(tmp_path, kernel) / "go").touch()
+    ended = await second.ask(f"await bench.wait({running!r})")
+    assert (ended["status"], ended["kernel_state"]) == ("ok", "kept")
+    numbers = [int(line) for line in ended["outputs"][0]["text"].split()]
+    assert numbers == list(range(len(numbers)))
+    assert ended["notice"] == "The server was restarted while this ran."
+    events = await second.ask(f"await bench.events({running!r})")
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert "".join(event["content"]["text"] for event in events if event["event"] == "stream").split() == [
+        str(number) for number in numbers
+    ]
+    await second.stop()
+    assert remains(tmp_path / "data") == []
+
+
+COUNTING = """
+import os, time
+number = 0
+while not os.path.exists("go"):
+    print(number, flush=True)
+    number += 1
+    time.sleep(0.0005)
+"""
+
+
+async def test_after_a_crash_no_number_stands_for_two_events(serve: Serve, tmp_path: Path) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    running = await first.ask(f"await bench.submit({COUNTING!r}, {kernel!r})")
+    await first.ask("await interpreter.store.flush()")
+    await first.ask(f"await printed(bench, {running!r}, 20)")
+    await first.crash()  # in the middle of a batch: what the readers have seen is more than what is stored
+    second = await serve()
+    (workspace(tmp_path, kernel) / "go").touch()
+    ended = await second.ask(f"await bench.wait({running!r})")
+    assert ended["status"] == "ok"
+    assert "may be missing" in ended["notice"]
+    events = await second.ask(f"await bench.events({running!r}, after=20)")
+    assert [event["event"] for event in events[:2]] == ["gap", "snapshot"]
+    assert events[-1]["content"] == ended
+
+
+async def test_without_keeping_a_stop_ends_everything(serve: Serve, tmp_path: Path) -> None:
+    server = await serve()
+    kernel = await server.ask("await bench.kernel()")
+    await server.ask(f"(await bench.submit('while True: pass', {kernel!r}))['id']")
+    groups = await server.ask("interpreter.environments.get().launcher.facts['cgroups']")
+    await server.stop()
+    assert remains(tmp_path / "data") == []
+    left = [each for path in groups.get("paths", {}).values() for each in Path(path).glob(f"{groups['token']}-*")]
+    assert left == []
+
+
+async def test_kernels_that_belong_to_nobody_are_ended_with_all_they_had(serve: Serve, tmp_path: Path) -> None:
+    first = await serve(pool_size=2)
+    kernel = await first.ask("await bench.kernel()")
+    shot = await first.ask(f"await bench.submit({UNTIL_GO!r})")
+    await first.ask(f"await printed(bench, {shot!r})")
+    await first.ask("await interpreter.environments.get().pool.filled()")
+    await cast_off(first)
+    second = await serve(pool_size=0)
+    cut = await second.ask(f"await interpreter.result(OWNER, {shot['id']!r})")
+    assert (cut["status"], cut["kernel_state"]) == ("kernel_died", "released")
+    template = await second.ask("interpreter.environments.get().launcher.pid")
+    assert len(kernels_of(template)) == 1
+    homes = set(os.listdir(tmp_path / "data" / "kernels"))
+    assert homes == {kernel, await second.ask(f"(await interpreter.store.execution({shot['id']!r}))['home']")}
+    descriptors = await second.ask("len(__import__('os').listdir('/proc/self/fd'))")
+    await second.ask(f"await bench.run('1', {kernel!r})")
+    assert await second.ask("len(__import__('os').listdir('/proc/self/fd'))") <= descriptors
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def kernels_of(fork_server: int) -> list[int]:
+    """The inits below the process of a fork server that is outside of its PID namespace."""
+    [inside] = children(fork_server)
+    return children(inside)
+
+
+async def test_a_fork_server_that_nobody_comes_for_ends_with_its_kernels(serve: Serve, tmp_path: Path) -> None:
+    server = await serve(reattach_timeout=0.5)
+    kernel = await server.ask("await bench.kernel()")
+    pids = await server.ask(f"[interpreter.environments.get().launcher.pid, bench.pid({kernel!r})]")
+    fds = [os.pidfd_open(pid) for pid in pids]
+    await server.crash()
+    await over(fds)
+    assert remains(tmp_path / "data") == []
+
+
+async def over(pidfds: list[int]) -> None:
+    """All these processes have ended."""
+    for fd in pidfds:
+        ready, _, _ = await asyncio.to_thread(select.select, [fd], [], [], PATIENCE)
+        os.close(fd)
+        assert ready
+
+
+async def test_a_fork_server_of_another_configuration_is_ended_first(serve: Serve) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    await first.ask(f"await bench.run('x = 1', {kernel!r})")
+    fds = [os.pidfd_open(await first.ask("interpreter.environments.get().launcher.pid"))]
+    await cast_off(first)
+    second = await serve(preload=["json"])
+    await over(fds)
+    after = await second.ask(f"await bench.run('x', {kernel!r})")
+    assert (after["status"], after["error"]["ename"]) == ("error", "NameError")
+    assert "server was restarted" in after["notice"]
+
+
+async def test_a_question_that_was_asked_before_the_crash_can_be_answered_after_it(serve: Serve) -> None:
+    first = await serve(stdin_timeout=30.0)
+    kernel = await first.ask("await bench.kernel()")
+    asked = await first.ask(f"await bench.submit('print(input())', {kernel!r}, allow_stdin=True)")
+    await first.ask(f"await bench.until({asked!r}, 'input_request')")
+    await cast_off(first)
+    second = await serve(stdin_timeout=30.0)
+    await second.ask(f"await interpreter.answer(OWNER, {asked['id']!r}, 'still here')")
+    ended = await second.ask(f"await bench.wait({asked!r})")
+    assert (ended["status"], ended["outputs"][0]["text"]) == ("ok", "still here\n")
+
+
+async def test_a_question_that_is_asked_while_there_is_no_server_reaches_the_next(serve: Serve, tmp_path: Path) -> None:
+    first = await serve(stdin_timeout=30.0)
+    kernel = await first.ask("await bench.kernel()")
+    code = UNTIL_GO + "print(input())"
+    asked = await first.ask(f"await bench.submit({code!r}, {kernel!r}, allow_stdin=True)")
+    await first.ask(f"await printed(bench, {asked!r})")
+    await cast_off(first)
+    (workspace(tmp_path, kernel) / "go").touch()
+    second = await serve(stdin_timeout=30.0)
+    await second.ask(f"await bench.until({asked!r}, 'input_request')")
+    await second.ask(f"await interpreter.answer(OWNER, {asked['id']!r}, 'late')")
+    assert (await second.ask(f"await bench.wait({asked!r})"))["outputs"][0]["text"] == "begun\ndone\nlate\n"
+
+
+async def test_what_ended_while_there_was_no_server_has_its_whole_result(serve: Serve, tmp_path: Path) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    code = UNTIL_GO + "open('ended', 'w').close(); 1 / 0"
+    running = await first.ask(f"await bench.submit({code!r}, {kernel!r})")
+    await first.ask(f"await printed(bench, {running!r})")
+    await cast_off(first)
+    (workspace(tmp_path, kernel) / "go").touch()
+    async with asyncio.timeout(PATIENCE):
+        while not await asyncio.to_thread((workspace(tmp_path, kernel) / "ended").exists):
+            pass
+    second = await serve()
+    ended = await second.ask(f"await bench.wait({running!r})")
+    assert (ended["status"], ended["error"]["ename"], ended["kernel_state"]) == ("error", "ZeroDivisionError", "kept")
+    assert ended["outputs"][0]["text"] == "begun\ndone\n"
+
+
+async def test_limits_and_interrupts_hold_for_what_is_followed(serve: Serve) -> None:
+    first = await serve()
+    kernel, other = await first.ask("[await bench.kernel(), await bench.kernel()]")
+    forever = "print('on', flush=True)\nwhile True: pass"
+    limited = await first.ask(f"await bench.submit({forever!r}, {kernel!r}, timeout=3.0)")
+    endless = await first.ask(f"await bench.submit({forever!r}, {other!r})")
+    for each in (limited, endless):
+        await first.ask(f"await printed(bench, {each!r})")
+    await cast_off(first)
+    second = await serve()
+    await second.ask(f"await interpreter.interrupt_execution(OWNER, {endless['id']!r})")
+    ended = await second.ask(f"await bench.wait({endless!r})")
+    assert (ended["status"], ended["kernel_state"]) == ("interrupted", "kept")
+    ended = await second.ask(f"await bench.wait({limited!r})")
+    assert (ended["status"], ended["kernel_state"]) == ("timeout", "kept")
+    assert (await second.ask(f"await bench.run('1', {kernel!r})"))["status"] == "ok"
+
+
+async def test_a_kernel_that_ended_while_there_was_no_server_is_told_to_be_lost(serve: Serve, tmp_path: Path) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    await first.ask(f"await bench.run('x = 1', {kernel!r})")
+    running = await first.ask(f"await bench.submit({UNTIL_GO + 'os._exit(3)'!r}, {kernel!r})")
+    await first.ask(f"await printed(bench, {running!r})")
+    fds = [os.pidfd_open(await first.ask(f"bench.pid({kernel!r})"))]
+    await cast_off(first)
+    (workspace(tmp_path, kernel) / "go").touch()
+    await over(fds)
+    second = await serve()
+    ended = await second.ask(f"await bench.wait({running!r})")
+    assert (ended["status"], ended["kernel_state"], ended["outputs"][0]["text"]) == ("kernel_died", "lost", "begun\n")
+    after = await second.ask(f"await bench.run('1', {kernel!r})")
+    assert "server was restarted" in after["notice"]
+
+
+async def test_kernels_live_through_one_crash_after_the_other(serve: Serve) -> None:
+    server = await serve()
+    kernel = await server.ask("await bench.kernel()")
+    await server.ask(f"await bench.run('x = 0', {kernel!r})")
+    template = await server.ask("interpreter.environments.get().launcher.pid")
+    before = None
+    for _ in range(3):
+        await cast_off(server)
+        server = await serve(pool_size=0)
+        after = await server.ask(f"await bench.run('x += 1; print(x)', {kernel!r})")
+        [inside] = children(template)
+        held = len(os.listdir(f"/proc/{inside}/fd"))
+        assert before in (None, held)
+        before = held
+    assert after["outputs"][0]["text"] == "3\n"
+    await server.ask(f"await interpreter.restart(OWNER, {kernel!r})")
+    assert "on request" in (await server.ask(f"await bench.run('1', {kernel!r})"))["notice"]
+
+
+async def test_an_idle_kernel_that_was_taken_over_is_released_in_its_time(serve: Serve) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    await cast_off(first)
+    second = await serve(idle_timeout=0.01)
+    async with asyncio.timeout(PATIENCE):
+        while (await second.ask(f"await bench.view({kernel!r})"))["state"] != "released":
+            await second.ask("await interpreter.housekeeping.tidy()")

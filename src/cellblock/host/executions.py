@@ -323,7 +323,8 @@ class Executions:
             if not isinstance(entry, Gap):
                 yield entry[1]
                 continue
-            for event in self._instead(entry, await self.result(owner, id)):
+            question = job.execution.question if job and job.execution.waiting_for_input else None
+            for event in self._instead(entry, await self.result(owner, id), question):
                 yield event
 
     async def _replay(self, owner: str, id: str, after: int) -> EventLog[Event]:
@@ -339,8 +340,8 @@ class Executions:
         log.close()
         return log
 
-    def _instead(self, gap: Gap, result: Result) -> list[Event]:
-        """What stands in the place of lost events."""
+    def _instead(self, gap: Gap, result: Result, question: dict[str, Any] | None) -> list[Event]:
+        """What stands in the place of lost events: the Result so far, and the question that waits for an answer."""
         shape: Event = {
             "seq": gap.last,
             "event": "gap",
@@ -350,7 +351,8 @@ class Executions:
             "time": timestamp(self.config.clock()),
             "content": {"from": gap.first, "to": gap.last},
         }
-        return [shape, {**shape, "event": "snapshot", "content": dict(result)}]
+        asked: list[Event] = [] if question is None else [{**shape, "event": "input_request", "content": question}]
+        return [shape, {**shape, "event": "snapshot", "content": dict(result)}, *asked]
 
 
 def unbroken(events: Sequence[Any]) -> list[Event]:
