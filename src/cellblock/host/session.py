@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import structlog
 from typing_extensions import TypedDict
@@ -25,6 +25,7 @@ from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.connection import OPEN_TIMEOUT
 from cellblock.host.environments import Engine
 from cellblock.host.executions import Executions, Job
+from cellblock.host.exporting import Export, Format, exported
 from cellblock.host.kernels import Kernel
 from cellblock.host.launcher import Process
 from cellblock.host.peeking import Peek
@@ -42,8 +43,6 @@ ASSIST_SECONDS = 5.0
 
 LEFT = "The server was restarted while this ran."
 
-Format: TypeAlias = Literal["ipynb", "py", "html", "md"]
-
 
 class KernelView(TypedDict):
     """A session as the API shows it under the name of kernel. Times are ISO 8601 in UTC."""
@@ -58,23 +57,6 @@ class KernelView(TypedDict):
     created: str
     last_used: str
     memory_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """A notebook as a file."""
-
-    filename: str
-    media_type: str
-    body: bytes
-
-
-EXPORTS: dict[Format, tuple[str, Callable[[Notebook], str]]] = {
-    "ipynb": ("application/x-ipynb+json", lambda notebook: json.dumps(notebook.to_ipynb(), indent=1) + "\n"),
-    "py": ("text/x-python", Notebook.to_py),
-    "html": ("text/html", Notebook.to_html),
-    "md": ("text/markdown", Notebook.to_md),
-}
 
 
 @dataclass(eq=False)
@@ -562,10 +544,7 @@ class Session:
         return self.notebook.view()
 
     async def export(self, format: Format) -> Export:
-        media_type, render = EXPORTS[format]
-        body = await asyncio.to_thread(render, Notebook.from_view(self.notebook.view(), self.notebook.new_id))
-        name = "".join(c if c.isalnum() or c in " -_" else "-" for c in self.notebook.title or "notebook").strip()
-        return Export(f"{name[:80] or 'notebook'}.{format}", media_type, body.encode("utf-8", "replace"))
+        return await exported(self.notebook, format)
 
     def _edited(self, name: str, cell_id: str, content: dict[str, Any]) -> NotebookView:
         self._tell_edit(name, cell_id, content)

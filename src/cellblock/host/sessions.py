@@ -12,9 +12,10 @@ from cellblock.host import schema
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Engine, Environments
 from cellblock.host.executions import Executions, Job
+from cellblock.host.exporting import Export
 from cellblock.host.handover import Kept
 from cellblock.host.recovery import Unfinished
-from cellblock.host.session import Export, KernelView, Session
+from cellblock.host.session import KernelView, Session
 from cellblock.host.store import Row, Store
 from cellblock.host.workspace import Workspace
 from cellblock.notebook import Cell, Notebook, NotebookView
