@@ -195,9 +195,7 @@ class Execution:
         self._ended: float | None = None
         self._busy_told = False
         self._reply: str | None = None
-        self._idle = False
-        self._interrupted = False
-        self._died = False
+        self._idle = self._interrupted = self._died = False
         self._error: ErrorInfo | None = None
         self._final: Result | None = None
 
@@ -294,16 +292,6 @@ class Execution:
     def complete(self) -> bool:
         """Reply and idle have both come, or nothing sensible will."""
         return self.violation is not None or self._died or (self._reply is not None and self._idle)
-
-    @property
-    def replied(self) -> bool:
-        """Whether the kernel has said how it went."""
-        return self._reply is not None
-
-    @property
-    def failed(self) -> bool:
-        """Whether the code has raised an error, as far as is known."""
-        return self._error is not None
 
     @property
     def ended(self) -> bool:
@@ -452,8 +440,7 @@ class Execution:
         if not self.allow_stdin:
             return []  # an honest kernel does not ask then; whoever does waits until the timeout
         self.waiting_for_input = True
-        prompt = cut(message.text("prompt", ""), MAX_PROMPT)
-        self.question = {"prompt": prompt, "password": message.flag("password")}
+        self.question = {"prompt": cut(message.text("prompt", ""), MAX_PROMPT), "password": message.flag("password")}
         return [self._event("input_request", dict(self.question))]
 
     def _count(self, message: Content) -> None:

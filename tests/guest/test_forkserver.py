@@ -16,7 +16,7 @@ from client import PATIENCE, Client, Workbench, workbench
 from cellblock.errors import CellblockError, KernelStartFailed
 from cellblock.guest import sandbox
 from cellblock.host.launcher import Environment, Launcher, Process
-from cellblock.messages import Launch, Policy
+from cellblock.messages import Launch, Level, Policy
 
 HERE = Path(__file__).resolve().parent
 
@@ -240,6 +240,14 @@ async def test_closing_ends_the_fork_server_with_its_kernels(tmp_path: Path) -> 
         fds = [os.pidfd_open(pid) for pid in pids]
     await ended(pids, fds)
     assert process.death.done()
+
+
+@pytest.mark.parametrize("level", ["full", "unprivileged", "off"])
+async def test_a_fork_server_takes_its_cgroups_with_it(tmp_path: Path, level: Level) -> None:
+    async with workbench(tmp_path, level, preload=()) as bench:
+        groups = bench.launcher.facts["cgroups"]
+    left = [group for path in groups.get("paths", {}).values() for group in Path(path).glob(f"{groups['token']}-*")]
+    assert left == []
 
 
 async def test_a_kernel_cannot_be_launched_outside_the_data_directory(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 PATIENCE = 60.0
@@ -288,6 +289,7 @@ async def test_a_fork_server_of_another_configuration_is_ended_first(serve: Serv
     assert "server was restarted" in after["notice"]
 
 
+@pytest.mark.slow
 async def test_a_question_that_was_asked_before_the_crash_can_be_answered_after_it(serve: Serve) -> None:
     first = await serve(stdin_timeout=30.0)
     kernel = await first.ask("await bench.kernel()")
@@ -300,6 +302,7 @@ async def test_a_question_that_was_asked_before_the_crash_can_be_answered_after_
     assert (ended["status"], ended["outputs"][0]["text"]) == ("ok", "still here\n")
 
 
+@pytest.mark.slow
 async def test_a_question_that_is_asked_while_there_is_no_server_reaches_the_next(serve: Serve, tmp_path: Path) -> None:
     first = await serve(stdin_timeout=30.0)
     kernel = await first.ask("await bench.kernel()")
@@ -331,6 +334,7 @@ async def test_what_ended_while_there_was_no_server_has_its_whole_result(serve: 
     assert ended["outputs"][0]["text"] == "begun\ndone\n"
 
 
+@pytest.mark.slow
 async def test_limits_and_interrupts_hold_for_what_is_followed(serve: Serve) -> None:
     first = await serve()
     kernel, other = await first.ask("[await bench.kernel(), await bench.kernel()]")
@@ -349,6 +353,7 @@ async def test_limits_and_interrupts_hold_for_what_is_followed(serve: Serve) -> 
     assert (await second.ask(f"await bench.run('1', {kernel!r})"))["status"] == "ok"
 
 
+@pytest.mark.slow
 async def test_a_kernel_that_ended_while_there_was_no_server_is_told_to_be_lost(serve: Serve, tmp_path: Path) -> None:
     first = await serve()
     kernel = await first.ask("await bench.kernel()")
@@ -366,6 +371,7 @@ async def test_a_kernel_that_ended_while_there_was_no_server_is_told_to_be_lost(
     assert "server was restarted" in after["notice"]
 
 
+@pytest.mark.slow
 async def test_kernels_live_through_one_crash_after_the_other(serve: Serve) -> None:
     server = await serve()
     kernel = await server.ask("await bench.kernel()")
@@ -385,6 +391,7 @@ async def test_kernels_live_through_one_crash_after_the_other(serve: Serve) -> N
     assert "on request" in (await server.ask(f"await bench.run('1', {kernel!r})"))["notice"]
 
 
+@pytest.mark.slow
 async def test_an_idle_kernel_that_was_taken_over_is_released_in_its_time(serve: Serve) -> None:
     first = await serve()
     kernel = await first.ask("await bench.kernel()")
@@ -393,3 +400,23 @@ async def test_an_idle_kernel_that_was_taken_over_is_released_in_its_time(serve:
     async with asyncio.timeout(PATIENCE):
         while (await second.ask(f"await bench.view({kernel!r})"))["state"] != "released":
             await second.ask("await interpreter.housekeeping.tidy()")
+
+
+@pytest.mark.slow
+async def test_a_stop_a_crash_and_a_stop_while_one_cell_runs(serve: Serve, tmp_path: Path) -> None:
+    server = await serve(keep_kernels=True)
+    kernel = await server.ask("await bench.kernel()")
+    running = await server.ask(f"await bench.submit({COUNTING!r}, {kernel!r})")
+    await server.ask(f"await printed(bench, {running!r}, 5)")
+    for end in (Server.stop, cast_off, Server.stop):
+        await end(server)
+        server = await serve(keep_kernels=True)
+        so_far = await server.ask(f"await interpreter.result(OWNER, {running['id']!r})")
+        assert so_far["status"] == "running"
+    (workspace(tmp_path, kernel) / "go").touch()
+    ended = await server.ask(f"await bench.wait({running!r})")
+    assert (ended["status"], ended["kernel_state"]) == ("ok", "kept")
+    assert "may be missing" in ended["notice"]
+    numbers = [int(line) for line in ended["outputs"][0]["text"].split()]
+    assert numbers == sorted(set(numbers))
+    await server.ask(f"await interpreter.delete(OWNER, {kernel!r})")

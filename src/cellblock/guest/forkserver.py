@@ -109,6 +109,7 @@ class ForkServer:
 
     def _enter_base(self) -> None:
         if not self.full:
+            self._go_inside()
             linux.prctl(linux.CHILD_SUBREAPER, 1)  # what outlives an init comes to us
             return
         try:
@@ -124,6 +125,10 @@ class ForkServer:
         linux.unshare(linux.NEWNS | linux.NEWPID | (0 if self.root else linux.NEWUSER))
         if not self.root:
             linux.map_identity(uid, gid, uid, gid)
+        self._go_inside()
+
+    def _go_inside(self) -> None:
+        """The process goes on as a child, which will sit in cgroups; the one that waits for it can then remove them."""
         pid = os.fork()
         if pid:
             self._stay_outside(pid)

@@ -44,7 +44,8 @@ class Control:
     until: float | None = None
 
     def descriptors(self) -> list[int]:
-        return [each.fileno() for each in (self.connection, self.listener) if each]
+        """What may have something to say: the server, or while there is none the next one."""
+        return [each.fileno() for each in (self.connection or self.listener,) if each]
 
     def lost(self) -> None:
         """The server has gone without a word."""
@@ -53,11 +54,9 @@ class Control:
         self.connection, self.until = None, time.monotonic() + self.wait
 
     def met(self) -> socket.socket | None:
-        """A new server, which takes the place of the one there was."""
-        if self.listener is None or (come := accepted(self.listener)) is None:
+        """A new server; whoever comes while there is one has to wait."""
+        if self.connection or self.listener is None or (come := accepted(self.listener)) is None:
             return None
-        if self.connection:
-            self.connection.close()
         self.connection, self.until = come, None
         return come
 

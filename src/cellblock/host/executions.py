@@ -26,7 +26,7 @@ from cellblock.host import schema
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.log import EventLog, Gap, weight
 from cellblock.host.policy import INLINE, Refusal, judge
-from cellblock.host.recovery import Unfinished
+from cellblock.host.recovery import CRASHED, Unfinished
 from cellblock.host.running import Run, spill_path
 from cellblock.host.store import Row, Store
 
@@ -182,7 +182,8 @@ class Executions:
 
     def leave(self, job: Job, notice: str) -> None:
         """The server goes away while it runs: its row says so, and what its Result will have to say about it."""
-        job.execution.notice = notice
+        if job.execution.notice != CRASHED:
+            job.execution.notice = notice
         job.row_stored = False
         self._changed[job.id] = job
         self.store.wake()

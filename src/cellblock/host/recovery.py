@@ -63,6 +63,7 @@ async def recover(config: Config, store: Store, alive: Collection[str] = ()) -> 
         events = await store.events(row["id"], 0)
         if row["session_id"] in alive:
             going_on.append(unfinished(config, row, events))
+            store.put(schema.executions, {**row, "result": {**row["result"], "notice": None}})  # if we crash as well
             continue
         ended = replayed(config, row, events)
         store.put(schema.executions, ended)

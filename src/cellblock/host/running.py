@@ -278,9 +278,9 @@ class Run:
             return None
         if self._interrupt and not execution.complete:
             return "interrupted"
-        if self.resumed is not None and not execution.complete and not execution.replied and self.lost is None:
+        if self.resumed is not None and self.lost is None and execution.verdict == "kernel_died":  # it had no reply
             execution.notice = " ".join(filter(None, (execution.notice, UNKNOWN_END)))
-            return "error" if execution.failed else "interrupted"
+            return "error" if execution.result()["error"] else "interrupted"
         return None
 
     def _cost(self, used: int) -> Usage:

@@ -298,8 +298,8 @@ class Session:
         for job in jobs:
             job.cancel = partial(self._stop_early, job, process)
             self.waiting.append(job)
-        patience = max([OPEN_TIMEOUT, *(job.timeout - job.resumed + self.config.grace for job in jobs if job.resumed)])
-        running = any(job.resumed is not None for job in jobs)
+        left = [job.timeout - job.resumed + self.config.grace for job in jobs if job.resumed is not None]
+        patience, running = max([OPEN_TIMEOUT, *left]), bool(left)
         self._starting = asyncio.create_task(self._attach(process, patience, running), name=f"kernel {self.id}")
         self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
         if jobs:
