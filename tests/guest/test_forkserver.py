@@ -293,16 +293,19 @@ def test_the_first_step_that_fails_stops_the_list_and_is_named() -> None:
     assert taken == ["one"]
 
 
+STEPS = (*sandbox.SPARE, *sandbox.INIT, *sandbox.JOIN, *sandbox.KERNEL)
+
+
 @pytest.mark.parametrize("level", ["full", "unprivileged", "off"])
 def test_a_level_takes_its_own_steps(level: str) -> None:
-    names = {step.name for step in (*sandbox.INIT, *sandbox.KERNEL) if level in step.levels}
+    names = {step.name for step in STEPS if level in step.levels}
     shut = {"landlock", "seccomp", "capabilities"}
     assert (shut <= names) == (level != "off")
     assert ({"namespaces", "mounts", "user namespace"} <= names) == (level == "full")
 
 
 def test_the_order_of_the_steps_is_the_designed_one() -> None:
-    order = [step.name for step in (*sandbox.INIT, *sandbox.KERNEL)]
+    order = [step.name for step in (*sandbox.SPARE, *sandbox.INIT, *sandbox.KERNEL)]
     for earlier, later in [
         ("namespaces", "mounts"),
         ("mounts", "user"),

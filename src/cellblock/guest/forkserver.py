@@ -14,9 +14,23 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from cellblock.guest import filesystem, init, limits, linux, rendezvous, sandbox
-from cellblock.guest.birth import Birth
+from cellblock.guest.birth import Birth, Newborn
 from cellblock.guest.marks import milliseconds
-from cellblock.messages import MAX_PACKET, Configure, End, Gone, Here, Launch, Ready, Refused, Resume, decode, encode
+from cellblock.guest.nursery import Nursery, Order
+from cellblock.messages import (
+    MAX_PACKET,
+    Configure,
+    End,
+    Exit,
+    Gone,
+    Here,
+    Launch,
+    Ready,
+    Refused,
+    Resume,
+    decode,
+    encode,
+)
 
 SINGLE_THREADED = {
     "OPENBLAS_NUM_THREADS": "1",
@@ -25,7 +39,6 @@ SINGLE_THREADED = {
     "NUMEXPR_NUM_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator would start one when pandas imports it
 }
-STRENGTH = {"off": 0, "unprivileged": 1, "full": 2}
 RETRY_SECONDS = 0.02
 
 
@@ -57,7 +70,12 @@ class Child:
 
 @dataclass
 class ForkServer:
-    """`groups`: cgroups, if any; `children`: the inits that live, by pid; `leftover`: groups still to be removed."""
+    """`groups`: cgroups, if any; `leftover`: those still to be removed; `children`: the sandboxes, by the pid of their init.
+
+    `kernels`: at level full, the pid of each kernel and that of its init.
+    """
+
+    nursery: Nursery = field(init=False)
 
     control: rendezvous.Control
     config: Configure
@@ -67,6 +85,7 @@ class ForkServer:
     leftover: list[str] = field(default_factory=list)
     serial: int = 0
     next_group: str = ""
+    kernels: dict[int, int] = field(default_factory=dict)
     own_pid_namespace: int = -1
     prefixes: list[str] = field(default_factory=list)
 
@@ -118,6 +137,7 @@ class ForkServer:
         except OSError as problem:
             raise sandbox.StepFailed("base root", str(problem)) from problem
         self.own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self.nursery = Nursery.start(self.program, self.prefixes, self.own_pid_namespace)  # while we are small
 
     def _enter_namespaces(self) -> None:
         """Own mount, PID and, if not root, user namespace. We go on as PID 1: when we die, so does every sandbox."""
@@ -169,6 +189,7 @@ class ForkServer:
                 "one task", f"{len(tasks)} threads after preloading {', '.join(self.config.preload)}"
             )
         gc.collect()
+        linux.give_back_memory()
         gc.freeze()
         self._prepare_group()
 
@@ -184,18 +205,31 @@ class ForkServer:
             self._meet()
             self._accept()
             self._reap()
+            self._bury_ended()
             self._remove_groups()
         self._end()
 
     def _wait(self, wake: int) -> None:
         """Until a server or a child wants something, or it is time for something else."""
         poll = select.poll()
-        for fd in (wake, *self.control.descriptors()):
-            poll.register(fd, select.POLLIN)
+        nursery = self.nursery.connection.fileno() if self.full else None
+        for fd in (wake, nursery, *self.control.descriptors()):
+            if fd is not None:
+                poll.register(fd, select.POLLIN)
         waits = [self.control.patience(), RETRY_SECONDS if self.leftover else None]
         seconds = min((wait for wait in waits if wait is not None), default=None)
-        if any(fd == wake for fd, _ in poll.poll(None if seconds is None else seconds * 1e3)):
+        ready = {fd for fd, _ in poll.poll(None if seconds is None else seconds * 1e3)}
+        if wake in ready:
             os.read(wake, 4096)
+        if nursery in ready:
+            self._listen()
+
+    def _listen(self) -> None:
+        """Without a nursery there are no more kernels, and nobody to say when one is gone."""
+        try:
+            self.nursery.listen()
+        except OSError:
+            self._end()
 
     def _meet(self) -> None:
         """A server that has come through the rendezvous is told who is here, and decides what to do about it."""
@@ -223,7 +257,7 @@ class ForkServer:
             step = problem.step if isinstance(problem, sandbox.StepFailed) else "launch"
             for end in ends[:1]:
                 init.tell(end, Refused(step, str(problem)))
-            for end in ends:
+            for end in reversed(ends):  # what the server waits for is the last to close
                 end.close()
 
     def _obey(self, packet: bytes, ends: list[socket.socket]) -> None:
@@ -255,35 +289,56 @@ class ForkServer:
         began = time.perf_counter()
         box = self._box(launch)
         self._own_home(box)
-        log = os.open(f"{box.home}/log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         if self.groups:
             if not self.next_group:
                 self._prepare_group()
             self.groups.limit(self.next_group, box.policy)
-        group = self.next_group
         if len(os.listdir("/proc/self/task")) != 1:
             raise sandbox.StepFailed("one task", "the fork server has grown a thread")
-        if self.full:
-            linux.unshare(linux.NEWPID)
+        log = os.open(f"{box.home}/log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        birth = Birth(Newborn(self.kernel, self.app, launch, box, began), connection, log, self.next_group)
         try:
-            pid = os.fork()
-            if pid == 0:
-                self.children.clear()  # a kernel finds nothing of its neighbours in the memory it was forked from
-                box.stages["fork"] = milliseconds(began)
-                Birth(self.kernel, self.app, connection, launch, box, log, group).enter()
+            pid = self._into_init(birth) if self.full else self._fork_init(birth)
         finally:
-            if self.full:
-                linux.setns(self.own_pid_namespace, linux.NEWPID)
             os.close(log)
-        self.children[pid] = Child(connection, server, replace(launch, key=""), group)
+        self.children[pid] = Child(connection, server, replace(launch, key=""), birth.group)
         try:
             self._prepare_group()
         except OSError:
             traceback.print_exc()  # the next launch tries again, and is refused if it cannot
 
+    def _fork_init(self, birth: Birth) -> int:
+        """Forks an init, which forks its kernel."""
+        pid = os.fork()
+        if pid == 0:
+            self.children.clear()  # a kernel finds nothing of its neighbours in the memory it was forked from
+            birth.enter()
+        return pid
+
+    def _into_init(self, birth: Birth) -> int:
+        """Forks a kernel into the PID namespace of an init that waits in the nursery: the init's pid."""
+        spare = self.nursery.take()
+        ours, theirs = sandbox.packet_pair()
+        output, output_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            box = birth.newborn.box
+            order = Order(birth.newborn.launch, box.home, box.uid, box.root, box.grouped, birth.group)
+            spare.hire(order, birth.connection.fileno(), birth.log, output, ours.fileno())
+            linux.setns(spare.namespace, linux.NEWPID)
+            pid = os.fork()
+            if pid == 0:
+                self.children.clear()
+                birth.newborn.join(theirs, output_end)
+        finally:
+            linux.setns(self.own_pid_namespace, linux.NEWPID)
+            for fd in (spare.connection.detach(), spare.namespace, ours.detach(), theirs.detach(), output, output_end):
+                os.close(fd)
+        self.kernels[pid] = spare.pid
+        return spare.pid
+
     def _box(self, launch: Launch) -> sandbox.Sandbox:
-        if STRENGTH.get(launch.policy.level, -1) < STRENGTH[self.config.level]:
-            raise sandbox.StepFailed("level", f"{launch.policy.level} is weaker than {self.config.level}")
+        if launch.policy.level != self.config.level:
+            raise sandbox.StepFailed("level", f"{launch.policy.level} is not this fork server's {self.config.level}")
         if os.path.isabs(launch.home) or ".." in launch.home.split("/"):
             raise sandbox.StepFailed("home", f"{launch.home} is not below the data directory")
         return sandbox.Sandbox(
@@ -331,9 +386,23 @@ class ForkServer:
                 return
             if pid == 0:
                 return
-            child = self.children.pop(pid, None)  # None: an orphan that outlived its init
-            if child:
-                self._bury(child, os.waitstatus_to_exitcode(status))
+            self._ended(pid, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, pid: int, status: int) -> None:
+        """One of our children: an init, a kernel in the PID namespace of another init, or an orphan that outlived its own."""
+        if child := self.children.get(self.kernels.pop(pid, 0)):
+            init.tell(child.connection, Exit(status))
+        elif self.full and pid == self.nursery.pid:
+            self._end()
+        elif child := self.children.pop(pid, None):
+            self._bury(child, status)
+
+    def _bury_ended(self) -> None:
+        """The nursery's children: when an init has ended, so has all of its PID namespace."""
+        while self.full and self.nursery.ended:
+            pid, status = self.nursery.ended.popleft()
+            if child := self.children.pop(pid, None):
+                self._bury(child, status)
 
     def _bury(self, child: Child, status: int) -> None:
         gone = Gone(oom_kills=int(status == init.KILLED_FOR_MEMORY))
@@ -343,8 +412,8 @@ class ForkServer:
             gone = Gone(self.groups.oom_kills(child.group), self.groups.memory_peak(child.group))
             self.leftover.append(child.group)
         init.tell(child.connection, gone)
-        child.connection.close()
         child.server.close()
+        child.connection.close()
 
     def _end_orphans(self) -> None:
         """Without a PID namespace: an init was killed, and what it had has come to us."""
