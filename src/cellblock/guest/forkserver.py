@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, NoReturn
 
-from cellblock.guest import filesystem, init, limits, linux, rendezvous, sandbox
+from cellblock.guest import filesystem, holes, init, limits, linux, rendezvous, sandbox
 from cellblock.guest.birth import Birth, Newborn
 from cellblock.guest.marks import milliseconds
 from cellblock.guest.nursery import Nursery, Order
@@ -86,6 +86,7 @@ class ForkServer:
     serial: int = 0
     next_group: str = ""
     kernels: dict[int, int] = field(default_factory=dict)
+    filling: list[object] = field(default_factory=list)
     own_pid_namespace: int = -1
     prefixes: list[str] = field(default_factory=list)
 
@@ -190,6 +191,7 @@ class ForkServer:
             )
         gc.collect()
         linux.give_back_memory()
+        self.filling = holes.fill()
         gc.freeze()
         self._prepare_group()
 
