@@ -253,9 +253,15 @@ def children(pid: int) -> list[int]:
 
 
 def kernels_of(fork_server: int) -> list[int]:
-    """The inits below the process of a fork server that is outside of its PID namespace."""
+    """The kernels of a fork server, whose pid is that of its process outside of its PID namespace."""
     [inside] = children(fork_server)
-    return children(inside)
+    return [pid for pid in children(inside) if depth(pid) > depth(inside)]  # not what makes their inits
+
+
+def depth(pid: int) -> int:
+    """In how many PID namespaces a process is."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(len(line.split()) for line in lines if line.startswith("NSpid:"))
 
 
 async def test_a_fork_server_that_nobody_comes_for_ends_with_its_kernels(serve: Serve, tmp_path: Path) -> None:
