@@ -180,7 +180,9 @@ class Execution:
         self.execution_count: int | None = None
         self.violation: str | None = None
         self.waiting_for_input = False
+        self.question: dict[str, Any] = {}  # the content of the last input_request
         self.limit: Limit | None = None
+        self.notice: str | None = None  # what its Result has to say besides, from now on
         self._clock = clock
         self._outputs = Outputs(output_limit, spill_path)
         self._live = 0  # bytes of stream text sent as events
@@ -193,9 +195,7 @@ class Execution:
         self._ended: float | None = None
         self._busy_told = False
         self._reply: str | None = None
-        self._idle = False
-        self._interrupted = False
-        self._died = False
+        self._idle = self._interrupted = self._died = False
         self._error: ErrorInfo | None = None
         self._final: Result | None = None
 
@@ -284,7 +284,8 @@ class Execution:
         self._ended = self._clock()
         self.waiting_for_input = False
         self._outputs.close()
-        self._final = {**self._so_far(), "files": list(files), "usage": usage or _UNKNOWN, "notice": notice}
+        self._final = {**self._so_far(), "files": list(files), "usage": usage or _UNKNOWN}
+        self._final["notice"] = " ".join(filter(None, (self.notice, notice))) or None
         return [*events, self._event("execution_end", dict(self._final))]
 
     @property
@@ -439,8 +440,8 @@ class Execution:
         if not self.allow_stdin:
             return []  # an honest kernel does not ask then; whoever does waits until the timeout
         self.waiting_for_input = True
-        prompt = cut(message.text("prompt", ""), MAX_PROMPT)
-        return [self._event("input_request", {"prompt": prompt, "password": message.flag("password")})]
+        self.question = {"prompt": cut(message.text("prompt", ""), MAX_PROMPT), "password": message.flag("password")}
+        return [self._event("input_request", dict(self.question))]
 
     def _count(self, message: Content) -> None:
         count = message.raw.get("execution_count")
@@ -505,7 +506,7 @@ class Execution:
             "timing": self._timing(),
             "usage": _UNKNOWN,
             "limit": self.limit or self._cut(),
-            "notice": None,
+            "notice": self.notice,
         }
 
     def _cut(self) -> Limit | None:

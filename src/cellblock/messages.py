@@ -1,12 +1,15 @@
 """What crosses the boundary between server and fork server: plain values as JSON packets. Standard library only.
 
-The fork server is born with one control connection: it reads `Configure` and answers `Ready` or `Refused`; when the server
-closes the connection, or dies, the fork server and all its kernels end. Each `Launch` on it carries one end of a socket pair.
+The fork server is born with one control connection: it reads `Configure` and answers `Ready` or `Refused`. Each `Launch` on it
+carries both ends of a socket pair: one for the sandbox's init, the other, the server's own, to be kept for its successor.
+`End` ends everything. A connection that closes without it was a server that has gone: for `wait` seconds another one may
+come through the rendezvous. It hears `Here`, and says `End`, or `Resume` and hears each sandbox's `Launch` again, without
+the key and with the server's end beside it, and then `Ready`.
 
 That SEQPACKET pair is one sandbox's life. The server hears, in order, `Bound` (with the kernel's pidfd), at some
 time `Exit` (the kernel process ended), and last `Gone` (nothing of the sandbox is left). `Refused`
 takes the place of all of them when the sandbox could not be closed. While it lives the server may send `Interrupt`
-or `Stop`; closing the connection is a `Stop`.
+or `Stop`, and a new server `Attach`, to hear `Bound` again. Closing the server's end says nothing: the fork server holds it too.
 """
 
 import json
@@ -36,13 +39,19 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """Makes a fork server. `data` is the data directory's absolute path; `filter` is the level's seccomp program, base64."""
+    """Makes a fork server. `data` is the data directory's absolute path; `filter` is the level's seccomp program, base64.
+
+    `wait`: seconds it waits for another server when this one has gone; 0: not at all. `fingerprint`: of all that makes its
+    kernels what they are; another server takes over only a fork server that it would start just so.
+    """
 
     environment: str
     data: str
     level: Level
     preload: tuple[str, ...] = ()
     filter: str = ""
+    wait: float = 0.0
+    fingerprint: str = ""
     op: Literal["configure"] = "configure"
 
 
@@ -53,6 +62,30 @@ class Ready:
     level: Level
     facts: dict[str, Any] = field(default_factory=dict)
     op: Literal["ready"] = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A fork server to a server that has come through its rendezvous."""
+
+    environment: str
+    fingerprint: str
+    op: Literal["here"] = "here"
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A new server has taken over: hand over the sandboxes. `wait` as in `Configure`."""
+
+    wait: float
+    op: Literal["resume"] = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """To the fork server: end every sandbox, and then yourself."""
+
+    op: Literal["end"] = "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +115,22 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Attach:
+    """To init, from a server that has taken over: say `Bound` again."""
+
+    op: Literal["attach"] = "attach"
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
-    """The kernel's sockets are bound. `stages` are milliseconds per step; `group` names its cgroup; a pidfd travels beside it."""
+    """The kernel's sockets are bound. `stages` are milliseconds per step; `group` names its cgroup; a pidfd travels beside it.
+
+    `key` is told to a server that has taken over: nobody else remembers it.
+    """
 
     stages: dict[str, float] = field(default_factory=dict)
     group: str = ""
+    key: str = ""
     op: Literal["bound"] = "bound"
 
 
@@ -116,14 +160,20 @@ class Refused:
     op: Literal["refused"] = "refused"
 
 
-Message: TypeAlias = Configure | Ready | Launch | Interrupt | Stop | Bound | Exit | Gone | Refused
+Message: TypeAlias = (
+    Configure | Ready | Here | Resume | End | Launch | Interrupt | Stop | Attach | Bound | Exit | Gone | Refused
+)
 
 KINDS: Mapping[str, type[Any]] = {
     "configure": Configure,
     "ready": Ready,
+    "here": Here,
+    "resume": Resume,
+    "end": End,
     "launch": Launch,
     "interrupt": Interrupt,
     "stop": Stop,
+    "attach": Attach,
     "bound": Bound,
     "exit": Exit,
     "gone": Gone,

@@ -70,6 +70,13 @@ class Settings(BaseSettings):
     idle_timeout: float = _setting(
         1800, "An idle kernel is released after this time; notebook and files stay.", "s", gt=0
     )
+    keep_kernels: bool = _setting(
+        False,
+        "Kernels outlive a stop of the server, as they outlive a crash: started again in time, it goes on with them.",
+    )
+    reattach_timeout: float = _setting(
+        60, "Kernels whose server has gone wait this long for another one on the same data directory.", "s", ge=0
+    )
     max_timeout: float = _setting(
         60, "Most an execution may run, and what it gets when it names no timeout.", "s", gt=0
     )
@@ -216,7 +223,7 @@ def _environment(name: str, row: object, path: Path) -> Environment:
 SAME_NAME = (
     *("data_dir", "sandbox", "pool_size", "max_timeout", "memory_limit", "output_limit", "workspace_limit"),
     *("upload_limit", "code_limit", "queue_limit", "kernels_per_owner", "idle_timeout", "processes", "cpus", "grace"),
-    "stdin_timeout",
+    *("stdin_timeout", "keep_kernels", "reattach_timeout"),
 )
 
 

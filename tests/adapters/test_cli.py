@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -97,6 +98,34 @@ def test_a_stop_ends_open_streams_and_then_the_server(tmp_path: Path) -> None:
         assert process.wait(30) == 0
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
+
+
+def asked(url: str, path: str, **body: object) -> Any:
+    """The JSON that a POST is answered with."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url + path, json.dumps(body).encode(), headers, method="POST")
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def test_kernels_outlive_a_stop_that_keeps_them_and_a_crash(tmp_path: Path) -> None:
+    with serving(tmp_path, "--keep-kernels") as (process, banner):
+        url = banner[0].split(" is at ")[1].split("?")[0]
+        kernel = asked(url, "api/jupyter/kernel")["id"]
+        asked(url, "api/jupyter/execute", kernel_id=kernel, code="x = 1")
+        process.terminate()
+        assert process.wait(30) == 0
+    with serving(tmp_path) as (process, banner):
+        url = banner[0].split(" is at ")[1].split("?")[0]
+        assert asked(url, "api/jupyter/execute", kernel_id=kernel, code="x += 1")["status"] == "ok"
+        process.kill()
+    with serving(tmp_path) as (process, banner):
+        url = banner[0].split(" is at ")[1].split("?")[0]
+        result = asked(url, "api/jupyter/execute", kernel_id=kernel, code="print(x)")
+        assert (result["outputs"][0]["text"], result["notice"]) == ("2\n", None)
+        process.terminate()
+        assert process.wait(30) == 0
+    assert list((tmp_path / "forkservers").iterdir()) == []
 
 
 def test_a_given_token_is_asked_for_and_not_printed(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ USERS = [
     pytest.param(0, id="root", marks=pytest.mark.skipif(not ROOT, reason="the tests do not run as root")),
     pytest.param(ORDINARY if ROOT else os.getuid(), id="user"),
 ]
-ALL = "verdicts,works,lacks,leftovers,bombs,shared"
+ALL = "verdicts,works,lacks,leftovers,handover,bombs,shared"
 
 
 @pytest.fixture(params=USERS, scope="session")

@@ -40,6 +40,9 @@ from busy import EVERYWHERE
 from client import PATIENCE, Client, Workbench, workbench
 from verdicts import PRELUDE, TABLE
 
+from cellblock.host.handover import Meeting, places
+from cellblock.host.launcher import Environment, Launcher, Plan
+
 SHM_KEY = 0x0CE11B0C
 
 
@@ -288,8 +291,58 @@ def _sleepers(mark: str) -> int:
     return found
 
 
+CONNECT = """
+import socket
+try:
+    socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect({path!r})
+    print('connected')
+except OSError as problem:
+    print(type(problem).__name__)
+"""
+LISTENING = """
+import os, socket
+found = []
+for fd in range(1024):
+    try:
+        held = socket.socket(fileno=os.dup(fd))
+        if held.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            found.append(os.path.basename(held.getsockname()))
+    except OSError:
+        pass
+print(*sorted(found))
+"""
+
+
+async def handover(bench: Workbench) -> dict[str, Any]:
+    """A server goes without a word; the next one takes over what it has left, and ends it. What code saw of that."""
+    environment, level, mark = Environment("left", preload=()), bench.launcher.level, f"62.{os.getpid()}"
+    options: dict[str, Any] = {"data_dir": bench.data, "level": level, "wait": 60.0}
+    first = await Launcher.start(environment, log=bench.data / "left.log", **options)
+    [place] = places(bench.data)
+    process = await Workbench(first, bench.data).launch()
+    async with Client(process) as client:
+        await client.run(f"import subprocess; subprocess.Popen(['sleep', '{mark}'], start_new_session=True)")
+        found: dict[str, Any] = {
+            "reached": (await client.run(CONNECT.format(path=str(place)))).text,
+            "listening": (await client.run(LISTENING)).text,
+        }
+    key, pid = process.key, process.pid
+    process.let_go()
+    first.let_go()
+    meeting = Meeting.at(place)
+    assert meeting
+    second, [kept] = await meeting.taken_over(lambda _: Plan.make(environment, **options))
+    await kept.process.until_bound()
+    found |= {"same": kept.process.key == key and kept.process.pid == pid, "key told": kept.launch.key}
+    async with Client(kept.process) as client:
+        found["survivor"] = (await client.run("subprocess.run(['echo', 'here'])")).text
+    found["inside"] = _sleepers(mark)
+    await second.aclose()
+    return found | {"after": _sleepers(mark), "death": (await kept.process.death).status, "left": places(bench.data)}
+
+
 SCENARIOS: dict[str, Callable[[Workbench], Awaitable[dict[str, Any]]]] = {
-    scenario.__name__: scenario for scenario in (verdicts, works, lacks, interrupts, bombs, shared, leftovers)
+    scenario.__name__: scenario for scenario in (verdicts, works, lacks, interrupts, bombs, shared, leftovers, handover)
 }
 
 

@@ -16,7 +16,7 @@ from client import PATIENCE, Client, Workbench, workbench
 from cellblock.errors import CellblockError, KernelStartFailed
 from cellblock.guest import sandbox
 from cellblock.host.launcher import Environment, Launcher, Process
-from cellblock.messages import Launch, Policy
+from cellblock.messages import Launch, Level, Policy
 
 HERE = Path(__file__).resolve().parent
 
@@ -242,6 +242,14 @@ async def test_closing_ends_the_fork_server_with_its_kernels(tmp_path: Path) -> 
     assert process.death.done()
 
 
+@pytest.mark.parametrize("level", ["full", "unprivileged", "off"])
+async def test_a_fork_server_takes_its_cgroups_with_it(tmp_path: Path, level: Level) -> None:
+    async with workbench(tmp_path, level, preload=()) as bench:
+        groups = bench.launcher.facts["cgroups"]
+    left = [group for path in groups.get("paths", {}).values() for group in Path(path).glob(f"{groups['token']}-*")]
+    assert left == []
+
+
 async def test_a_kernel_cannot_be_launched_outside_the_data_directory(tmp_path: Path) -> None:
     async with workbench(tmp_path / "data", "full", preload=()) as bench:
         with pytest.raises(KernelStartFailed, match="data directory"):
@@ -285,16 +293,19 @@ def test_the_first_step_that_fails_stops_the_list_and_is_named() -> None:
     assert taken == ["one"]
 
 
+STEPS = (*sandbox.SPARE, *sandbox.INIT, *sandbox.JOIN, *sandbox.KERNEL)
+
+
 @pytest.mark.parametrize("level", ["full", "unprivileged", "off"])
 def test_a_level_takes_its_own_steps(level: str) -> None:
-    names = {step.name for step in (*sandbox.INIT, *sandbox.KERNEL) if level in step.levels}
+    names = {step.name for step in STEPS if level in step.levels}
     shut = {"landlock", "seccomp", "capabilities"}
     assert (shut <= names) == (level != "off")
     assert ({"namespaces", "mounts", "user namespace"} <= names) == (level == "full")
 
 
 def test_the_order_of_the_steps_is_the_designed_one() -> None:
-    order = [step.name for step in (*sandbox.INIT, *sandbox.KERNEL)]
+    order = [step.name for step in (*sandbox.SPARE, *sandbox.INIT, *sandbox.KERNEL)]
     for earlier, later in [
         ("namespaces", "mounts"),
         ("mounts", "user"),

@@ -85,6 +85,21 @@ def test_processes_that_want_to_outlive_the_kernel_do_not(found: dict[str, Any])
     assert found["leftovers"] == {"inside": 3, "after": 0}
 
 
+def test_a_kernel_outlives_its_server_and_ends_with_the_next(found: dict[str, Any]) -> None:
+    story = found["handover"]
+    assert (story["same"], story["survivor"].strip()) == (True, "here")
+    assert (story["inside"], story["after"], story["death"], story["left"]) == (1, 0, -9, [])
+
+
+def test_code_can_neither_reach_nor_hold_the_place_where_servers_meet_the_fork_server(
+    found: dict[str, Any], level: str
+) -> None:
+    story = found["handover"]
+    assert story["reached"].strip() == ("FileNotFoundError" if level == "full" else "PermissionError")
+    assert {name[:2] for name in story["listening"].split()} == {"k-"}  # its own channels
+    assert story["key told"] == ""  # by the fork server, whose memory kernels are born with
+
+
 @pytest.mark.skipif(not ROOT, reason="the filter that plays the container needs no_new_privs or root")
 @pytest.mark.parametrize("user", [0, ORDINARY], ids=["root", "user"])
 def test_where_namespaces_are_forbidden_auto_means_unprivileged(scenes: Scenes, user: int) -> None:

@@ -138,11 +138,11 @@ PROCESSES = [
 ]
 
 PROC_AND_DEVICES = [
-    Row("environment of init", "open(f'/proc/{os.getppid()}/environ', 'rb').read()"),
-    Row("memory of init", "open(f'/proc/{os.getppid()}/mem', 'rb')"),
-    Row("descriptors of init", "os.listdir(f'/proc/{os.getppid()}/fd')"),
-    Row("kill init", "os.kill(os.getppid(), 0)"),
-    Row("limit init", "resource.prlimit(os.getppid(), resource.RLIMIT_CORE)"),
+    Row("environment of init", "open(f'/proc/{(os.getppid() or 1)}/environ', 'rb').read()"),
+    Row("memory of init", "open(f'/proc/{(os.getppid() or 1)}/mem', 'rb')"),
+    Row("descriptors of init", "os.listdir(f'/proc/{(os.getppid() or 1)}/fd')"),
+    Row("kill init", "os.kill((os.getppid() or 1), 0)"),
+    Row("limit init", "resource.prlimit((os.getppid() or 1), resource.RLIMIT_CORE)"),
     Row("trigger a system request", "open('/proc/sysrq-trigger', 'w')"),
     Row("write a sysctl", "open('/proc/sys/kernel/core_pattern', 'r+')"),
     Row("kernel messages", "open('/dev/kmsg', 'rb')"),

@@ -92,10 +92,66 @@ async def test_a_second_connection_opens_although_no_welcome_comes(real: tuple[d
     endpoints, key = real
     first = await Connection.open(endpoints, key, max_message=MAX_MESSAGE)
     second = await Connection.open(endpoints, key, max_message=MAX_MESSAGE)
-    assert text(await run(second, "print(2)")) == "2\n"
-    assert text(await run(first, "print(1)")) == "1\n"
+    assert text(await run(second, "print(2)")) == "2\n"  # it has the name of the first, whose place it takes
     await first.aclose()
     await second.aclose()
+
+
+UNTIL_GO = (
+    "import os, time\nprint('begun', flush=True)\nwhile not os.path.exists({go!r}): time.sleep(0.01)\nprint('done')"
+)
+
+
+async def begun(real: tuple[dict[str, str], str], code: str, id: str) -> None:
+    """An execution whose client has gone once it has printed something."""
+    endpoints, key = real
+    connection = await Connection.open(endpoints, key, max_message=MAX_MESSAGE)
+    printed = asyncio.Event()
+    running = asyncio.create_task(
+        connection.execute(
+            code, msg_id=id, on_message=lambda said: printed.set() if said.msg_type == "stream" else None
+        )
+    )
+    async with asyncio.timeout(BOUND):
+        await printed.wait()
+    await connection.aclose()
+    with pytest.raises(KernelDied):
+        await running
+
+
+async def followed(real: tuple[dict[str, str], str], id: str, go: Path) -> list[KernelMessage]:
+    """What the next connection hears of an execution that goes on at `go`."""
+    endpoints, key = real
+    heard: list[KernelMessage] = []
+    connection = await Connection.open(endpoints, key, max_message=MAX_MESSAGE, following=True)
+    go.touch()
+    async with asyncio.timeout(BOUND):
+        await connection.follow(id, on_message=heard.append)
+    await connection.aclose()
+    return heard
+
+
+async def test_an_execution_is_followed_by_the_next_connection(
+    real: tuple[dict[str, str], str], tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    await begun(real, UNTIL_GO.format(go=str(go)), "f1")
+    heard = await followed(real, "f1", go)
+    assert text(heard).endswith("done\n")
+    assert {message.parent_id for message in heard} == {"f1"}
+
+
+async def test_an_execution_that_ended_unheard_is_not_waited_for(
+    real: tuple[dict[str, str], str], tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    go.touch()
+    await begun(real, UNTIL_GO.format(go=str(go)), "f2")  # libzmq keeps nothing for who has gone
+    endpoints, key = real
+    between = await Connection.open(endpoints, key, max_message=MAX_MESSAGE)
+    assert text(await run(between, "print(3)")) == "3\n"
+    await between.aclose()
+    assert await followed(real, "f2", go) == []
 
 
 async def test_sockets_are_reached_through_descriptors(real: tuple[dict[str, str], str]) -> None:

@@ -27,7 +27,7 @@ from interpreting import Bench, OWNER, small
 from cellblock.host.interpreter import Interpreter
 
 async def main():
-    bench = Bench(await Interpreter.start(small(Path({data!r}))))
+    bench = Bench(await Interpreter.start(small(Path({data!r}), reattach_timeout=0.0)))
     await bench.interpreter.ready()
     kernel = await bench.kernel(title="Crashed")
     done = await bench.run("x = 1; open('kept.txt', 'w').write('kept'); print('done')", kernel, idempotency_key="once")

@@ -190,20 +190,34 @@ def test_a_file_of_this_version_is_left_alone_without_alembic(tmp_path: Path) ->
 
 
 def test_an_older_file_is_copied_before_it_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / FILE
+    path, was = tmp_path / FILE, schema.REVISION
     schema.prepare(path)
     with closing(sqlite3.connect(path)) as database:
         database.execute("INSERT INTO conversations VALUES ('c', 'local', 't', 1.0, 0, x'')")
         database.commit()
     applied: list[str | None] = []
-    monkeypatch.setattr(schema, "REVISION", "0002")
+    monkeypatch.setattr(schema, "REVISION", "9998")
     monkeypatch.setattr(schema, "upgrade", lambda _, current: applied.append(current))
     copy = schema.prepare(path)
-    assert applied == ["0001"]
+    assert applied == [was]
     assert copy
     assert copy.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(copy)) as database:
         assert database.execute("SELECT id FROM conversations").fetchall() == [("c",)]
+
+
+def test_rows_of_the_first_version_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    with pytest.MonkeyPatch.context() as first:
+        first.setattr(schema, "REVISION", "0001")
+        schema.prepare(path)
+    with closing(sqlite3.connect(path)) as database:
+        row = "'e', 'local', 's', NULL, NULL, 'http', '1', '', 1, 60, 'running', 1.0, NULL, 1, '{}'"
+        database.execute(f"INSERT INTO executions VALUES ({row})")
+        database.commit()
+    schema.prepare(path)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT id, allow_stdin FROM executions").fetchall() == [("e", None)]
 
 
 def test_a_newer_file_is_refused_and_untouched(tmp_path: Path) -> None:

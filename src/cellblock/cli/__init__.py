@@ -57,9 +57,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command that takes `**given` an option for each setting, the table being their only source."""
     own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
     options = [
-        inspect.Parameter(
-            row.field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, _option(row)]
-        )
+        inspect.Parameter(row.field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(row))
         for row in settings.rows()
         if row.option
     ]
@@ -69,8 +67,13 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _option(row: settings.Row) -> Any:
-    return typer.Option(row.option, help=row.description, show_default=row.default or False, metavar=row.unit or "text")
+def _annotation(row: settings.Row) -> Any:
+    """What is off unless it is asked for needs no value."""
+    if row.default == "false":
+        return Annotated[bool | None, typer.Option(row.option, help=row.description)]
+    metavar = row.unit or "text"
+    option = typer.Option(row.option, help=row.description, show_default=row.default or False, metavar=metavar)
+    return Annotated[str | None, option]
 
 
 TokenFile = Annotated[Path | None, typer.Option(help="Read the start token from this file.")]

@@ -32,7 +32,7 @@ class Script:
         with tempfile.TemporaryDirectory(prefix="cellblock-run-") as directory:
             given = {"max_timeout": max(self.timeout, 1.0)} if self.timeout else {}
             config = settings.config(settings.load(pool_size=0, **given))
-            interpreter = await Interpreter.start(replace(config, data_dir=Path(directory)))
+            interpreter = await Interpreter.start(replace(config, data_dir=Path(directory), reattach_timeout=0.0))
             try:
                 await interpreter.ready()
                 return await self._run(interpreter, text)

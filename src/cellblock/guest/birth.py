@@ -1,4 +1,8 @@
-"""From a fork of the template to an init with its kernel: the sandbox closes around the child, in the order of its steps."""
+"""From a fork of the template to a kernel: the sandbox closes around it, in the order of its steps.
+
+At level full the fork joins an init that was made in advance (nursery.py). Where there are no namespaces to join, the
+fork becomes the init, and forks once more.
+"""
 
 import os
 import signal
@@ -6,24 +10,73 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
 
-from cellblock.guest import init, sandbox, threads
+from cellblock.guest import init, nursery, sandbox, threads
 from cellblock.guest.marks import milliseconds
 from cellblock.messages import Launch, Refused
 
 
 @dataclass
-class Birth:
-    """In the forked child: closes the sandbox around itself, forks the kernel, and stays as its init."""
+class Newborn:
+    """In the fork that becomes the kernel."""
 
     kernel: ModuleType
     app: Any
-    connection: socket.socket
     launch: Launch
     box: sandbox.Sandbox
+    began: float
+
+    def join(self, link: socket.socket, output: int) -> NoReturn:
+        """Shares the namespaces of an init that has closed them; `link` leads there."""
+        self.box.stages["fork"] = milliseconds(self.began)
+        forget_signals()
+        standard_streams(output)
+        self.box.keep = {link.fileno()}
+        self.become_kernel(link, [*sandbox.JOIN, *sandbox.KERNEL], joins=True)
+
+    def become_kernel(self, link: socket.socket, steps: Sequence[sandbox.Step], *, joins: bool = False) -> NoReturn:
+        """Tells init what became of it, and is the kernel until that ends."""
+        try:
+            if joins:
+                self.box.namespaces = nursery.namespaces_of(link)
+            sandbox.close(self.box, steps)
+            self._open()
+        except sandbox.StepFailed as failed:
+            init.report(link, step=failed.step, reason=failed.reason)
+            os._exit(1)
+        except BaseException:
+            init.report(link, step="kernel", reason=traceback.format_exc()[-2000:])
+            os._exit(1)
+        init.report(link, stages=self.box.stages, pid=os.getpid())
+        link.close()
+        try:
+            self.app.run()
+        except BaseException:
+            traceback.print_exc(file=sys.__stderr__)
+            os._exit(1)
+        os._exit(0)
+
+    def _open(self) -> None:
+        began = time.perf_counter()
+        kernel, box = self.kernel, self.box
+        kernel.private_places(box.private)
+        kernel.place_shell(self.app.shell, box.private)
+        kernel.forget_package()
+        threads.grant(threads.granted(box.policy))
+        self.app.open(self.launch.key, box.sockets, terminals=box.full)
+        box.stages["open"] = milliseconds(began)
+
+
+@dataclass
+class Birth:
+    """Without namespaces: in the forked child, which closes the sandbox around itself, forks the kernel and stays its init."""
+
+    newborn: Newborn
+    connection: socket.socket
     log: int
     group: str
 
@@ -37,62 +90,44 @@ class Birth:
         os._exit(1)
 
     def _become_init(self) -> NoReturn:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        forget_signals()
+        box = self.newborn.box
+        box.stages["fork"] = milliseconds(self.newborn.began)
         output, output_end = os.pipe2(os.O_CLOEXEC)
-        self._standard_streams(output_end)
-        self.box.keep = {self.connection.fileno(), self.log, output}
-        sandbox.close(self.box, sandbox.INIT)
+        standard_streams(output_end)
+        box.keep = {self.connection.fileno(), self.log, output}
+        sandbox.close(box, sandbox.INIT)
         ours, theirs = sandbox.packet_pair()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         began = time.perf_counter()
         pid = os.fork()
         if pid == 0:
-            for fd in (ours, self.connection):
-                fd.close()
-            os.close(output)
-            os.close(self.log)
+            for fd in (ours.detach(), self.connection.detach(), output, self.log):
+                os.close(fd)
             self._become_kernel(theirs, began)
         theirs.close()
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         os.dup2(null, 1)
         os.dup2(null, 2)
-        init.Init(self.connection, ours, pid, output, self.log, self.box, self.group).run()
+        key = self.newborn.launch.key
+        init.Init(self.connection, ours, pid, output, self.log, box, self.group, key).run()
 
-    def _standard_streams(self, output: int) -> None:
-        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        os.dup2(null, 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-
-    def _become_kernel(self, report: socket.socket, began: float) -> NoReturn:
-        self.box.stages["second fork"] = milliseconds(began)
-        try:
-            self._open_kernel(report)
-        except sandbox.StepFailed as failed:
-            init.report(report, step=failed.step, reason=failed.reason)
-            os._exit(1)
-        except BaseException:
-            init.report(report, step="kernel", reason=traceback.format_exc()[-2000:])
-            os._exit(1)
-        report.close()
-        try:
-            self.app.run()
-        except BaseException:
-            traceback.print_exc(file=sys.__stderr__)
-            os._exit(1)
-        os._exit(0)
-
-    def _open_kernel(self, report: socket.socket) -> None:
+    def _become_kernel(self, link: socket.socket, began: float) -> NoReturn:
+        self.newborn.box.stages["second fork"] = milliseconds(began)
         os.setpgid(0, 0)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        sandbox.close(self.box, sandbox.KERNEL)
-        began = time.perf_counter()
-        kernel, box = self.kernel, self.box
-        kernel.private_places(box.private)
-        kernel.place_shell(self.app.shell, box.private)
-        kernel.forget_package()
-        threads.grant(threads.granted(box.policy))
-        self.app.open(self.launch.key, box.sockets, terminals=box.full)
-        box.stages["open"] = milliseconds(began)
-        init.report(report, stages=box.stages)
+        self.newborn.become_kernel(link, sandbox.KERNEL)
+
+
+def forget_signals() -> None:
+    """The fork server's are none of a kernel's."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def standard_streams(output: int) -> None:
+    """Nothing to read; what is written goes to init."""
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)

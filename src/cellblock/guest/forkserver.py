@@ -9,30 +9,43 @@ import socket
 import sys
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, NoReturn
 
-from cellblock.guest import filesystem, init, limits, linux, sandbox, threads
-from cellblock.guest.birth import Birth
+from cellblock.guest import filesystem, holes, init, limits, linux, rendezvous, sandbox, threads
+from cellblock.guest.birth import Birth, Newborn
 from cellblock.guest.marks import milliseconds
-from cellblock.messages import MAX_PACKET, Configure, Gone, Launch, Ready, Refused, decode
+from cellblock.guest.nursery import Nursery, Order
+from cellblock.messages import (
+    MAX_PACKET,
+    Configure,
+    End,
+    Exit,
+    Gone,
+    Here,
+    Launch,
+    Ready,
+    Refused,
+    Resume,
+    decode,
+    encode,
+)
 
 SINGLE_THREADED = threads.environment(1) | {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator would start one when pandas imports it
 }
-STRENGTH = {"off": 0, "unprivileged": 1, "full": 2}
 RETRY_SECONDS = 0.02
 
 
 def main(_arguments: list[str]) -> NoReturn:
-    """Descriptor 0 is the control connection. Exits when the server closes it."""
+    """Descriptor 0 is the control connection. Exits when the server says so, or has gone and no other comes in time."""
     control = socket.socket(fileno=os.dup(0))
     os.dup2(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), 0)
     message = decode(control.recv(MAX_PACKET))
     if not isinstance(message, Configure):
         sys.exit(f"expected to be configured, got {message.op}")
-    server = ForkServer(control, message)
+    server = ForkServer(rendezvous.Control(control, None, message.wait), message)
     try:
         server.start()
     except sandbox.StepFailed as failed:
@@ -43,15 +56,24 @@ def main(_arguments: list[str]) -> NoReturn:
 
 @dataclass
 class Child:
+    """A sandbox: init's end of its connection, the server's end, and what it was asked for, but for the key."""
+
     connection: socket.socket
+    server: socket.socket
+    launch: Launch
     group: str
 
 
 @dataclass
 class ForkServer:
-    """`groups`: cgroups, if any; `children`: the inits that live, by pid; `leftover`: groups still to be removed."""
+    """`groups`: cgroups, if any; `leftover`: those still to be removed; `children`: the sandboxes, by the pid of their init.
 
-    control: socket.socket
+    `kernels`: at level full, the pid of each kernel and that of its init.
+    """
+
+    nursery: Nursery = field(init=False)
+
+    control: rendezvous.Control
     config: Configure
     root: bool = field(default_factory=lambda: os.getuid() == 0)
     groups: limits.Groups | None = None
@@ -59,6 +81,8 @@ class ForkServer:
     leftover: list[str] = field(default_factory=list)
     serial: int = 0
     next_group: str = ""
+    kernels: dict[int, int] = field(default_factory=dict)
+    filling: list[object] = field(default_factory=list)
     own_pid_namespace: int = -1
     prefixes: list[str] = field(default_factory=list)
 
@@ -78,6 +102,8 @@ class ForkServer:
         self.program = base64.b64decode(self.config.filter)
         self.prefixes = filesystem.interpreter_prefixes()
         self._keep_data_apart()
+        if self.config.wait:
+            self.control.listener = rendezvous.opened(self.config.data, rendezvous.name_of(self.config.environment))
         self.groups, no_groups = limits.open_groups()
         self._enter_base()
         entered = time.perf_counter()
@@ -87,7 +113,8 @@ class ForkServer:
         facts["modules"] = sorted(name for name in sys.modules if name.split(".")[0] == "cellblock")
         facts["stages"] = {"base": milliseconds(began, entered), "prepare": milliseconds(entered)}
         self._settle()
-        init.tell(self.control, Ready(self.config.level, facts))
+        self.ready = Ready(self.config.level, facts)
+        self._tell(self.ready)
 
     def _keep_data_apart(self) -> None:
         """Without mounts nothing could hide a data directory that lies among the interpreter's files."""
@@ -98,6 +125,7 @@ class ForkServer:
 
     def _enter_base(self) -> None:
         if not self.full:
+            self._go_inside()
             linux.prctl(linux.CHILD_SUBREAPER, 1)  # what outlives an init comes to us
             return
         try:
@@ -106,6 +134,7 @@ class ForkServer:
         except OSError as problem:
             raise sandbox.StepFailed("base root", str(problem)) from problem
         self.own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self.nursery = Nursery.start(self.program, self.prefixes, self.own_pid_namespace)  # while we are small
 
     def _enter_namespaces(self) -> None:
         """Own mount, PID and, if not root, user namespace. We go on as PID 1: when we die, so does every sandbox."""
@@ -113,6 +142,10 @@ class ForkServer:
         linux.unshare(linux.NEWNS | linux.NEWPID | (0 if self.root else linux.NEWUSER))
         if not self.root:
             linux.map_identity(uid, gid, uid, gid)
+        self._go_inside()
+
+    def _go_inside(self) -> None:
+        """The process goes on as a child, which will sit in cgroups; the one that waits for it can then remove them."""
         pid = os.fork()
         if pid:
             self._stay_outside(pid)
@@ -154,85 +187,157 @@ class ForkServer:
             )
         threads.find()
         gc.collect()
+        linux.give_back_memory()
+        self.filling = holes.fill()
         gc.freeze()
         self._prepare_group()
 
     # --- serving ---------------------------------------------------------------------------------------------------
 
     def serve(self) -> NoReturn:
-        """Launches and reaps until the server has gone."""
+        """Launches and reaps until a server says that it is enough, or there has been none for too long."""
         wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
-        poll = select.poll()
-        poll.register(self.control, select.POLLIN)
-        poll.register(wake, select.POLLIN)
-        while True:
-            for fd, _ in poll.poll(RETRY_SECONDS * 1e3 if self.leftover else None):
-                if fd == wake:
-                    os.read(wake, 4096)
-                elif not self._accept():
-                    self._end()
+        while self.control.patience() != 0.0:
+            self._wait(wake)
+            self._meet()
+            self._accept()
             self._reap()
+            self._bury_ended()
             self._remove_groups()
+        self._end()
 
-    def _accept(self) -> bool:
-        """One request of the server's; False when it has gone."""
+    def _wait(self, wake: int) -> None:
+        """Until a server or a child wants something, or it is time for something else."""
+        poll = select.poll()
+        nursery = self.nursery.connection.fileno() if self.full else None
+        for fd in (wake, nursery, *self.control.descriptors()):
+            if fd is not None:
+                poll.register(fd, select.POLLIN)
+        waits = [self.control.patience(), RETRY_SECONDS if self.leftover else None]
+        seconds = min((wait for wait in waits if wait is not None), default=None)
+        ready = {fd for fd, _ in poll.poll(None if seconds is None else seconds * 1e3)}
+        if wake in ready:
+            os.read(wake, 4096)
+        if nursery in ready:
+            self._listen()
+
+    def _listen(self) -> None:
+        """Without a nursery there are no more kernels, and nobody to say when one is gone."""
         try:
-            packet, fds, _, _ = socket.recv_fds(self.control, MAX_PACKET, 1)
+            self.nursery.listen()
         except OSError:
-            return False
+            self._end()
+
+    def _meet(self) -> None:
+        """A server that has come through the rendezvous is told who is here, and decides what to do about it."""
+        if self.control.met():
+            self._tell(Here(self.config.environment, self.config.fingerprint))
+
+    def _tell(self, message: Here | Ready | Launch, *ends: socket.socket) -> None:
+        """To the server. One that does not listen has gone."""
+        if self.control.connection is None:
+            return
+        try:
+            socket.send_fds(self.control.connection, [encode(message)], [end.fileno() for end in ends])
+        except OSError:
+            self.control.lost()
+
+    def _accept(self) -> None:
+        """One request of the server's, if there is one."""
+        if (received := self.control.received()) is None:
+            return
+        packet, fds = received
+        ends = [socket.socket(fileno=fd) for fd in fds]
+        try:
+            self._obey(packet, ends)
+        except (OSError, ValueError, sandbox.StepFailed) as problem:
+            step = problem.step if isinstance(problem, sandbox.StepFailed) else "launch"
+            for end in ends[:1]:
+                init.tell(end, Refused(step, str(problem)))
+            for end in reversed(ends):  # what the server waits for is the last to close
+                end.close()
+
+    def _obey(self, packet: bytes, ends: list[socket.socket]) -> None:
         if not packet:
-            return False
-        for fd in fds:
-            connection = socket.socket(fileno=fd)
-            try:
-                message = decode(packet)
-                if isinstance(message, Launch):
-                    self._launch(connection, message)
-            except (OSError, ValueError, sandbox.StepFailed) as problem:
-                step = problem.step if isinstance(problem, sandbox.StepFailed) else "launch"
-                init.tell(connection, Refused(step, str(problem)))
-                connection.close()
-        return True
+            self.control.lost()
+            return
+        message = decode(packet)
+        if isinstance(message, Launch) and len(ends) == 2:
+            self._launch(ends[0], ends[1], message)
+        elif isinstance(message, Resume):
+            self._resume(message)
+        elif isinstance(message, End):
+            self._end()
+
+    def _resume(self, message: Resume) -> None:
+        """Hands the new server every sandbox there is."""
+        self.control.wait = message.wait
+        for child in self.children.values():
+            self._tell(child.launch, child.server)
+        self._tell(self.ready)
 
     def _end(self) -> NoReturn:
+        rendezvous.removed(self.data, rendezvous.name_of(self.config.environment), self.control.listener)
         if not self.full:
             init.end_descendants()
         os._exit(0)
 
-    def _launch(self, connection: socket.socket, launch: Launch) -> None:
+    def _launch(self, connection: socket.socket, server: socket.socket, launch: Launch) -> None:
         began = time.perf_counter()
         box = self._box(launch)
         self._own_home(box)
-        log = os.open(f"{box.home}/log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         if self.groups:
             if not self.next_group:
                 self._prepare_group()
             self.groups.limit(self.next_group, box.policy)
-        group = self.next_group
         if len(os.listdir("/proc/self/task")) != 1:
             raise sandbox.StepFailed("one task", "the fork server has grown a thread")
-        if self.full:
-            linux.unshare(linux.NEWPID)
+        log = os.open(f"{box.home}/log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        birth = Birth(Newborn(self.kernel, self.app, launch, box, began), connection, log, self.next_group)
         try:
-            pid = os.fork()
-            if pid == 0:
-                box.stages["fork"] = milliseconds(began)
-                Birth(self.kernel, self.app, connection, launch, box, log, group).enter()
+            pid = self._into_init(birth) if self.full else self._fork_init(birth)
         finally:
-            if self.full:
-                linux.setns(self.own_pid_namespace, linux.NEWPID)
             os.close(log)
-        self.children[pid] = Child(connection, group)
+        self.children[pid] = Child(connection, server, replace(launch, key=""), birth.group)
         try:
             self._prepare_group()
         except OSError:
             traceback.print_exc()  # the next launch tries again, and is refused if it cannot
 
+    def _fork_init(self, birth: Birth) -> int:
+        """Forks an init, which forks its kernel."""
+        pid = os.fork()
+        if pid == 0:
+            self.children.clear()  # a kernel finds nothing of its neighbours in the memory it was forked from
+            birth.enter()
+        return pid
+
+    def _into_init(self, birth: Birth) -> int:
+        """Forks a kernel into the PID namespace of an init that waits in the nursery: the init's pid."""
+        spare = self.nursery.take()
+        ours, theirs = sandbox.packet_pair()
+        output, output_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            box = birth.newborn.box
+            order = Order(birth.newborn.launch, box.home, box.uid, box.root, box.grouped, birth.group)
+            spare.hire(order, birth.connection.fileno(), birth.log, output, ours.fileno())
+            linux.setns(spare.namespace, linux.NEWPID)
+            pid = os.fork()
+            if pid == 0:
+                self.children.clear()
+                birth.newborn.join(theirs, output_end)
+        finally:
+            linux.setns(self.own_pid_namespace, linux.NEWPID)
+            for fd in (spare.connection.detach(), spare.namespace, ours.detach(), theirs.detach(), output, output_end):
+                os.close(fd)
+        self.kernels[pid] = spare.pid
+        return spare.pid
+
     def _box(self, launch: Launch) -> sandbox.Sandbox:
-        if STRENGTH.get(launch.policy.level, -1) < STRENGTH[self.config.level]:
-            raise sandbox.StepFailed("level", f"{launch.policy.level} is weaker than {self.config.level}")
+        if launch.policy.level != self.config.level:
+            raise sandbox.StepFailed("level", f"{launch.policy.level} is not this fork server's {self.config.level}")
         if os.path.isabs(launch.home) or ".." in launch.home.split("/"):
             raise sandbox.StepFailed("home", f"{launch.home} is not below the data directory")
         return sandbox.Sandbox(
@@ -280,9 +385,23 @@ class ForkServer:
                 return
             if pid == 0:
                 return
-            child = self.children.pop(pid, None)  # None: an orphan that outlived its init
-            if child:
-                self._bury(child, os.waitstatus_to_exitcode(status))
+            self._ended(pid, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, pid: int, status: int) -> None:
+        """One of our children: an init, a kernel in the PID namespace of another init, or an orphan that outlived its own."""
+        if child := self.children.get(self.kernels.pop(pid, 0)):
+            init.tell(child.connection, Exit(status))
+        elif self.full and pid == self.nursery.pid:
+            self._end()
+        elif child := self.children.pop(pid, None):
+            self._bury(child, status)
+
+    def _bury_ended(self) -> None:
+        """The nursery's children: when an init has ended, so has all of its PID namespace."""
+        while self.full and self.nursery.ended:
+            pid, status = self.nursery.ended.popleft()
+            if child := self.children.pop(pid, None):
+                self._bury(child, status)
 
     def _bury(self, child: Child, status: int) -> None:
         gone = Gone(oom_kills=int(status == init.KILLED_FOR_MEMORY))
@@ -292,6 +411,7 @@ class ForkServer:
             gone = Gone(self.groups.oom_kills(child.group), self.groups.memory_peak(child.group))
             self.leftover.append(child.group)
         init.tell(child.connection, gone)
+        child.server.close()
         child.connection.close()
 
     def _end_orphans(self) -> None:

@@ -33,7 +33,6 @@ from typing import Any
 os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
 
 import ipykernel
-import ipykernel.debugger  # 240 ms at the first start of a kernel, were it not here
 import ipykernel.displayhook
 import ipykernel.iostream
 import ipykernel.ipkernel
@@ -54,12 +53,14 @@ from IPython.core.application import BaseIPythonApplication
 from jupyter_client.jsonutil import json_clean
 from jupyter_client.session import Session
 
+from cellblock.guest import linux
 from cellblock.guest.channels import Channel, Frame, Router, Xpub
 from cellblock.guest.publishing import BoundedSession, Displays, Publisher, Requests, Stream
 
 MINIMUM = (7, 0)  # of ipykernel: the first whose handlers are coroutines with contexts of their own
 ROUTERS = {"shell": "k-1", "control": "k-5", "stdin": "k-3"}
 IOPUB = "k-2"
+TIDY_SECONDS = 1.0
 
 WARM = ("1+1", "x = 40\nprint(x)", "?print", "!true", "%time 1", "%cd .", "await __import__('asyncio').sleep(0)")
 WARM_PANDAS = (
@@ -131,6 +132,15 @@ class Kernel(ipykernel.ipkernel.IPythonKernel):
         self.control_stream.on_recv(self.dispatch_control, contextvars.Context())
         self.shell_stream.on_recv(functools.partial(self.shell_main, None), contextvars.copy_context())
         self._publish_status("starting", "shell")
+
+    def post_handler_hook(self) -> None:
+        super().post_handler_hook()
+        self.io_loop.call_later(TIDY_SECONDS, self._tidy, self.execution_count)
+
+    def _tidy(self, count: int) -> None:
+        """Gives back what a cell needed for a moment, once nothing has run for a while."""
+        if count == self.execution_count:
+            linux.give_back_memory()
 
     def _abort_queues(self, subshell_id: str | None = None) -> None:
         """Aborts the requests that have come, up to a mark behind them."""
@@ -286,7 +296,7 @@ def prepare(preload: Sequence[str]) -> tuple[App, dict[str, Any]]:
     if ipykernel.version_info[:2] < MINIMUM:
         needed = ".".join(map(str, MINIMUM))
         raise RuntimeError(f"ipykernel {ipykernel.__version__} is too old: {needed} or newer is needed")
-    ipykernel.debugger._is_debugpy_available = False
+    _import_debugger()
     sys.meta_path.insert(0, RendererHook())
     missing = [name for name in preload if not _preload(name)]
     app: App = App.instance()
@@ -297,6 +307,13 @@ def prepare(preload: Sequence[str]) -> tuple[App, dict[str, Any]]:
     os.register_at_fork(after_in_child=app.forget_channels)
     os.register_at_fork(after_in_child=print_to_descriptors)
     return app, {"ipykernel": ipykernel.__version__, "missing": missing, "warming": failures}
+
+
+def _import_debugger() -> None:
+    """ipykernel's module, 240 ms at a kernel's start, without debugpy: 8 MB for what needs sockets of its own."""
+    sys.modules["debugpy"] = None  # type: ignore[assignment]
+    importlib.import_module("ipykernel.debugger")
+    del sys.modules["debugpy"]
 
 
 def _preload(name: str) -> bool:

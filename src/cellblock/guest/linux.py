@@ -72,6 +72,12 @@ def sethostname(name: bytes) -> None:
     checked("sethostname", libc.sethostname(name, len(name)))
 
 
+def give_back_memory() -> None:
+    """Free memory that the allocator holds, to the system; where it is glibc's."""
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
+
+
 def pidfd_open(pid: int) -> int:
     return syscall("pidfd_open", pid, 0)
 

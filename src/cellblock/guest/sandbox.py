@@ -15,7 +15,7 @@ from cellblock.messages import Level, Policy
 CAPABILITY_VERSION = 0x20080522
 INSIDE_UID = 1000
 KERNEL_OOM_SCORE = 1000
-CHILD_NAMESPACES = linux.NEWNS | linux.NEWNET | linux.NEWIPC | linux.NEWUTS | linux.NEWCGROUP
+SPARE_NAMESPACES = linux.NEWNS | linux.NEWNET | linux.NEWIPC | linux.NEWUTS
 KEPT_ENVIRONMENT = ("LANG", "TZ")
 ENVIRONMENT = {
     "USER": "user",
@@ -53,6 +53,7 @@ class Sandbox:
     grouped: bool  # a cgroup limits it
     keep: set[int]  # descriptors that outlive the closing
     stages: dict[str, float] = field(default_factory=dict)
+    namespaces: dict[int, int] = field(default_factory=dict)  # of the init that a kernel joins: descriptors by kind
 
     @property
     def full(self) -> bool:
@@ -101,7 +102,12 @@ def _session(_: Sandbox) -> None:
 
 
 def _namespaces(_: Sandbox) -> None:
-    linux.unshare(CHILD_NAMESPACES)
+    linux.unshare(SPARE_NAMESPACES)
+
+
+def _network(_: Sandbox) -> None:
+    filesystem.raise_loopback()
+    linux.sethostname(b"cellblock")
 
 
 def _mounts(sandbox: Sandbox) -> None:
@@ -109,11 +115,6 @@ def _mounts(sandbox: Sandbox) -> None:
     policy = sandbox.policy
     shm = policy.memory if sandbox.grouped else policy.tmp
     filesystem.mount_own(sandbox.home, policy.tmp, shm, sandbox.prefixes)
-
-
-def _network(_: Sandbox) -> None:
-    filesystem.raise_loopback()
-    linux.sethostname(b"cellblock")
 
 
 def _adopt_orphans(_: Sandbox) -> None:
@@ -178,11 +179,16 @@ SHUT: tuple[Level, ...] = ("full", "unprivileged")
 FULL: tuple[Level, ...] = ("full",)
 UNSHIELDED: tuple[Level, ...] = ("unprivileged", "off")
 
-INIT = (
-    Step("session", _session),
+# At level full an init takes these before it knows for whom; see nursery.py.
+SPARE = (
+    Step("session", _session, FULL),
     Step("namespaces", _namespaces, FULL),
-    Step("mounts", _mounts, FULL),
     Step("network", _network, FULL),
+)
+
+INIT = (
+    Step("session", _session, UNSHIELDED),
+    Step("mounts", _mounts, FULL),
     Step("orphans", _adopt_orphans, UNSHIELDED),
     Step("descriptors", _descriptors),
     Step("user", _user, SHUT),
@@ -195,6 +201,21 @@ INIT = (
 
 
 # --- the kernel's steps ----------------------------------------------------------------------------------------------
+
+
+def _own_session(_: Sandbox) -> None:
+    os.setsid()
+
+
+def _join(sandbox: Sandbox) -> None:
+    for kind, fd in sandbox.namespaces.items():
+        if kind != linux.NEWUSER:
+            linux.setns(fd, kind)
+    linux.unshare(linux.NEWCGROUP)  # its own, whose root is the group it was born in
+
+
+def _join_user_namespace(sandbox: Sandbox) -> None:
+    linux.setns(sandbox.namespaces[linux.NEWUSER], linux.NEWUSER)
 
 
 def _die_with_init(_: Sandbox) -> None:
@@ -227,6 +248,17 @@ def _landlock(sandbox: Sandbox) -> None:
 def _seccomp(sandbox: Sandbox) -> None:
     seccomp.install(sandbox.filter)
 
+
+# At level full a kernel is a child of the fork server, born in the PID namespace of its init; elsewhere a child of init.
+JOIN = (
+    Step("own session", _own_session, FULL),
+    Step("join namespaces", _join, FULL),
+    Step("user", _user, FULL),
+    Step("join user namespace", _join_user_namespace, FULL),
+    Step("descriptors", _descriptors, FULL),
+    Step("capabilities", _capabilities, FULL),
+    Step("environment", _environment, FULL),
+)
 
 KERNEL = (
     Step("die with init", _die_with_init),

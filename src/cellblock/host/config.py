@@ -30,6 +30,8 @@ class Config:
     queue_limit: int = 32
     kernels_per_owner: int = 20
     idle_timeout: float = 1800.0
+    keep_kernels: bool = False
+    reattach_timeout: float = 60.0
     processes: int = 128
     cpus: float = 2.0
     grace: float = 2.0

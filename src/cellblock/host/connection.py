@@ -5,6 +5,7 @@ dropped, and a flood is read no faster than it is handled, a slice per turn of t
 """
 
 import asyncio
+import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ CHANNELS: tuple[Channel, ...] = ("shell", "iopub", "control", "stdin")
 OPEN_TIMEOUT = 10.0  # seconds for the kernel to answer at all
 WELCOME = 0.05  # seconds for `iopub_welcome`; ipykernel before 7 sends none, others none to a second subscriber
 QUIET = 1.0  # seconds of silence between a reply and a missing idle until the kernel is asked
+PARTING = 1.0  # seconds for a kernel that hears us to note that we leave
 LAST_WORDS = 0.5  # seconds for the rest of iopub once another channel has been closed
 SLICE = 0.005  # seconds of one turn of the loop that one channel may take
 SLICE_MESSAGES = 64
@@ -50,6 +52,7 @@ class _Socket(asyncio.Protocol):
         self._owner = owner
         self._transport: asyncio.Transport | None = None
         self._again: asyncio.Handle | None = None
+        self._kept: list[bytes] | None = None  # a message that has to wait, and all behind it with it
         self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -58,7 +61,12 @@ class _Socket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._decoder.feed(data)
-        if self._again is None:
+        if self._again is None and self._kept is None:
+            self._handle()
+
+    def go_on(self) -> None:
+        """What waited is handled."""
+        if self._kept is not None:
             self._handle()
 
     def send(self, frames: list[bytes]) -> None:
@@ -69,7 +77,7 @@ class _Socket(asyncio.Protocol):
         self._ended = True
         if not self.closed.done():
             self.closed.set_result(None)
-        if self._again is None:
+        if self._again is None and self._kept is None:
             self._owner._closed_by_kernel(self._channel)
 
     def abort(self) -> None:
@@ -85,12 +93,15 @@ class _Socket(asyncio.Protocol):
         self._again = None
         try:
             for _ in range(SLICE_MESSAGES):
-                frames = self._decoder.next()
+                frames, self._kept = self._kept or self._decoder.next(), None
                 self._greet()
                 if frames is None:
                     self._caught_up()
                     return
-                self._owner._received(self._channel, frames)
+                if not self._owner._received(self._channel, frames):
+                    self._kept = frames
+                    self._read(False)
+                    return
                 if loop.time() > until:
                     break
         except zmtp.Violation as problem:
@@ -124,26 +135,38 @@ class Connection:
     end was closed).
     """
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, *, following: bool = False) -> None:
         self.broken: KernelFault | None = None
+        self._waits = following
         self._loop = asyncio.get_running_loop()
-        self._wire = Wire(key, uuid.uuid4().hex)
+        # The same name after a restart of the server: what a kernel still has for us finds us by it.
+        self._wire = Wire(key, hashlib.sha256(b"client of " + key.encode()).hexdigest()[:32])
         self._sockets: dict[Channel, _Socket] = {}
         self._runs: dict[str, _Run] = {}
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._probes: dict[str, _Run] = {}
         self._heard: asyncio.Future[None] = self._loop.create_future()  # something came over iopub
         self._asked: dict[str, Any] | None = None  # the header of an unanswered input_request
+        self._parted: tuple[str, asyncio.Future[None]] | None = (
+            None  # the last subscription, and whether it is in force
+        )
 
     @classmethod
     async def open(
-        cls, endpoints: Mapping[str, str], key: str, *, max_message: int, timeout: float = OPEN_TIMEOUT
+        cls,
+        endpoints: Mapping[str, str],
+        key: str,
+        *,
+        max_message: int,
+        timeout: float = OPEN_TIMEOUT,
+        following: bool = False,
     ) -> "Connection":
         """Connects all four channels (`ipc://PATH` or `tcp://HOST:PORT`); returns once outputs can be heard.
 
-        `max_message`: bytes. KernelTimeout when the kernel does not answer within `timeout` seconds.
+        `max_message`: bytes. `following`: what the kernel has kept for us is read only when `follow` is called.
+        KernelTimeout when the kernel does not answer within `timeout` seconds.
         """
-        made = cls(key)
+        made = cls(key, following=following)
         try:
             async with asyncio.timeout(timeout):
                 for name in CHANNELS:
@@ -176,9 +199,11 @@ class Connection:
 
     async def _until_heard(self) -> None:
         """`iopub_welcome` says that the subscription is in force; without it, any message that comes over iopub."""
+        patience = WELCOME
         while True:
             self._check()
-            await asyncio.wait([self._heard], timeout=WELCOME)
+            await asyncio.wait([self._heard], timeout=patience)
+            patience = min(2 * patience, 1.0)
             if self._heard.done():
                 return self._heard.result()
             self._send("shell", "kernel_info_request", {}, uuid.uuid4().hex)
@@ -199,8 +224,6 @@ class Connection:
         What `on_message` raises is raised here. Cancelling it stops listening, not the code. An idle that got lost is
         noticed by asking the kernel after QUIET seconds.
         """
-        self._check()
-        run = self._runs[msg_id] = _Run(msg_id, on_message, self._loop.create_future())
         content = {
             "code": code,
             "silent": silent,
@@ -209,8 +232,54 @@ class Connection:
             "allow_stdin": allow_stdin,
             "stop_on_error": stop_on_error,
         }
+        await self._until_done(msg_id, on_message, "execute_request", content, msg_id)
+
+    async def follow(self, msg_id: str, *, asked: bool = False, on_message: Callable[[KernelMessage], None]) -> None:
+        """Goes on with what a former connection has sent for execution; `asked`: it waits for the answer to a question.
+
+        Returns like `execute`, and also without reply or idle when they got lost: a later request has been answered.
+        """
+        if asked:
+            self._asked = {}
+        self._loop.call_soon(self._go_on)
+        await self._until_done(msg_id, on_message, "kernel_info_request", {}, uuid.uuid4().hex)
+
+    def _go_on(self) -> None:
+        self._waits = False
+        for socket in self._sockets.values():
+            socket.go_on()
+
+    async def part(self) -> bool:
+        """From its return on the kernel keeps what it says for the next connection; False: something may get lost.
+
+        The last subscription's welcome comes behind all that was said before the first one ended.
+        """
+        if self.broken is not None:
+            return False
+        topic = uuid.uuid4().hex
+        self._parted = topic, self._loop.create_future()
+        for wish in (b"\0", b"\1" + topic.encode()):
+            self._sockets["iopub"].send([wish])
+        await asyncio.wait([self._parted[1]], timeout=PARTING)
+        for _ in range(2):
+            await asyncio.sleep(0)  # a reply that was sent before has come in, too
+        return self._parted[1].done() and self.broken is None
+
+    async def _until_done(
+        self,
+        msg_id: str,
+        on_message: Callable[[KernelMessage], None],
+        request: str,
+        content: dict[str, Any],
+        request_id: str,
+    ) -> None:
+        """Sends a request over the shell channel; an answer to it ends the execution, or to what it asked itself."""
+        self._check()
+        run = self._runs[msg_id] = _Run(msg_id, on_message, self._loop.create_future())
+        if request_id != msg_id:
+            self._probes[request_id] = run
         try:
-            self._send("shell", "execute_request", content, msg_id)
+            self._send("shell", request, content, request_id)
             await run.done
         finally:
             self._runs.pop(msg_id, None)
@@ -298,17 +367,32 @@ class Connection:
         else:
             self._loop.call_later(LAST_WORDS, self._lost, why)
 
-    def _received(self, channel: Channel, frames: list[bytes]) -> None:
+    def _received(self, channel: Channel, frames: list[bytes]) -> bool:
+        """Hands a message on; False when it has to wait until somebody follows."""
         message = self._wire.decode(channel, frames)
         if channel == "iopub" and not self._heard.done():
             self._heard.set_result(None)
+        if message.msg_type == "iopub_welcome":
+            self._welcomed(message)
+        elif self._waits and channel != "control":
+            return False
+        else:
+            self._handed_on(channel, message)
+        return True
+
+    def _welcomed(self, message: KernelMessage) -> None:
+        topic, parted = self._parted or (None, None)
+        if parted and message.content.get("subscription") == topic and not parted.done():
+            parted.set_result(None)
+
+    def _handed_on(self, channel: Channel, message: KernelMessage) -> None:
         if run := self._runs.get(message.parent_id):
             self._deliver(run, message)
         elif channel in ("shell", "control") and (reply := self._replies.get(message.parent_id)):
             if not reply.done():
                 reply.set_result(checked(message.content))
-        elif channel == "iopub" and _is_idle(message) and (run := self._probes.pop(message.parent_id, None)):
-            _finish(run)
+        elif run := self._probes.get(message.parent_id):
+            self._heard_of(run, replied=channel == "shell", idle=_is_idle(message))
 
     def _deliver(self, run: _Run, message: KernelMessage) -> None:
         if run.done.done():
@@ -321,12 +405,16 @@ class Connection:
         except Exception as problem:
             run.done.set_exception(problem)
             return
-        if message.channel == "shell" and message.msg_type == "execute_reply":
-            run.replied = True
+        replied = message.channel == "shell" and message.msg_type == "execute_reply"
+        self._heard_of(run, replied=replied, idle=_is_idle(message))
+
+    def _heard_of(self, run: _Run, *, replied: bool, idle: bool) -> None:
+        """Reply and idle of the execution, or of a later request: channels keep their order, so its own are past then."""
+        if replied and not run.replied:
             self._loop.call_later(QUIET, self._look_for_idle, run, run.messages)
-        run.idle = run.idle or _is_idle(message)
-        if run.replied and run.idle:
-            _finish(run)
+        run.replied, run.idle = run.replied or replied, run.idle or idle
+        if run.replied and run.idle and not run.done.done():
+            run.done.set_result(None)
 
     def _look_for_idle(self, run: _Run, messages: int) -> None:
         """iopub may drop messages of a flood, idle among them: silence, then an answer to a later request, ends it."""
@@ -337,11 +425,6 @@ class Connection:
             self._probes[probe] = run
             self._send("control", "kernel_info_request", {}, probe)
         self._loop.call_later(QUIET, self._look_for_idle, run, run.messages)
-
-
-def _finish(run: _Run) -> None:
-    if not run.done.done():
-        run.done.set_result(None)
 
 
 def _is_idle(message: KernelMessage) -> bool:

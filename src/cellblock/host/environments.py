@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,11 @@ class Homes:
 class Engine:
     """One environment in operation."""
 
-    def __init__(self, environment: Environment, config: Config, homes: Homes, pool_size: int) -> None:
+    def __init__(
+        self, environment: Environment, config: Config, homes: Homes, pool_size: int, launcher: Launcher | None
+    ) -> None:
         self.environment, self.config, self.homes = environment, config, homes
-        self.launcher: Launcher | None = None
+        self.launcher = launcher  # left by a former server
         self.error: CellblockError | None = None
         self.restarts = 0
         self.level: Level = "off"  # in force; known from the first start on
@@ -159,12 +162,15 @@ class Engine:
         await kernel.stop()
         await asyncio.to_thread(self.homes.remove, kernel.id, kernel.uid)
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, keep: bool = False) -> None:
+        """`keep`: the fork server stays, with the kernels of sessions."""
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self.pool.aclose()
-        if self.launcher:
+        if self.launcher and keep:
+            self.launcher.let_go()
+        elif self.launcher:
             await self.launcher.aclose()
 
     def status(self) -> dict[str, Any]:
@@ -218,11 +224,12 @@ class Engine:
 
     async def _start(self) -> bool:
         try:
-            self.launcher = await Launcher.start(
+            self.launcher = self.launcher or await Launcher.start(
                 self.environment,
                 data_dir=self.config.data_dir,
                 level=self.config.sandbox,
                 log=self.config.data_dir / "logs" / f"{self.environment.name}.log",
+                wait=self.config.reattach_timeout,
             )
         except CellblockError as problem:
             self.error = problem
@@ -248,10 +255,13 @@ class Engine:
 class Environments:
     """All of them; the first is the default one, and the one with warm kernels."""
 
-    def __init__(self, config: Config, *, uids: set[int]) -> None:
+    def __init__(self, config: Config, *, uids: set[int], launchers: Mapping[str, Launcher]) -> None:
+        """`launchers`: fork servers that are there already, by environment."""
         self.homes = Homes(config.data_dir, uids)
         self._engines = {
-            environment.name: Engine(environment, config, self.homes, 0 if index else config.pool_size)
+            environment.name: Engine(
+                environment, config, self.homes, 0 if index else config.pool_size, launchers.get(environment.name)
+            )
             for index, environment in enumerate(config.environments)
         }
         self.names = frozenset(self._engines)
@@ -295,7 +305,7 @@ class Environments:
             "environments": [engine.status() for engine in self._engines.values()],
         }
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, keep: bool = False) -> None:
         if self._imports:
             await self._imports
-        await asyncio.gather(*(engine.aclose() for engine in self._engines.values()))
+        await asyncio.gather(*(engine.aclose(keep=keep) for engine in self._engines.values()))

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -26,11 +26,13 @@ from cellblock.host import schema
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.log import EventLog, Gap, weight
 from cellblock.host.policy import INLINE, Refusal, judge
+from cellblock.host.recovery import CRASHED, Unfinished
 from cellblock.host.running import Run, spill_path
 from cellblock.host.store import Row, Store
 
 KEPT_ENDED = 256  # ended executions that are answered from memory
 KEPT_BYTES = 64 << 20  # of their events
+LEAP = 100_000  # numbers of events left out after a crash
 STORED_EVENTS = 4  # times the output limit: bytes of one execution's events that are stored
 
 log = structlog.get_logger("cellblock.execution")
@@ -56,6 +58,7 @@ class Job:
     row_stored: bool = False  # once at the beginning and once at the end: between them the events tell
     done: asyncio.Event = field(default_factory=asyncio.Event)
     cancel: Callable[[], None] | None = None
+    resumed: float | None = None  # seconds it had run when the server before this one went away
 
     @property
     def id(self) -> str:
@@ -81,6 +84,7 @@ class Job:
             "code_sha256": result["code_sha256"],
             "stored": self.request.store,
             "timeout": self.timeout,
+            "allow_stdin": self.request.allow_stdin,
             "status": result["status"],
             "accepted": self.accepted,
             "ended": self.ended,
@@ -145,6 +149,44 @@ class Executions:
         if key := job.request.idempotency_key:
             row = {"owner": job.owner, "key": key, "digest": digest_of(job.request), "execution_id": job.id}
             self.store.put(schema.idempotency, {**row, "created": job.accepted})
+
+    def go_on(self, unfinished: Unfinished) -> Job:
+        """A job of the server before this one, which is found from now on."""
+        row, execution = unfinished.row, unfinished.execution
+        request = ExecuteRequest(
+            row["code"],
+            row["session_id"],
+            execution.cell_id,
+            store=row["stored"],
+            timeout=row["timeout"],
+            allow_stdin=execution.allow_stdin,
+            door=row["door"],
+        )
+        events = self._log(unfinished)
+        job = Job(row["owner"], request, execution, row["timeout"], events, row["accepted"], row["session_id"])
+        job.resumed, job.row_stored = unfinished.ran, True
+        job.stored, job.stored_bytes = events.last, weight(unfinished.events)
+        self._live[job.id] = job
+        return job
+
+    def _log(self, unfinished: Unfinished) -> EventLog[Event]:
+        """Its events so far. After a crash none, and the next numbers are new: of those sent, some may not be stored."""
+        most = max(4 << 20, 2 * self.config.output_limit)
+        told = unbroken(unfinished.events)
+        if unfinished.crashed or not told:
+            return EventLog(max_bytes=most, last=unfinished.last + LEAP)
+        log: EventLog[Event] = EventLog(max_bytes=most, last=told[0]["seq"] - 1)
+        for event in told:
+            log.append(event)
+        return log
+
+    def leave(self, job: Job, notice: str) -> None:
+        """The server goes away while it runs: its row says so, and what its Result will have to say about it."""
+        if job.execution.notice != CRASHED:
+            job.execution.notice = notice
+        job.row_stored = False
+        self._changed[job.id] = job
+        self.store.wake()
 
     async def judged(self, job: Job, *, same_python: bool) -> list[Event]:
         """The events of an execution that ends before it begins: no Python, or refused. Empty when it may run."""
@@ -282,7 +324,8 @@ class Executions:
             if not isinstance(entry, Gap):
                 yield entry[1]
                 continue
-            for event in self._instead(entry, await self.result(owner, id)):
+            question = job.execution.question if job and job.execution.waiting_for_input else None
+            for event in self._instead(entry, await self.result(owner, id), question):
                 yield event
 
     async def _replay(self, owner: str, id: str, after: int) -> EventLog[Event]:
@@ -291,17 +334,15 @@ class Executions:
         events = [cast(Event, event) for event in await self.store.events(id, after)]
         if row["events"] > after and (not events or events[-1]["event"] != "execution_end"):
             events.append(ending(row))
-        start = len(events)
-        while start and events[start - 1]["seq"] == row["events"] - (len(events) - start):
-            start -= 1
-        log: EventLog[Event] = EventLog(max_items=1 << 30, max_bytes=1 << 40, last=row["events"] - len(events) + start)
-        for event in events[start:]:
+        told = unbroken(events) if events and events[-1]["seq"] == row["events"] else []
+        log: EventLog[Event] = EventLog(max_items=1 << 30, max_bytes=1 << 40, last=row["events"] - len(told))
+        for event in told:
             log.append(event)
         log.close()
         return log
 
-    def _instead(self, gap: Gap, result: Result) -> list[Event]:
-        """What stands in the place of lost events."""
+    def _instead(self, gap: Gap, result: Result, question: dict[str, Any] | None) -> list[Event]:
+        """What stands in the place of lost events: the Result so far, and the question that waits for an answer."""
         shape: Event = {
             "seq": gap.last,
             "event": "gap",
@@ -311,7 +352,16 @@ class Executions:
             "time": timestamp(self.config.clock()),
             "content": {"from": gap.first, "to": gap.last},
         }
-        return [shape, {**shape, "event": "snapshot", "content": dict(result)}]
+        asked: list[Event] = [] if question is None else [{**shape, "event": "input_request", "content": question}]
+        return [shape, {**shape, "event": "snapshot", "content": dict(result)}, *asked]
+
+
+def unbroken(events: Sequence[Any]) -> list[Event]:
+    """The last of some stored events, as far back as no number is missing."""
+    start = len(events)
+    while start and events[start - 1]["seq"] == events[-1]["seq"] - (len(events) - start):
+        start -= 1
+    return list(events[start:])
 
 
 def ending(row: Row) -> Event:

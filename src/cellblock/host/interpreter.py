@@ -1,7 +1,7 @@
 """The service, and the only object doors see: it finds the session, and lets it do the work."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,11 +10,13 @@ from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Environments
 from cellblock.host.executions import Executions
 from cellblock.host.housekeeping import Housekeeping
+from cellblock.host.launcher import Launcher
 from cellblock.host.lock import DataDirectory
 from cellblock.host.one_shots import OneShots
 from cellblock.host.recovery import recover
 from cellblock.host.sessions import Export, KernelView, Session, Sessions
 from cellblock.host.store import Conversation, Store
+from cellblock.host.survivors import Survivors
 from cellblock.host.workspace import FileEntry, OpenFile
 from cellblock.notebook import NotebookView
 from cellblock.version import __version__
@@ -57,12 +59,17 @@ class Interpreter:
         """
         directory = DataDirectory(config.data_dir)
         store: Store | None = None
+        left: Survivors | None = None
         try:
             store = await Store.open(config.data_dir)
-            await recover(config, store)
-            made = cls._made(config, directory, store, await store.uids())
+            left = await Survivors.found(config, store)
+            unfinished = await recover(config, store, left.kernels)
+            made = cls._made(config, directory, store, await store.uids(), left.launchers)
             await made.housekeeping.sweep()
+            await made.sessions.go_on(left.kernels, unfinished)
         except BaseException:
+            if left:
+                left.let_go()
             if store:
                 await store.aclose()
             directory.release()
@@ -72,8 +79,15 @@ class Interpreter:
         return made
 
     @classmethod
-    def _made(cls, config: Config, directory: DataDirectory, store: Store, uids: set[int]) -> "Interpreter":
-        environments = Environments(config, uids=uids)
+    def _made(
+        cls,
+        config: Config,
+        directory: DataDirectory,
+        store: Store,
+        uids: set[int],
+        launchers: Mapping[str, Launcher],
+    ) -> "Interpreter":
+        environments = Environments(config, uids=uids, launchers=launchers)
         executions = Executions(config, store)
         sessions = Sessions(config, store, environments, executions)
         one_shots = OneShots(config, environments, sessions, executions)
@@ -95,10 +109,11 @@ class Interpreter:
         return self.environments.level
 
     async def aclose(self) -> None:
-        """Ends what runs, keeps what lasts, frees the data directory."""
+        """Ends what runs, or leaves it to the next server; keeps what lasts, frees the data directory."""
+        keep = self.config.keep_kernels
         await self.housekeeping.aclose()
-        await asyncio.gather(self.sessions.aclose(), self.one_shots.aclose())
-        await self.environments.aclose()
+        await asyncio.gather(self.sessions.leave() if keep else self.sessions.aclose(), self.one_shots.aclose())
+        await self.environments.aclose(keep=keep)
         await self.store.aclose()
         self.directory.release()
 

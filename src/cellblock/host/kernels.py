@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cellblock.errors import KernelFault, KernelStartFailed
 from cellblock.host import footprint
-from cellblock.host.connection import Connection
+from cellblock.host.connection import OPEN_TIMEOUT, Connection
 from cellblock.host.launcher import SOCKETS, Death, Launcher, Process
 from cellblock.messages import MAX_DISPLAY, Policy
 
@@ -31,16 +31,19 @@ class Kernel:
     ) -> "Kernel":
         """Returns when it takes requests. KernelStartFailed."""
         process = await launcher.launch(id=id, home=home, uid=uid, policy=policy)
-        try:
-            endpoints: dict[str, str] = {channel: process.endpoint(channel) for channel in SOCKETS}
-            connection = await Connection.open(endpoints, process.key, max_message=MAX_MESSAGE)
-        except KernelFault as problem:
-            await process.stop()
-            raise KernelStartFailed(f"The kernel did not come up. {problem.message}") from None
-        except BaseException:
-            process.close()
-            raise
-        return cls(id, home, uid, environment, process, connection)
+        return cls(id, home, uid, environment, process, await connected(process, OPEN_TIMEOUT))
+
+    @classmethod
+    async def attach(
+        cls, process: Process, *, id: str, uid: int, environment: str, patience: float, running: bool
+    ) -> "Kernel":
+        """One that a former server has started; `patience`: seconds it may take to answer. KernelStartFailed.
+
+        `running`: an execution is to be followed, and nothing it has said may be missed.
+        """
+        await process.until_bound()
+        connection = await connected(process, patience, following=running)
+        return cls(id, process.home, uid, environment, process, connection)
 
     @property
     def alive(self) -> bool:
@@ -59,7 +62,27 @@ class Kernel:
         pid = self.process.pid if self.alive else 0
         return await asyncio.to_thread(footprint.beside, self.home, pid)
 
+    async def let_go(self) -> None:
+        """Leaves it to another server; see also `Connection.part`."""
+        await self.connection.aclose()
+        self.process.let_go()
+
     async def stop(self) -> None:
         """Ends it, whatever it is doing. May be called again."""
         await self.process.stop()
         await self.connection.aclose()
+
+
+async def connected(process: Process, patience: float, *, following: bool = False) -> Connection:
+    """The connection to a kernel whose sockets are bound. KernelStartFailed; it is ended then."""
+    try:
+        endpoints: dict[str, str] = {channel: process.endpoint(channel) for channel in SOCKETS}
+        return await Connection.open(
+            endpoints, process.key, max_message=MAX_MESSAGE, timeout=patience, following=following
+        )
+    except KernelFault as problem:
+        await process.stop()
+        raise KernelStartFailed(f"The kernel did not come up. {problem.message}") from None
+    except BaseException:
+        process.close()
+        raise

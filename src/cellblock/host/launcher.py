@@ -1,13 +1,14 @@
 """Asks a fork server for kernel processes. One Launcher is one fork server; one Process is one sandbox's life."""
 
 import asyncio
+import hashlib
 import json
 import os
 import socket
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
@@ -15,10 +16,13 @@ from uuid import uuid4
 from cellblock.errors import KernelStartFailed, SandboxUnavailable
 from cellblock.host import tree
 from cellblock.host.meter import Meter, NoMeter, ProcessUsage, meter_for
+from cellblock.host.watched import Watched, spawned
 from cellblock.messages import (
     MAX_PACKET,
+    Attach,
     Bound,
     Configure,
+    End,
     Exit,
     Gone,
     Interrupt,
@@ -101,6 +105,37 @@ def allowed_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a fork server is started with. `layers`: what the host gives, as `probe` tells it."""
+
+    python: str
+    config: Configure
+    layers: list[dict[str, Any]]
+
+    @classmethod
+    async def make(
+        cls, environment: Environment, *, data_dir: Path, level: Literal["auto"] | Level, wait: float
+    ) -> "Plan":
+        """SandboxUnavailable: no such level here; KernelStartFailed: all else."""
+        host: dict[str, Any] = await probe() if level != "off" else {"level": "off", "layers": []}
+        chosen = choose_level(level, host)
+        programs = {} if chosen == "off" else json.loads(await run_guest(sys.executable, "filter"))
+        data, program = str(data_dir.resolve()), programs.get(chosen, "")
+        config = Configure(environment.name, data, chosen, environment.preload, program)
+        made = replace(config, wait=wait, fingerprint=fingerprint(environment.python, config))
+        return cls(environment.python, made, host["layers"])
+
+
+def fingerprint(python: str, config: Configure) -> str:
+    """Of all that makes a fork server's kernels what they are: interpreter, settings, and the guest's own code."""
+    digest = hashlib.sha256("\0".join((python, os.path.realpath(python))).encode())
+    digest.update(encode(config))
+    for path in (*sorted(GUEST.parent.glob("*.py")), GUEST.parent.parent / "messages.py"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 class Launcher:
     """The embedded engine: one fork server for one environment.
 
@@ -108,37 +143,41 @@ class Launcher:
     """
 
     def __init__(
-        self, process: asyncio.subprocess.Process, control: socket.socket, ready: Ready, data_dir: Path
+        self, process: Watched, control: socket.socket, ready: Ready, plan: Plan, data_dir: Path | None = None
     ) -> None:
+        self.environment = plan.config.environment
         self.level: Level = ready.level
-        self.facts = ready.facts
+        self.facts = ready.facts | {"layers": plan.layers}
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._data_dir = data_dir
+        self._data_dir = data_dir or Path(plan.config.data)
         self._process = process
         self._control = control
-        self._waiting = asyncio.create_task(self._wait())
+        process.ended.add_done_callback(self._ended)
 
     @classmethod
     async def start(
-        cls, environment: Environment, *, data_dir: Path, level: Literal["auto"] | Level = "auto", log: Path
+        cls,
+        environment: Environment,
+        *,
+        data_dir: Path,
+        level: Literal["auto"] | Level = "auto",
+        log: Path,
+        wait: float = 0.0,
     ) -> "Launcher":
-        """Returns when kernels can be launched. SandboxUnavailable: no such level here; KernelStartFailed: all else."""
-        data_dir = data_dir.resolve()
-        host = await probe() if level != "off" else {"level": "off", "layers": []}
-        chosen = choose_level(level, host)
-        programs = {} if chosen == "off" else json.loads(await run_guest(sys.executable, "filter"))
-        config = Configure(environment.name, str(data_dir), chosen, environment.preload, programs.get(chosen, ""))
-        process, control = await _spawn(environment.python, log)
+        """Returns when kernels can be launched. `wait`: seconds its kernels wait for another server when this one dies.
+
+        SandboxUnavailable: no such level here; KernelStartFailed: all else.
+        """
+        plan = await Plan.make(environment, data_dir=data_dir, level=level, wait=wait)
+        process, control = _spawn(environment.python, log)
         try:
-            ready = await _configure(control, config)
+            ready = await _configure(control, plan.config)
         except BaseException:
             control.close()
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+            process.kill()
+            await process.ended
             raise
-        ready.facts["layers"] = host["layers"]
-        return cls(process, control, ready, data_dir)
+        return cls(process, control, ready, plan)
 
     @property
     def pid(self) -> int:
@@ -155,32 +194,30 @@ class Launcher:
         request = Launch(id, str(home.resolve().relative_to(self._data_dir)), uid, process.key, policy)
         try:
             process.connect(self._control, request)
-            await asyncio.wait_for(asyncio.shield(process.bound), LAUNCH_SECONDS)
-        except TimeoutError:
-            await process.stop()
-            raise KernelStartFailed(f"The kernel did not start within {LAUNCH_SECONDS:.0f} s.") from None
+            await process.until_bound()
         except OSError as problem:
             process.close()
             raise KernelStartFailed(f"The fork server cannot be reached: {problem}") from problem
-        except asyncio.CancelledError:
-            process.close()
-            raise
         return process
 
-    async def _wait(self) -> None:
-        await self._process.wait()
+    def _ended(self, _: object) -> None:
         self._control.close()
         if not self.closed.done():
             self.closed.set_result(None)
 
     async def aclose(self) -> None:
         """Ends the fork server and every kernel of it."""
-        self._control.close()
         try:
-            await asyncio.wait_for(asyncio.shield(self._waiting), STOP_SECONDS)
-        except TimeoutError:
-            self._process.kill()
-            await self._waiting
+            self._control.send(encode(End()))
+        except OSError:
+            pass  # it has gone, or hears nothing and is ended below
+        self._control.close()
+        await self._process.until_ended(STOP_SECONDS)
+
+    def let_go(self) -> None:
+        """Leaves the fork server and its kernels to the next server."""
+        self._process.let_go()
+        self._control.close()
 
 
 def choose_level(wanted: Literal["auto"] | Level, host: Mapping[str, Any]) -> Level:
@@ -214,22 +251,14 @@ def prepare_home(home: Path) -> None:
     (home / "files").mkdir(mode=0o700, exist_ok=True)
 
 
-async def _spawn(python: str, log: Path) -> tuple[asyncio.subprocess.Process, socket.socket]:
+def _spawn(python: str, log: Path) -> tuple[Watched, socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setblocking(False)
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command = [python, str(GUEST), "forkserver"]
     try:
         with theirs, log.open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                python,
-                str(GUEST),
-                "forkserver",
-                stdin=theirs.fileno(),
-                stdout=output,
-                stderr=output,
-                env=allowed_environment(),
-                start_new_session=True,
-            )
+            process = spawned(command, allowed_environment(), theirs.fileno(), output.fileno())
     except OSError as problem:
         ours.close()
         raise KernelStartFailed(
@@ -282,13 +311,32 @@ class Process:
         return pid_of(self._pidfd) if self._pidfd >= 0 else 0
 
     def connect(self, control: socket.socket, request: Launch) -> None:
-        """Hands the fork server one end of this sandbox's connection."""
+        """Hands the fork server one end of this sandbox's connection, and the other for safe keeping."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        self._connection = ours
+        self._listen(ours)
         with theirs:
-            socket.send_fds(control, [encode(request)], [theirs.fileno()])
-        asyncio.get_running_loop().add_reader(ours, self._readable)
+            socket.send_fds(control, [encode(request)], [theirs.fileno(), ours.fileno()])
+
+    def attach(self, connection: socket.socket) -> None:
+        """Goes on with the connection of a sandbox that a former server has had."""
+        self._listen(connection)
+        self._send(Attach())
+
+    def _listen(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self._connection = connection
+        asyncio.get_running_loop().add_reader(connection, self._readable)
+
+    async def until_bound(self) -> None:
+        """Returns when the kernel's sockets are bound. KernelStartFailed; the sandbox is ended then."""
+        try:
+            await asyncio.wait_for(asyncio.shield(self.bound), LAUNCH_SECONDS)
+        except TimeoutError:
+            await self.stop()
+            raise KernelStartFailed(f"The kernel did not start within {LAUNCH_SECONDS:.0f} s.") from None
+        except asyncio.CancelledError:
+            self.close()
+            raise
 
     def endpoint(self, channel: Channel) -> str:
         """Where to connect: the socket itself, whatever its name leads to later. KernelStartFailed when it is none."""
@@ -325,7 +373,16 @@ class Process:
         return self._meter.read()
 
     def close(self) -> None:
-        """Lets go of the connection, which ends the sandbox; nobody waits for it."""
+        """Ends the sandbox; nobody waits for it."""
+        if self._connection is None:
+            return
+        if not self._gone.done():
+            self._send(Stop())
+        self.let_go()
+        self._resolve(Gone())
+
+    def let_go(self) -> None:
+        """Leaves the sandbox as it is, for another server to attach to."""
         if self._connection is None:
             return
         asyncio.get_running_loop().remove_reader(self._connection)
@@ -337,7 +394,6 @@ class Process:
                 os.close(fd)
         self._endpoints.clear()
         self._pidfd = -1
-        self._resolve(Gone())
 
     def _send(self, message: Message) -> None:
         if self._connection is not None:
@@ -363,6 +419,7 @@ class Process:
             os.set_inheritable(fds[0], False)
             self._pidfd = fds.pop(0)
             self.stages = message.stages
+            self.key = self.key or message.key
             self._meter = meter_for(self.cgroups, message.group, self.pid)
             _settle(self.bound, None)
         elif isinstance(message, Exit):

@@ -37,7 +37,8 @@ class Run:
     """Runs `execution` in `kernel`; `emit` gets its events.
 
     `before` is the workspace as it was, where that is known; `fresh` is why the kernel is not the one of before, as the
-    end of "… because". After `run`, `after` is the workspace as it is, and `lost` why the kernel is gone, if it is.
+    end of "… because"; `resumed`: seconds it had run before this server took over. After `run`, `after` is the workspace
+    as it is, and `lost` why the kernel is gone, if it is.
     """
 
     execution: Execution
@@ -48,6 +49,7 @@ class Run:
     emit: Callable[[list[Event]], None]
     before: Scan | None = None
     fresh: str | None = None
+    resumed: float | None = None
     one_shot: bool = False
     after: Scan | None = None
     lost: str | None = None
@@ -72,11 +74,14 @@ class Run:
     async def run(self) -> None:
         """From running to `execution_end`."""
         if self.before is None:
-            self.before = await self._scan()
+            self.before = await self._at_first()
         self.emit(self.execution.running())
         used = self.kernel.process.usage().cpu_ms
-        self._left = self.timeout
-        self._resume()
+        self._left = self.timeout - (self.resumed or 0.0)
+        if self.execution.waiting_for_input:
+            self._waits_for_input()
+        else:
+            self._resume()
         self._after("watch", self.config.watch_interval, self._watch)
         self.kernel.process.death.add_done_callback(self._dead)
         try:
@@ -113,9 +118,7 @@ class Run:
         try:
             async with self._scope:
                 self._listening = True
-                await self.kernel.connection.execute(
-                    execution.code, msg_id=execution.id, allow_stdin=execution.allow_stdin, on_message=self._heard
-                )
+                await self._executed()
         except TimeoutError:
             if self.kernel.process.death.done():
                 execution.died()
@@ -123,6 +126,22 @@ class Run:
             execution.died()
         except (ProtocolError, Malformed) as problem:
             execution.broke_protocol(str(problem))
+
+    async def _executed(self) -> None:
+        execution, connection = self.execution, self.kernel.connection
+        if self.resumed is None:
+            await connection.execute(
+                execution.code, msg_id=execution.id, allow_stdin=execution.allow_stdin, on_message=self._heard
+            )
+        else:
+            self._has_code = True
+            asked = execution.waiting_for_input
+            await connection.follow(execution.id, asked=asked, on_message=self._heard)
+
+    @property
+    def listening(self) -> bool:
+        """Whether the kernel may still have something to say."""
+        return self._listening
 
     def _heard(self, message: KernelMessage) -> None:
         execution = self.execution
@@ -255,14 +274,26 @@ class Run:
         self.after = await self._scan()
         if self._overfull(self.after):
             execution.limit_hit("disk", self.config.workspace_limit)
-        unanswered = self._interrupt and not execution.complete and execution.limit is None
-        self.emit(self._last(self._verdict or ("interrupted" if unanswered else None), cost))
+        self.emit(self._last(self._verdict or self._guess(), cost))
+
+    def _guess(self) -> Status | None:
+        """The status of what ended without a word on how, in a kernel that lives."""
+        execution = self.execution
+        if execution.limit is not None:
+            return None
+        if self._interrupt and not execution.complete:
+            return "interrupted"
+        if self.resumed is not None and self.lost is None and execution.verdict == "kernel_died":  # it had no reply
+            execution.notice = " ".join(filter(None, (execution.notice, UNKNOWN_END)))
+            return "error" if execution.result()["error"] else "interrupted"
+        return None
 
     def _cost(self, used: int) -> Usage:
         usage = self.kernel.process.usage()
         if not usage.memory_bytes:
             return {"cpu_ms": None, "memory_peak_bytes": None}
-        return {"cpu_ms": usage.cpu_ms - used, "memory_peak_bytes": usage.memory_peak_bytes}
+        cpu = usage.cpu_ms - used if self.resumed is None else None
+        return {"cpu_ms": cpu, "memory_peak_bytes": usage.memory_peak_bytes}
 
     def _last(self, verdict: Status | None, cost: Usage) -> list[Event]:
         execution = self.execution
@@ -308,6 +339,11 @@ class Run:
             return "the code asked it to exit"
         return f"its process was killed by signal {-status}" if status < 0 else f"its process exited with {status}"
 
+    async def _at_first(self) -> Scan:
+        """The workspace before the code ran; once it has, what has been written to since counts as modified."""
+        scan = await self._scan()
+        return scan if self.resumed is None else scan.without_changes_since(self.config.clock() - self.resumed)
+
     async def _scan(self) -> Scan:
         known = self.after or self.before
         if known and known.entries < SMALL:
@@ -344,6 +380,7 @@ def asks_to_leave(reply: dict[str, Any]) -> bool:
 
 
 NO_ROOM = b"\n[... the workspace is full: the rest of the text was not kept ...]\n"
+UNKNOWN_END = "It ended while no server listened, and how it ended is not known."
 LOST = "The kernel is gone because {why}: its variables are lost; the notebook and the files are kept."
 FRESH = "This ran in a fresh kernel, because {why}: variables of before are lost; the notebook and the files are kept."
 CAUSES = {

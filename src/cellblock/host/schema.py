@@ -10,7 +10,7 @@ import structlog
 
 from cellblock.errors import ConfigurationError
 
-REVISION = "0001"
+REVISION = "0002"
 
 log = structlog.get_logger("cellblock.store")
 metadata = sa.MetaData()
@@ -57,6 +57,7 @@ executions = sa.Table(
     sa.Column("ended", sa.Float),
     sa.Column("events", sa.Integer, nullable=False),
     sa.Column("result", sa.JSON, nullable=False),
+    sa.Column("allow_stdin", sa.Boolean),
     sa.Index("executions_by_session", "session_id", "accepted"),
     sa.Index("executions_by_end", "ended"),
 )

@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from functools import partial
+from typing import Any, Literal
 
 import structlog
 from typing_extensions import TypedDict
@@ -21,11 +22,15 @@ from cellblock.errors import CellblockError, KernelFault, KernelNotFound, QueueF
 from cellblock.execution import ErrorInfo, Event, KernelState, Status, timestamp
 from cellblock.host import snippets
 from cellblock.host.config import Config, ExecuteRequest
+from cellblock.host.connection import OPEN_TIMEOUT
 from cellblock.host.environments import Engine
 from cellblock.host.executions import Executions, Job
+from cellblock.host.exporting import Export, Format, exported
 from cellblock.host.kernels import Kernel
+from cellblock.host.launcher import Process
 from cellblock.host.peeking import Peek
 from cellblock.host.policy import speaks_own_syntax
+from cellblock.host.recovery import CRASHED
 from cellblock.host.running import Run
 from cellblock.host.watching import Watchers
 from cellblock.host.workspace import FileEntry, Scan, Workspace
@@ -36,7 +41,7 @@ log = structlog.get_logger("cellblock.session")
 VARIABLES_SECONDS = 5.0
 ASSIST_SECONDS = 5.0
 
-Format: TypeAlias = Literal["ipynb", "py", "html", "md"]
+LEFT = "The server was restarted while this ran."
 
 
 class KernelView(TypedDict):
@@ -52,23 +57,6 @@ class KernelView(TypedDict):
     created: str
     last_used: str
     memory_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """A notebook as a file."""
-
-    filename: str
-    media_type: str
-    body: bytes
-
-
-EXPORTS: dict[Format, tuple[str, Callable[[Notebook], str]]] = {
-    "ipynb": ("application/x-ipynb+json", lambda notebook: json.dumps(notebook.to_ipynb(), indent=1) + "\n"),
-    "py": ("text/x-python", Notebook.to_py),
-    "html": ("text/html", Notebook.to_html),
-    "md": ("text/markdown", Notebook.to_md),
-}
 
 
 @dataclass(eq=False)
@@ -234,6 +222,7 @@ class Session:
             emit=lambda events: self.emit(job, events),
             before=self._scan,
             fresh=self.lost,
+            resumed=job.resumed,
         )
         self.lost = None
         await job.run.run()
@@ -285,7 +274,6 @@ class Session:
     def adopt(self, kernel: Kernel) -> None:
         """Takes a live kernel for its own."""
         self.kernel = kernel
-        self.execution_count = 0
         self._taken, self._used = None, -1
         kernel.process.death.add_done_callback(lambda _: self._died(kernel))
         self._tell_state()
@@ -304,6 +292,41 @@ class Session:
             self._tell_state()
         return self._starting
 
+    def go_on(self, process: Process, jobs: list[Job]) -> None:
+        """Takes the kernel back that a former server has had, with what runs or waits there."""
+        self._own_syntax = True  # it may have taught its kernel another one
+        for job in jobs:
+            job.cancel = partial(self._stop_early, job, process)
+            self.waiting.append(job)
+        left = [job.timeout - job.resumed + self.config.grace for job in jobs if job.resumed is not None]
+        patience, running = max([OPEN_TIMEOUT, *left]), bool(left)
+        self._starting = asyncio.create_task(self._attach(process, patience, running), name=f"kernel {self.id}")
+        self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        if jobs:
+            self._worker = asyncio.create_task(self._work(), name=f"session {self.id}")
+
+    def _stop_early(self, job: Job, process: Process) -> None:
+        """Before the kernel has been connected to: what runs there is interrupted, what waits is cancelled."""
+        if job.execution.status == "queued":
+            self._cancel(job, None)
+        else:
+            job.execution.interrupted()
+            process.interrupt()
+
+    async def _attach(self, process: Process, patience: float, running: bool) -> Kernel:
+        name = self.engine.environment.name
+        try:
+            kernel = await Kernel.attach(
+                process, id=self.id, uid=self.uid, environment=name, patience=patience, running=running
+            )
+        except CellblockError:
+            self._remember_loss("it did not answer when the server was started again")
+            raise
+        finally:
+            self._starting = None
+        self.adopt(kernel)
+        return kernel
+
     async def _launch(self) -> Kernel:
         old, self.kernel = self.kernel or self._former, None
         try:
@@ -313,6 +336,7 @@ class Session:
             kernel = await self.engine.kernel(id=self.id, uid=self.uid)
         finally:
             self._starting = None
+        self.execution_count = 0
         self.adopt(kernel)
         return kernel
 
@@ -377,6 +401,27 @@ class Session:
         await self._end_kernel(status, "released" if self.deleted else "lost", why)
         if self._worker:
             await asyncio.shield(self._worker)
+        self.watchers.close()
+
+    async def leave(self) -> None:
+        """Leaves the kernel to another server, with what runs there and what waits."""
+        if self._starting:
+            await asyncio.gather(self._starting, return_exceptions=True)
+        for turn in (self.current, *self.waiting):
+            if isinstance(turn, Peek):
+                turn.fail("The server was stopped.")
+        self.waiting.clear()
+        whole = await self.kernel.connection.part() if self.kernel else True
+        current = self.current if isinstance(self.current, Job) else None
+        if self._worker:
+            if current is None or current.run is None or current.run.listening:
+                self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+        if current and not current.execution.ended:
+            self.executions.leave(current, LEFT if whole else CRASHED)
+        if self.kernel:
+            await self.kernel.let_go()
+        self.changed(self, None)
         self.watchers.close()
 
     async def _end_kernel(self, status: Status, state: KernelState, why: str) -> None:
@@ -499,10 +544,7 @@ class Session:
         return self.notebook.view()
 
     async def export(self, format: Format) -> Export:
-        media_type, render = EXPORTS[format]
-        body = await asyncio.to_thread(render, Notebook.from_view(self.notebook.view(), self.notebook.new_id))
-        name = "".join(c if c.isalnum() or c in " -_" else "-" for c in self.notebook.title or "notebook").strip()
-        return Export(f"{name[:80] or 'notebook'}.{format}", media_type, body.encode("utf-8", "replace"))
+        return await exported(self.notebook, format)
 
     def _edited(self, name: str, cell_id: str, content: dict[str, Any]) -> NotebookView:
         self._tell_edit(name, cell_id, content)

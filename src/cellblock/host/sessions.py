@@ -1,17 +1,21 @@
 """All sessions: made with a kernel from the pool, found again in the store, released when idle, deleted."""
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 from uuid import uuid4
 
 from cellblock.content import clean
 from cellblock.errors import KernelLimit, KernelNotFound
-from cellblock.execution import timestamp
+from cellblock.execution import Event, timestamp
 from cellblock.host import schema
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Engine, Environments
 from cellblock.host.executions import Executions, Job
-from cellblock.host.session import Export, KernelView, Session
+from cellblock.host.exporting import Export
+from cellblock.host.handover import Kept
+from cellblock.host.recovery import Unfinished
+from cellblock.host.session import KernelView, Session
 from cellblock.host.store import Row, Store
 from cellblock.host.workspace import Workspace
 from cellblock.notebook import Cell, Notebook, NotebookView
@@ -144,9 +148,25 @@ class Sessions:
         for session in self.live():
             await session.patrol()
 
+    async def go_on(self, kernels: Mapping[str, Kept], unfinished: Sequence[Unfinished]) -> None:
+        """Takes back the kernels that have outlived the server before this one, and what goes on in them."""
+        for id, kept in kernels.items():
+            session = await self._stored(id, alive=True)
+            if session is None:
+                continue
+            theirs = [each for each in unfinished if each.row["session_id"] == id]
+            for each in theirs:
+                tell_again(session.notebook, each)
+                self._note(session, each.execution.cell_id)
+            session.go_on(kept.process, [self.executions.go_on(each) for each in theirs])
+
     async def aclose(self) -> None:
         """Ends all kernels; what they held is lost, and the next execution will say so."""
         await asyncio.gather(*(session.close("interrupted", "the server was stopped") for session in self.live()))
+
+    async def leave(self) -> None:
+        """Leaves all kernels to another server."""
+        await asyncio.gather(*(session.leave() for session in self.live()))
 
     # the store
 
@@ -157,7 +177,7 @@ class Sessions:
             task.add_done_callback(lambda _: self._loading.pop(id, None))
         return await asyncio.shield(self._loading[id])
 
-    async def _stored(self, id: str) -> Session | None:
+    async def _stored(self, id: str, *, alive: bool = False) -> Session | None:
         found = await self.store.session(id)
         if found is None or id in self._sessions:
             return self._sessions.get(id)
@@ -171,7 +191,10 @@ class Sessions:
             Notebook.from_view(view_of(row, cells), new_cell_id),
             self._engine(row["environment"]),
         )
-        session.lost = row["lost"] or (SERVER_ENDED if row["execution_count"] else None)
+        if alive:
+            session.execution_count, session.lost = row["execution_count"], row["lost"]
+        else:
+            session.lost = row["lost"] or (SERVER_ENDED if row["execution_count"] else None)
         self._sessions[id] = session
         return session
 
@@ -206,6 +229,14 @@ class Sessions:
             row = {"session_id": session.id, "id": cell_id, "cell": cells.get(cell_id)}
             self.store.put(schema.cells, row)
         self.store.put(schema.sessions, row_of(session))
+
+
+def tell_again(notebook: Notebook, unfinished: Unfinished) -> None:
+    """What an execution has shown so far, in its cell; what has been written into the cell since stays."""
+    source = next((cell["source"] for cell in notebook.cells if cell["id"] == unfinished.execution.cell_id), "")
+    for event in unfinished.events:
+        content = event["content"] | ({"code": source} if event["event"] == "execution_start" else {})
+        notebook.apply(cast(Event, event | {"content": content}))
 
 
 def row_of(session: Session) -> Row:

@@ -67,6 +67,12 @@ class Scan:
     entries: int = 0
     complete: bool = True
 
+    def without_changes_since(self, moment: float) -> "Scan":
+        """As if every file that has been written to since epoch second `moment` were to change."""
+        since = moment * 1e9
+        files = {path: each if each.modified_ns < since else Stamp(0, 0, 0) for path, each in self.files.items()}
+        return Scan(files, self.bytes, self.entries, self.complete)
+
 
 def stamp_time(seconds: float) -> str:
     """ISO 8601 UTC with milliseconds; a time outside the calendar (a hostile mtime) is the epoch."""

@@ -1,0 +1,251 @@
+"""A small process beside the template that makes inits in advance, each with its own namespaces.
+
+So the template forks once for a kernel, straight into the PID namespace of an init that waits for it, and no init carries
+the template's memory. What the two say to each other never leaves the fork server: both are trusted.
+"""
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import traceback
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import NamedTuple, NoReturn
+
+from cellblock.guest import init, linux, sandbox
+from cellblock.messages import MAX_PACKET, Launch, Policy, Refused
+
+SPARES = 2
+JOINED = {  # what a kernel takes over from its init; the PID namespace it is born in, the cgroup namespace is its own
+    "net": linux.NEWNET,
+    "ipc": linux.NEWIPC,
+    "uts": linux.NEWUTS,
+    "mnt": linux.NEWNS,
+    "user": linux.NEWUSER,
+}
+
+
+class Spare(NamedTuple):
+    """An init that waits: its pid, the connection on which it is told for whom, and a descriptor of its PID namespace."""
+
+    pid: int
+    connection: socket.socket
+    namespace: int
+
+    def hire(self, order: "Order", *fds: int) -> None:
+        """Tells it for whom it is; see Order. OSError."""
+        socket.send_fds(self.connection, [order.encode()], list(fds))
+
+
+class Ended(NamedTuple):
+    """An init that has ended, and all that was in its PID namespace with it."""
+
+    pid: int
+    status: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """What an init is for. Beside it travel the server's connection, the log, the kernel's output, the kernel's link."""
+
+    launch: Launch
+    home: str
+    uid: int
+    root: bool
+    grouped: bool
+    group: str
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, packet: bytes) -> "Order":
+        raw = json.loads(packet)
+        launch = raw.pop("launch")
+        policy = Policy(**launch.pop("policy"))
+        return cls(Launch(policy=policy, **launch), **raw)
+
+
+@dataclass
+class Nursery:
+    """As the fork server sees it. Its end is the fork server's end."""
+
+    pid: int
+    connection: socket.socket
+    spares: deque[Spare] = field(default_factory=deque)
+    ended: deque[Ended] = field(default_factory=deque)
+
+    @classmethod
+    def start(cls, filter_program: bytes, prefixes: Sequence[str], own_pid_namespace: int) -> "Nursery":
+        """Forks it off, as long as this process is small."""
+        ours, theirs = sandbox.packet_pair()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            Maker(theirs, filter_program, prefixes, own_pid_namespace).run()
+        theirs.close()
+        made = cls(pid, ours)
+        for _ in range(SPARES):
+            made._ask()
+        return made
+
+    def take(self) -> Spare:
+        """One that waits; has another one made. Waits for it only when all have been taken in a row. OSError."""
+        while not self.spares:
+            self.listen()
+        self._ask()
+        return self.spares.popleft()
+
+    def listen(self) -> None:
+        """Hears one message: a spare, or an end. OSError when the nursery has ended."""
+        packet, fds, _, _ = socket.recv_fds(self.connection, MAX_PACKET, 2)
+        if not packet:
+            raise OSError("the nursery has ended")
+        said = json.loads(packet)
+        if "spare" in said:
+            self.spares.append(Spare(said["spare"], socket.socket(fileno=fds[0]), fds[1]))
+        else:
+            self.ended.append(Ended(said["ended"], said["status"]))
+
+    def _ask(self) -> None:
+        self.connection.send(b"another")
+
+
+@dataclass
+class Maker:
+    """The nursery's own process: makes inits and reaps them."""
+
+    connection: socket.socket
+    filter: bytes
+    prefixes: Sequence[str]
+    own_pid_namespace: int
+
+    def run(self) -> NoReturn:
+        """Until the fork server has gone."""
+        try:
+            self._serve()
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
+
+    def _serve(self) -> None:
+        linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
+        gc.disable()  # inits are short programs: a collection would only unshare their pages
+        gc.freeze()
+        wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self.connection, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poll.poll()}
+            if wake in ready:
+                os.read(wake, 4096)
+                self._reap()
+            if self.connection.fileno() in ready and not self._make():
+                return
+
+    def _make(self) -> bool:
+        """One init; False when nobody asks any more."""
+        if not self.connection.recv(MAX_PACKET):
+            return False
+        ours, theirs = sandbox.packet_pair()
+        linux.unshare(linux.NEWPID)
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self.connection.close()
+            Waiting(theirs, self.filter, self.prefixes).run()
+        linux.setns(self.own_pid_namespace, linux.NEWPID)
+        theirs.close()
+        namespace = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._tell({"spare": pid}, ours.fileno(), namespace)
+        ours.close()
+        os.close(namespace)
+        return True
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._tell({"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+
+    def _tell(self, said: dict[str, int], *fds: int) -> None:
+        socket.send_fds(self.connection, [json.dumps(said).encode()], list(fds))
+
+
+@dataclass
+class Waiting:
+    """An init before it has a kernel."""
+
+    orders: socket.socket
+    filter: bytes
+    prefixes: Sequence[str]
+
+    def run(self) -> NoReturn:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        policy = Policy("full")
+        box = sandbox.Sandbox(policy, "", -1, False, self.prefixes, self.filter, grouped=False, keep=set())
+        failed: sandbox.StepFailed | None = None
+        try:
+            sandbox.close(box, sandbox.SPARE)
+        except sandbox.StepFailed as problem:
+            failed = problem  # told to the first who asks
+        packet, fds, _, _ = socket.recv_fds(self.orders, MAX_PACKET, 4)
+        if packet:
+            self._serve(Order.decode(packet), fds, box, failed)
+        os._exit(0)
+
+    def _serve(self, order: Order, fds: list[int], box: sandbox.Sandbox, failed: sandbox.StepFailed | None) -> None:
+        connection, log, output, link = fds
+        server = socket.socket(fileno=connection)
+        try:
+            if failed:
+                raise failed
+            box = replace(
+                box,
+                policy=order.launch.policy,
+                home=order.home,
+                uid=order.uid,
+                root=order.root,
+                grouped=order.grouped,
+                keep=set(fds),
+            )
+            sandbox.close(box, sandbox.INIT)
+            kernel = socket.socket(fileno=link)
+            self._invite(kernel)
+            init.Init(server, kernel, 0, output, log, box, order.group, order.launch.key).run()
+        except sandbox.StepFailed as problem:
+            init.tell(server, Refused(problem.step, problem.reason))
+        except BaseException:
+            init.tell(server, Refused("init", traceback.format_exc()[-2000:]))
+        os._exit(1)
+
+    def _invite(self, link: socket.socket) -> None:
+        """The kernel may join."""
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        namespaces = [os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in JOINED]
+        socket.send_fds(link, [b"closed"], namespaces)
+        for fd in namespaces:
+            os.close(fd)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+
+def namespaces_of(link: socket.socket) -> dict[int, int]:
+    """In the kernel to come: waits until its init is closed; the descriptors of its namespaces by kind. StepFailed."""
+    packet, fds, _, _ = socket.recv_fds(link, MAX_PACKET, len(JOINED))
+    if not packet or len(fds) != len(JOINED):
+        raise sandbox.StepFailed("init", "it ended before its kernel could join it")
+    return dict(zip(JOINED.values(), fds, strict=True))

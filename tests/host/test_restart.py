@@ -1,0 +1,428 @@
+"""A server that dies or is stopped, and the next one on its data directory: kernels go on, and nothing is left behind."""
+
+import asyncio
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+PATIENCE = 60.0
+HERE = Path(__file__).resolve().parent
+
+
+class Server:
+    """A server in a process of its own; see serving.py."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    @classmethod
+    async def start(cls, data: Path, **options: Any) -> "Server":
+        pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+        command = [sys.executable, HERE / "serving.py", str(data), json.dumps(options)]
+        made = cls(await asyncio.create_subprocess_exec(*command, **pipes, limit=1 << 24))
+        await made._line("ready")
+        return made
+
+    async def ask(self, expression: str) -> Any:
+        assert self.process.stdin
+        self.process.stdin.write(expression.encode() + b"\n")
+        return json.loads(await self._line("="))
+
+    async def _line(self, beginning: str) -> str:
+        """The rest of the first line that begins so; others are the log."""
+        assert self.process.stdout
+        seen = []
+        async with asyncio.timeout(PATIENCE):
+            while line := (await self.process.stdout.readline()).decode():
+                if line.startswith(beginning):
+                    return line[len(beginning) :]
+                seen.append(line)
+        raise AssertionError("the server ended: " + "".join(seen))
+
+    async def crash(self) -> None:
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, number: int) -> None:
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        assert self.process.stdin
+        self.process.stdin.close()
+        await asyncio.wait_for(self.process.communicate(), PATIENCE)
+
+
+Serve = Callable[..., Coroutine[Any, Any, Server]]
+
+
+@pytest_asyncio.fixture
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
+    """Starts servers on one data directory; afterwards nothing of them may be left."""
+    started: list[Server] = []
+    before = mounts()
+
+    async def start(**options: Any) -> Server:
+        server = await Server.start(tmp_path / "data", **options)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        await server.stop()
+    if remains(tmp_path / "data"):  # of a server that was killed, or kept them: one that keeps nothing ends them
+        await (await Server.start(tmp_path / "data", reattach_timeout=0.0)).stop()
+    assert remains(tmp_path / "data") == []
+    assert mounts() == before
+
+
+async def cast_off(server: Server) -> None:
+    """Everything is written that will be; then the server dies."""
+    await server.ask("await interpreter.store.flush()")
+    await server.crash()
+
+
+def mounts() -> int:
+    return len(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def remains(data: Path) -> list[str]:
+    """What is left of a data directory's fork servers: processes with what they hold of it, sockets, cgroups."""
+    processes = [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit() and holds(entry, str(data))]
+    sockets = [str(path) for path in data.glob("forkservers/*")]
+    return processes + sockets
+
+
+def holds(process: Path, data: str) -> bool:
+    try:
+        targets = [os.readlink(process / "cwd"), *(os.readlink(fd) for fd in (process / "fd").iterdir())]
+    except OSError:  # gone meanwhile
+        return False
+    return any(target.startswith(data) for target in targets)
+
+
+def workspace(data: Path, kernel: str) -> Path:
+    return data / "data" / "kernels" / kernel / "files"
+
+
+UNTIL_GO = """
+import os, time
+print("begun", flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.01)
+print("done")
+6 * 7
+"""
+
+
+async def test_variables_and_ids_live_through_a_crash_of_the_server(serve: Serve) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel(title='Kept')")
+    await first.ask(f"await bench.run('x = [1, 2]', {kernel!r})")
+    pid = await first.ask(f"bench.pid({kernel!r})")
+    await cast_off(first)
+    second = await serve()
+    after = await second.ask(f"await bench.run('x.append(3); print(x)', {kernel!r})")
+    assert (after["status"], after["outputs"][0]["text"]) == ("ok", "[1, 2, 3]\n")
+    assert (after["notice"], after["execution_count"]) == (None, 2)
+    assert await second.ask(f"bench.pid({kernel!r})") == pid
+    view = await second.ask(f"await bench.view({kernel!r})")
+    assert (view["title"], view["state"], view["execution_count"]) == ("Kept", "idle", 2)
+    assert (await second.ask("interpreter.sessions.statistics()"))["idle"] == 1
+
+
+async def test_what_ran_when_the_server_crashed_is_followed_and_what_waited_waits(serve: Serve, tmp_path: Path) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    running = await first.ask(f"await bench.submit({UNTIL_GO!r}, {kernel!r})")
+    waiting = await first.ask(f"await bench.submit('print(_)', {kernel!r})")
+    assert await first.ask(f"await printed(bench, {running!r})") == ["begun\n"]
+    await cast_off(first)
+    second = await serve()
+    so_far = await second.ask(f"await interpreter.result(OWNER, {running['id']!r})")
+    assert (so_far["status"], so_far["outputs"][0]["text"]) == ("running", "begun\n")
+    assert (await second.ask(f"await interpreter.result(OWNER, {waiting['id']!r})"))["status"] == "queued"
+    (workspace(tmp_path, kernel) / "go").touch()
+    ended = await second.ask(f"await bench.wait({running!r})")
+    assert (ended["status"], ended["kernel_state"]) == ("ok", "kept")
+    assert [output.get("text") or output["data"]["text/plain"] for output in ended["outputs"]] == [
+        "begun\ndone\n",
+        "42",
+    ]
+    assert "restarted while this ran" in ended["notice"]
+    assert [each["path"] for each in ended["files"]] == ["go"]
+    later = await second.ask(f"await bench.wait({waiting!r})")
+    assert (later["status"], later["outputs"][0]["text"], later["notice"]) == ("ok", "42\n", None)
+    cells = (await second.ask(f"await interpreter.notebook(OWNER, {kernel!r})"))["cells"]
+    assert [cell["status"] for cell in cells] == ["ok", "ok"]
+    assert cells[0]["outputs"] == ended["outputs"]
+
+
+async def test_a_server_that_keeps_kernels_leaves_them_and_the_next_misses_nothing(
+    serve: Serve, tmp_path: Path
+) -> None:
+    first = await serve(keep_kernels=True)
+    kernel = await first.ask("await bench.kernel()")
+    running = await first.ask(f"await bench.submit({COUNTING!r}, {kernel!r})")
+    await first.ask(f"await printed(bench, {running!r}, 20)")
+    await first.stop()
+    assert remains(tmp_path / "data")
+    second = await serve(keep_kernels=False)
+    (workspace(tmp_path, kernel) / "go").touch()
+    ended = await second.ask(f"await bench.wait({running!r})")
+    assert (ended["status"], ended["kernel_state"]) == ("ok", "kept")
+    numbers = [int(line) for line in ended["outputs"][0]["text"].split()]
+    assert numbers == list(range(len(numbers)))
+    assert ended["notice"] == "The server was restarted while this ran."
+    events = await second.ask(f"await bench.events({running!r})")
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert "".join(event["content"]["text"] for event in events if event["event"] == "stream").split() == [
+        str(number) for number in numbers
+    ]
+    await second.stop()
+    assert remains(tmp_path / "data") == []
+
+
+COUNTING = """
+import os, time
+number = 0
+while not os.path.exists("go"):
+    print(number, flush=True)
+    number += 1
+    time.sleep(0.0005)
+"""
+
+
+async def test_after_a_crash_no_number_stands_for_two_events(serve: Serve, tmp_path: Path) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    running = await first.ask(f"await bench.submit({COUNTING!r}, {kernel!r})")
+    await first.ask("await interpreter.store.flush()")
+    await first.ask(f"await printed(bench, {running!r}, 20)")
+    await first.crash()  # in the middle of a batch: what the readers have seen is more than what is stored
+    second = await serve()
+    (workspace(tmp_path, kernel) / "go").touch()
+    ended = await second.ask(f"await bench.wait({running!r})")
+    assert ended["status"] == "ok"
+    assert "may be missing" in ended["notice"]
+    events = await second.ask(f"await bench.events({running!r}, after=20)")
+    assert [event["event"] for event in events[:2]] == ["gap", "snapshot"]
+    assert events[-1]["content"] == ended
+
+
+async def test_without_keeping_a_stop_ends_everything(serve: Serve, tmp_path: Path) -> None:
+    server = await serve()
+    kernel = await server.ask("await bench.kernel()")
+    await server.ask(f"(await bench.submit('while True: pass', {kernel!r}))['id']")
+    groups = await server.ask("interpreter.environments.get().launcher.facts['cgroups']")
+    await server.stop()
+    assert remains(tmp_path / "data") == []
+    left = [each for path in groups.get("paths", {}).values() for each in Path(path).glob(f"{groups['token']}-*")]
+    assert left == []
+
+
+async def test_kernels_that_belong_to_nobody_are_ended_with_all_they_had(serve: Serve, tmp_path: Path) -> None:
+    first = await serve(pool_size=2)
+    kernel = await first.ask("await bench.kernel()")
+    shot = await first.ask(f"await bench.submit({UNTIL_GO!r})")
+    await first.ask(f"await printed(bench, {shot!r})")
+    await first.ask("await interpreter.environments.get().pool.filled()")
+    await cast_off(first)
+    second = await serve(pool_size=0)
+    cut = await second.ask(f"await interpreter.result(OWNER, {shot['id']!r})")
+    assert (cut["status"], cut["kernel_state"]) == ("kernel_died", "released")
+    template = await second.ask("interpreter.environments.get().launcher.pid")
+    assert len(kernels_of(template)) == 1
+    homes = set(os.listdir(tmp_path / "data" / "kernels"))
+    assert homes == {kernel, await second.ask(f"(await interpreter.store.execution({shot['id']!r}))['home']")}
+    descriptors = await second.ask("len(__import__('os').listdir('/proc/self/fd'))")
+    await second.ask(f"await bench.run('1', {kernel!r})")
+    assert await second.ask("len(__import__('os').listdir('/proc/self/fd'))") <= descriptors
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def kernels_of(fork_server: int) -> list[int]:
+    """The kernels of a fork server, whose pid is that of its process outside of its PID namespace."""
+    [inside] = children(fork_server)
+    return [pid for pid in children(inside) if depth(pid) > depth(inside)]  # not what makes their inits
+
+
+def depth(pid: int) -> int:
+    """In how many PID namespaces a process is."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(len(line.split()) for line in lines if line.startswith("NSpid:"))
+
+
+async def test_a_fork_server_that_nobody_comes_for_ends_with_its_kernels(serve: Serve, tmp_path: Path) -> None:
+    server = await serve(reattach_timeout=0.5)
+    kernel = await server.ask("await bench.kernel()")
+    pids = await server.ask(f"[interpreter.environments.get().launcher.pid, bench.pid({kernel!r})]")
+    fds = [os.pidfd_open(pid) for pid in pids]
+    await server.crash()
+    await over(fds)
+    assert remains(tmp_path / "data") == []
+
+
+async def over(pidfds: list[int]) -> None:
+    """All these processes have ended."""
+    for fd in pidfds:
+        ready, _, _ = await asyncio.to_thread(select.select, [fd], [], [], PATIENCE)
+        os.close(fd)
+        assert ready
+
+
+async def test_a_fork_server_of_another_configuration_is_ended_first(serve: Serve) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    await first.ask(f"await bench.run('x = 1', {kernel!r})")
+    fds = [os.pidfd_open(await first.ask("interpreter.environments.get().launcher.pid"))]
+    await cast_off(first)
+    second = await serve(preload=["json"])
+    await over(fds)
+    after = await second.ask(f"await bench.run('x', {kernel!r})")
+    assert (after["status"], after["error"]["ename"]) == ("error", "NameError")
+    assert "server was restarted" in after["notice"]
+
+
+@pytest.mark.slow
+async def test_a_question_that_was_asked_before_the_crash_can_be_answered_after_it(serve: Serve) -> None:
+    first = await serve(stdin_timeout=30.0)
+    kernel = await first.ask("await bench.kernel()")
+    asked = await first.ask(f"await bench.submit('print(input())', {kernel!r}, allow_stdin=True)")
+    await first.ask(f"await bench.until({asked!r}, 'input_request')")
+    await cast_off(first)
+    second = await serve(stdin_timeout=30.0)
+    await second.ask(f"await interpreter.answer(OWNER, {asked['id']!r}, 'still here')")
+    ended = await second.ask(f"await bench.wait({asked!r})")
+    assert (ended["status"], ended["outputs"][0]["text"]) == ("ok", "still here\n")
+
+
+@pytest.mark.slow
+async def test_a_question_that_is_asked_while_there_is_no_server_reaches_the_next(serve: Serve, tmp_path: Path) -> None:
+    first = await serve(stdin_timeout=30.0)
+    kernel = await first.ask("await bench.kernel()")
+    code = UNTIL_GO + "print(input())"
+    asked = await first.ask(f"await bench.submit({code!r}, {kernel!r}, allow_stdin=True)")
+    await first.ask(f"await printed(bench, {asked!r})")
+    await cast_off(first)
+    (workspace(tmp_path, kernel) / "go").touch()
+    second = await serve(stdin_timeout=30.0)
+    await second.ask(f"await bench.until({asked!r}, 'input_request')")
+    await second.ask(f"await interpreter.answer(OWNER, {asked['id']!r}, 'late')")
+    assert (await second.ask(f"await bench.wait({asked!r})"))["outputs"][0]["text"] == "begun\ndone\nlate\n"
+
+
+async def test_what_ended_while_there_was_no_server_has_its_whole_result(serve: Serve, tmp_path: Path) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    code = UNTIL_GO + "open('ended', 'w').close(); 1 / 0"
+    running = await first.ask(f"await bench.submit({code!r}, {kernel!r})")
+    await first.ask(f"await printed(bench, {running!r})")
+    await cast_off(first)
+    (workspace(tmp_path, kernel) / "go").touch()
+    async with asyncio.timeout(PATIENCE):
+        while not await asyncio.to_thread((workspace(tmp_path, kernel) / "ended").exists):
+            pass
+    second = await serve()
+    ended = await second.ask(f"await bench.wait({running!r})")
+    assert (ended["status"], ended["error"]["ename"], ended["kernel_state"]) == ("error", "ZeroDivisionError", "kept")
+    assert ended["outputs"][0]["text"] == "begun\ndone\n"
+
+
+@pytest.mark.slow
+async def test_limits_and_interrupts_hold_for_what_is_followed(serve: Serve) -> None:
+    first = await serve()
+    kernel, other = await first.ask("[await bench.kernel(), await bench.kernel()]")
+    forever = "print('on', flush=True)\nwhile True: pass"
+    limited = await first.ask(f"await bench.submit({forever!r}, {kernel!r}, timeout=3.0)")
+    endless = await first.ask(f"await bench.submit({forever!r}, {other!r})")
+    for each in (limited, endless):
+        await first.ask(f"await printed(bench, {each!r})")
+    await cast_off(first)
+    second = await serve()
+    await second.ask(f"await interpreter.interrupt_execution(OWNER, {endless['id']!r})")
+    ended = await second.ask(f"await bench.wait({endless!r})")
+    assert (ended["status"], ended["kernel_state"]) == ("interrupted", "kept")
+    ended = await second.ask(f"await bench.wait({limited!r})")
+    assert (ended["status"], ended["kernel_state"]) == ("timeout", "kept")
+    assert (await second.ask(f"await bench.run('1', {kernel!r})"))["status"] == "ok"
+
+
+@pytest.mark.slow
+async def test_a_kernel_that_ended_while_there_was_no_server_is_told_to_be_lost(serve: Serve, tmp_path: Path) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    await first.ask(f"await bench.run('x = 1', {kernel!r})")
+    running = await first.ask(f"await bench.submit({UNTIL_GO + 'os._exit(3)'!r}, {kernel!r})")
+    await first.ask(f"await printed(bench, {running!r})")
+    fds = [os.pidfd_open(await first.ask(f"bench.pid({kernel!r})"))]
+    await cast_off(first)
+    (workspace(tmp_path, kernel) / "go").touch()
+    await over(fds)
+    second = await serve()
+    ended = await second.ask(f"await bench.wait({running!r})")
+    assert (ended["status"], ended["kernel_state"], ended["outputs"][0]["text"]) == ("kernel_died", "lost", "begun\n")
+    after = await second.ask(f"await bench.run('1', {kernel!r})")
+    assert "server was restarted" in after["notice"]
+
+
+@pytest.mark.slow
+async def test_kernels_live_through_one_crash_after_the_other(serve: Serve) -> None:
+    server = await serve()
+    kernel = await server.ask("await bench.kernel()")
+    await server.ask(f"await bench.run('x = 0', {kernel!r})")
+    template = await server.ask("interpreter.environments.get().launcher.pid")
+    before = None
+    for _ in range(3):
+        await cast_off(server)
+        server = await serve(pool_size=0)
+        after = await server.ask(f"await bench.run('x += 1; print(x)', {kernel!r})")
+        [inside] = children(template)
+        held = len(os.listdir(f"/proc/{inside}/fd"))
+        assert before in (None, held)
+        before = held
+    assert after["outputs"][0]["text"] == "3\n"
+    await server.ask(f"await interpreter.restart(OWNER, {kernel!r})")
+    assert "on request" in (await server.ask(f"await bench.run('1', {kernel!r})"))["notice"]
+
+
+@pytest.mark.slow
+async def test_an_idle_kernel_that_was_taken_over_is_released_in_its_time(serve: Serve) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    await cast_off(first)
+    second = await serve(idle_timeout=0.01)
+    async with asyncio.timeout(PATIENCE):
+        while (await second.ask(f"await bench.view({kernel!r})"))["state"] != "released":
+            await second.ask("await interpreter.housekeeping.tidy()")
+
+
+@pytest.mark.slow
+async def test_a_stop_a_crash_and_a_stop_while_one_cell_runs(serve: Serve, tmp_path: Path) -> None:
+    server = await serve(keep_kernels=True)
+    kernel = await server.ask("await bench.kernel()")
+    running = await server.ask(f"await bench.submit({COUNTING!r}, {kernel!r})")
+    await server.ask(f"await printed(bench, {running!r}, 5)")
+    for end in (Server.stop, cast_off, Server.stop):
+        await end(server)
+        server = await serve(keep_kernels=True)
+        so_far = await server.ask(f"await interpreter.result(OWNER, {running['id']!r})")
+        assert so_far["status"] == "running"
+    (workspace(tmp_path, kernel) / "go").touch()
+    ended = await server.ask(f"await bench.wait({running!r})")
+    assert (ended["status"], ended["kernel_state"]) == ("ok", "kept")
+    assert "may be missing" in ended["notice"]
+    numbers = [int(line) for line in ended["outputs"][0]["text"].split()]
+    assert numbers == sorted(set(numbers))
+    await server.ask(f"await interpreter.delete(OWNER, {kernel!r})")
