@@ -30,10 +30,9 @@ def measure(_: Size) -> list[Figure]:
     with cellblock() as server:
         await_pool(server)
         first = wave(server)
-        learned = server.call("GET", "/api/status")["pool"]
-        await_pool(server, learned["size"])
+        pool = await_pool(server)
         second = wave(server)
-    made = [Figure(f"pool after {PEOPLE} sessions at once", learned["size"], "kernels")]
+    made = [Figure(f"pool after {PEOPLE} sessions at once", pool["warm"], "kernels")]
     for which, waits in (("burst", first), ("burst again", second)):
         made += [
             Figure(f"{which} of {PEOPLE} new sessions: wait, {name}", percentile(waits, share), "ms", samples=waits)

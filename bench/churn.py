@@ -13,6 +13,7 @@ from bench.starting import await_pool
 AT_ONCE = 4  # clients
 WARM_UP = 60  # starts before the first count: what grows once is no leak
 SETTLE = 60.0  # seconds the kernel may take to take namespaces and groups down
+SLACK = {"threads": 6, **dict.fromkeys(processes.IN_MB, 10.0)}  # threads that wait for work on files are kept, some
 
 
 def some(server: Server, count: int) -> None:
@@ -34,12 +35,13 @@ def churned(server: Server, count: int) -> float:
 
 def settled(server: Server, wanted: dict[str, float] | None = None) -> dict[str, float]:
     """What there is, once the pool is full and, if `wanted` is given, nothing more than that is left or time is up."""
-    await_pool(replace(server))  # the first connection may have been idle for too long
+    await_pool(replace(server), at_rest=True)  # the first connection may have been idle for too long
     deadline = time.monotonic() + SETTLE
     while True:
         found = processes.holdings(server.pid)
-        exact = {name for name in found if name not in processes.IN_MB}
-        if wanted is None or all(found[name] <= wanted[name] for name in exact) or time.monotonic() > deadline:
+        if wanted is None or time.monotonic() > deadline:
+            return found
+        if all(found[name] <= wanted[name] for name in found if name not in SLACK):
             return found
         time.sleep(1)
 
@@ -47,13 +49,12 @@ def settled(server: Server, wanted: dict[str, float] | None = None) -> dict[str,
 def measure(size: Size) -> list[Figure]:
     with cellblock() as server:
         churned(server, WARM_UP)
-        time.sleep(12)  # the pool has forgotten the warm-up, and the first kernels are gone
         before = settled(server)
         spent = churned(server, size.starts)
-        time.sleep(12)
         after = settled(server, before)
     made = [Figure(f"kernels a second, {size.starts:,} in a row", size.starts / spent, "a second", 15, at_least=True)]
     for name, count in after.items():
-        unit, goal = ("MB", before[name] + 10) if name in processes.IN_MB else ("", before[name])
+        unit = "MB" if name in processes.IN_MB else ""
+        goal = before[name] + SLACK.get(name, 0)
         made.append(Figure(f"{name} after {size.starts:,} starts", count, unit, goal, "before", before[name]))
     return made

@@ -25,13 +25,16 @@ def first_answer(make: Callable[[], Any], code: str) -> float:
     return spent
 
 
-def await_pool(server: Server, wanted: int = 2) -> None:
-    """Until so many warm kernels wait, so that each round meets the same pool."""
-    deadline = time.monotonic() + 30
-    while server.call("GET", "/api/status")["pool"]["warm"] < wanted:
-        if time.monotonic() > deadline:
-            raise RuntimeError("the pool does not fill")
-        time.sleep(0.02)
+def await_pool(server: Server, at_rest: bool = False) -> dict[str, Any]:
+    """Until as many warm kernels wait as are wanted, so that each round meets a full pool; `at_rest`: and no more are
+    wanted than without demand."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        pool: dict[str, Any] = server.call("GET", "/api/status")["pool"]
+        if pool["warm"] == pool["wanted"] and (not at_rest or pool["wanted"] == pool["size"]):
+            return pool
+        time.sleep(0.5 if at_rest else 0.02)
+    raise RuntimeError(f"the pool does not settle: {pool}")
 
 
 def measure(size: Size) -> list[Figure]:

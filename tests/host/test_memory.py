@@ -46,3 +46,8 @@ def test_a_version_1_group_and_the_machine_together() -> None:
 def test_kernels_fit_above_the_reserve_only() -> None:
     assert kernels_that_fit(reserve=KERNEL, free=3 * KERNEL) == 2
     assert kernels_that_fit(reserve=KERNEL, free=0) == 0
+
+
+def test_kernels_that_are_being_started_count_as_if_they_had_their_memory() -> None:
+    assert kernels_that_fit(reserve=KERNEL, free=5 * KERNEL, starting=3) == 1
+    assert kernels_that_fit(reserve=KERNEL, free=5 * KERNEL, starting=9) == 0

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +99,17 @@ class Homes:
 class Engine:
     """One environment in operation."""
 
-    def __init__(self, environment: Environment, config: Config, homes: Homes, pool_size: int) -> None:
+    def __init__(
+        self, environment: Environment, config: Config, homes: Homes, pool_size: int, busy: Callable[[], int]
+    ) -> None:
         self.environment, self.config, self.homes = environment, config, homes
         self.launcher: Launcher | None = None
         self.error: CellblockError | None = None
         self.restarts = 0
         self.level: Level = "off"  # in force; known from the first start on
-        self.pool = Pool(pool_size, launch=self._warm, discard=self.discard, room=self._room)
+        self._starting = 0  # kernels that have not taken their memory yet
+        most = max(pool_size, config.pool_max) if pool_size else 0
+        self.pool = Pool(pool_size, most=most, launch=self._warm, discard=self.discard, room=self._room, busy=busy)
         self._settled = asyncio.Event()  # started, or known not to
         self._task: asyncio.Task[None] | None = None
 
@@ -145,14 +150,18 @@ class Engine:
         if self.launcher is None:
             raise KernelStartFailed("The fork server has just ended.")
         self.homes.prepare(id)
-        return await Kernel.start(
-            self.launcher,
-            id=id,
-            home=self.homes.path(id),
-            uid=uid,
-            environment=self.environment.name,
-            policy=self._policy(self.launcher),
-        )
+        self._starting += 1
+        try:
+            return await Kernel.start(
+                self.launcher,
+                id=id,
+                home=self.homes.path(id),
+                uid=uid,
+                environment=self.environment.name,
+                policy=self._policy(self.launcher),
+            )
+        finally:
+            self._starting -= 1
 
     async def discard(self, kernel: Kernel) -> None:
         """Ends a kernel that belongs to nobody, and removes its home."""
@@ -190,7 +199,7 @@ class Engine:
             raise
 
     def _room(self) -> int:
-        return memory.kernels_that_fit(self.config.memory_reserve, memory.free())
+        return memory.kernels_that_fit(self.config.memory_reserve, memory.free(), self._starting)
 
     def _policy(self, launcher: Launcher) -> Policy:
         config = self.config
@@ -248,10 +257,11 @@ class Engine:
 class Environments:
     """All of them; the first is the default one, and the one with warm kernels."""
 
-    def __init__(self, config: Config, *, uids: set[int]) -> None:
+    def __init__(self, config: Config, *, uids: set[int], busy: Callable[[], int]) -> None:
+        """`uids`: those that files on disk belong to; `busy`: how many executions there are that have not ended."""
         self.homes = Homes(config.data_dir, uids)
         self._engines = {
-            environment.name: Engine(environment, config, self.homes, 0 if index else config.pool_size)
+            environment.name: Engine(environment, config, self.homes, 0 if index else config.pool_size, busy)
             for index, environment in enumerate(config.environments)
         }
         self.names = frozenset(self._engines)

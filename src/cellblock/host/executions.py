@@ -222,6 +222,10 @@ class Executions:
 
     # finding
 
+    def unfinished(self) -> int:
+        """How many run or wait."""
+        return len(self._live)
+
     def get(self, owner: str, id: str) -> Job | None:
         """One of this process's, as long as it is in memory."""
         job = self._live.get(id) or self._ended.get(id)

@@ -73,8 +73,8 @@ class Interpreter:
 
     @classmethod
     def _made(cls, config: Config, directory: DataDirectory, store: Store, uids: set[int]) -> "Interpreter":
-        environments = Environments(config, uids=uids)
         executions = Executions(config, store)
+        environments = Environments(config, uids=uids, busy=executions.unfinished)
         sessions = Sessions(config, store, environments, executions)
         one_shots = OneShots(config, environments, sessions, executions)
         housekeeping = Housekeeping(config, store, environments, sessions, executions, one_shots)

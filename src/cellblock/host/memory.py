@@ -46,6 +46,6 @@ def room(base: str, limit: str, usage: str, reclaimable: str, read: Read) -> int
     return int(most) - int(used) + int(stat.get(reclaimable, 0))
 
 
-def kernels_that_fit(reserve: int, free: int) -> int:
-    """How many more kernels may be started; never negative."""
-    return max(0, (free - reserve) // KERNEL)
+def kernels_that_fit(reserve: int, free: int, starting: int = 0) -> int:
+    """How many more kernels may be started, when so many are that have not taken their memory yet; never negative."""
+    return max(0, (free - reserve) // KERNEL - starting)
