@@ -38,6 +38,12 @@ def total(pids: set[int]) -> int:
     return sum(pss(pid) for pid in pids)
 
 
+def processor_seconds(pids: set[int]) -> float:
+    """What they have used, with all their children that have ended."""
+    fields = (text[0].rpartition(")")[2].split() for pid in pids if (text := lines(f"/proc/{pid}/stat")))
+    return sum(int(tick) for each in fields for tick in each[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
 def resident(pid: int) -> int:
     return kilobytes(f"/proc/{pid}/status", "VmRSS:")
 

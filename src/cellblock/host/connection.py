@@ -22,7 +22,7 @@ OPEN_TIMEOUT = 10.0  # seconds for the kernel to answer at all
 WELCOME = 0.05  # seconds for `iopub_welcome`; ipykernel before 7 sends none, others none to a second subscriber
 QUIET = 1.0  # seconds of silence between a reply and a missing idle until the kernel is asked
 LAST_WORDS = 0.5  # seconds for the rest of iopub once another channel has been closed
-SLICE = 0.005  # seconds of one turn of the loop that one channel may take
+SLICE = 0.002  # seconds of one turn of the loop that one channel may take: others' executions wait for ten of them
 SLICE_MESSAGES = 64
 
 

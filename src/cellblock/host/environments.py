@@ -107,9 +107,11 @@ class Engine:
         self.error: CellblockError | None = None
         self.restarts = 0
         self.level: Level = "off"  # in force; known from the first start on
-        self._starting = 0  # kernels that have not taken their memory yet
+        self._room = memory.Room(config.memory_reserve)
         most = max(pool_size, config.pool_max) if pool_size else 0
-        self.pool = Pool(pool_size, most=most, launch=self._warm, discard=self.discard, room=self._room, busy=busy)
+        self.pool = Pool(
+            pool_size, most=most, launch=self._warm, discard=self.discard, room=self._room.kernels, busy=busy
+        )
         self._settled = asyncio.Event()  # started, or known not to
         self._task: asyncio.Task[None] | None = None
 
@@ -140,7 +142,7 @@ class Engine:
 
     def admit(self) -> None:
         """NoMemory when this machine may not take another kernel."""
-        if self._room() < 1:
+        if self._room.kernels() < 1:
             raise NoMemory("This machine has no memory left for another kernel.", retry_after=5.0)
 
     async def kernel(self, *, id: str, uid: int) -> Kernel:
@@ -150,8 +152,7 @@ class Engine:
         if self.launcher is None:
             raise KernelStartFailed("The fork server has just ended.")
         self.homes.prepare(id)
-        self._starting += 1
-        try:
+        with self._room.starting():
             return await Kernel.start(
                 self.launcher,
                 id=id,
@@ -160,8 +161,6 @@ class Engine:
                 environment=self.environment.name,
                 policy=self._policy(self.launcher),
             )
-        finally:
-            self._starting -= 1
 
     async def discard(self, kernel: Kernel) -> None:
         """Ends a kernel that belongs to nobody, and removes its home."""
@@ -197,9 +196,6 @@ class Engine:
         except BaseException:
             await asyncio.to_thread(self.homes.remove, id, uid)
             raise
-
-    def _room(self) -> int:
-        return memory.kernels_that_fit(self.config.memory_reserve, memory.free(), self._starting)
 
     def _policy(self, launcher: Launcher) -> Policy:
         config = self.config

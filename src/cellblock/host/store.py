@@ -234,11 +234,12 @@ class Store:
         """Executions that have no end: the server that ran them is gone."""
         return await self.rows(sa.select(schema.executions).where(schema.executions.c.ended.is_(None)))
 
-    def put_events(self, execution_id: str, events: Sequence[Mapping[str, Any]]) -> None:
-        """A run of consecutive events."""
+    def put_events(self, execution_id: str, events: Sequence[Mapping[str, Any]]) -> int:
+        """A run of consecutive events; how many bytes they take."""
         lines = "\n".join(map(dumps, events)).encode()
         first, last = events[0]["seq"], events[-1]["seq"]
         self.put(schema.events, {"execution_id": execution_id, "first": first, "last": last, "lines": lines})
+        return len(lines)
 
     async def events(self, execution_id: str, after: int) -> list[dict[str, Any]]:
         """The events that follow number `after`, as far as they were kept."""
