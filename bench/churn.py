@@ -56,7 +56,7 @@ def measure(size: Size) -> list[Figure]:
         used = processes.processor_seconds(trunk) - used
         after = settled(server, before)
     made = [Figure(f"kernels a second, {size.starts:,} in a row", size.starts / spent, "a second", 15, at_least=True)]
-    made.append(Figure("processor time of each, with 1+1 and its end", used / size.starts * 1e3, "ms", 2000 / 15))
+    made.append(Figure("processor time of server and fork server for each", used / size.starts * 1e3, "ms"))
     for name, count in after.items():
         unit = "MB" if name in processes.IN_MB else ""
         goal = before[name] + SLACK.get(name, 0)

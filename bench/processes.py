@@ -39,7 +39,7 @@ def total(pids: set[int]) -> int:
 
 
 def processor_seconds(pids: set[int]) -> float:
-    """What they have used, with all their children that have ended."""
+    """What they have used, with their children that have ended by themselves: what was killed with its sandbox is not in it."""
     fields = (text[0].rpartition(")")[2].split() for pid in pids if (text := lines(f"/proc/{pid}/stat")))
     return sum(int(tick) for each in fields for tick in each[11:15]) / os.sysconf("SC_CLK_TCK")
 
