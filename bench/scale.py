@@ -14,6 +14,7 @@ from bench.servers import Server, cellblock
 
 STEPS = (1, 10, 50, 100, 200, 300)
 ASKED = 300  # executions per step of the curve
+REST = 10.0  # seconds
 PAUSE = 2.0  # seconds at most between two executions of one busy kernel
 WORK = "sum(i * i for i in range(1000))"
 
@@ -65,6 +66,14 @@ def grown(server: Server, kernels: list[CellblockKernel], wanted: int) -> None:
         kernels += clients.map(another, range(wanted - len(kernels)))
 
 
+def resting(pid: int) -> float:
+    """Milliseconds of processor time a second that a server takes when nobody asks anything."""
+    time.sleep(5)
+    before = processes.processor_seconds({pid})
+    time.sleep(REST)
+    return (processes.processor_seconds({pid}) - before) / REST * 1e3
+
+
 def measure(size: Size) -> list[Figure]:
     made: list[Figure] = []
     with cellblock() as server:
@@ -74,6 +83,7 @@ def measure(size: Size) -> list[Figure]:
             grown(server, kernels, live)
             time.sleep(3)
             made += spread(f"1+1, {live} live", curve(kernels))
+        idle = resting(server.pid)
         mine = processes.total(processes.descendants(server.pid) - before) / size.kernels / 1e6
         work = at_random(server, kernels[: size.busy], size.seconds)
         load = os.getloadavg()[0]
@@ -86,6 +96,7 @@ def measure(size: Size) -> list[Figure]:
         Figure(f"errors in {len(work.times):,} executions", len(work.errors), "", goal=0),
         Figure(f"each of {size.kernels} live kernels", mine, "MB"),
         Figure("the server", own, "MB"),
+        Figure(f"the server while {size.kernels} kernels rest", idle, "ms a second"),
         Figure("load in the end", load, ""),
     ]
 
