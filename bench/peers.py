@@ -21,6 +21,7 @@ df.plot(x="x", y="y"); plt.title("first"); plt.show()"""
 
 
 PRINTS = "for i in range(1000): print(i, flush=True)"
+SILENCE = 10.0  # seconds; a plain kernel drops what its reader is too slow for
 JSON = {"Content-Type": "application/json"}
 
 
@@ -141,13 +142,16 @@ class RawKernel:
         return self
 
     def run(self, code: str) -> int:
-        """How many messages of printed text came until reply and idle."""
+        """How many messages of printed text came until reply and idle; -1 when libzmq has dropped the end of a flood."""
         session, shell = self.client.session, self.client.shell_channel.socket
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
         ident = session.send(shell, "execute_request", content)["header"]["msg_id"]
         idle, replied, printed = False, False, 0
         while not (idle and replied):
-            for channel, _ in self.poller.poll():
+            waiting = self.poller.poll(SILENCE * 1000)
+            if not waiting:
+                return -1
+            for channel, _ in waiting:
                 message = session.recv(channel, mode=0)[1]
                 if message["parent_header"].get("msg_id") == ident:
                     printed += message["msg_type"] == "stream"
