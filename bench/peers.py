@@ -21,7 +21,7 @@ df.plot(x="x", y="y"); plt.title("first"); plt.show()"""
 
 
 PRINTS = "for i in range(1000): print(i, flush=True)"
-SILENCE = 10.0  # seconds; a plain kernel drops what its reader is too slow for
+SILENCE_MS = 10_000  # a plain kernel drops what its reader is too slow for
 JSON = {"Content-Type": "application/json"}
 
 
@@ -148,7 +148,7 @@ class RawKernel:
         ident = session.send(shell, "execute_request", content)["header"]["msg_id"]
         idle, replied, printed = False, False, 0
         while not (idle and replied):
-            waiting = self.poller.poll(SILENCE * 1000)
+            waiting = self.poller.poll(SILENCE_MS)
             if not waiting:
                 return -1
             for channel, _ in waiting:

@@ -59,7 +59,10 @@ def family(pid: int) -> set[int]:
 
 
 def _children(pid: int) -> set[int]:
-    """As the process itself knows them: with many kernels, to look at all processes for each would take seconds."""
+    """As the process itself knows them: with many kernels, to look at all processes for each would take seconds.
+
+    A child that ends at that very moment may hide a sibling from one look; the next is soon.
+    """
     found: set[int] = set()
     for task in _names(f"/proc/{pid}/task"):
         try:
