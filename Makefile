@@ -10,7 +10,7 @@ PAGE = src/cellblock/static/index.html
 # As pip does: a company's own certificate authority is known to the system.
 export UV_SYSTEM_CERTS = 1
 
-.PHONY: run test test-all check setup setup-dev dist bench lock openapi clean
+.PHONY: run test test-all check setup setup-dev dist bench bench-long lock openapi clean
 
 run: setup
 	@exec $(BIN)/cellblock serve
@@ -60,6 +60,10 @@ dist: setup
 
 bench: setup-dev
 	$(BIN)/python -m bench
+
+# A thousand kernels in a row, and three hundred at once.
+bench-long: setup-dev
+	$(BIN)/python -m bench churn scale
 
 openapi: setup-dev
 	$(BIN)/python scripts/write-generated

@@ -1,1 +1,1 @@
-"""What `make bench` runs: Cellblock and its peers in one run, in a table of ratios. It asserts nothing about time."""
+"""What `make bench` runs: Cellblock and its peers in one run, section by section. It asserts nothing about time."""

@@ -71,6 +71,7 @@ class Notebook:
     cells: list[Cell] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     revision: int = 0
+    _last: int = 0  # where the last cell that was asked for is: events come in rows
     _edited: int = 0  # the revision of the last change a person may have written
     _live: dict[str, _Live] = field(default_factory=dict)
     _display_ids: dict[str, list[str | None]] = field(default_factory=dict)
@@ -293,7 +294,11 @@ class Notebook:
             self._edited = self.revision
 
     def _find(self, cell_id: str | None) -> int | None:
-        return next((at for at, cell in enumerate(self.cells) if cell["id"] == cell_id), None)
+        if self._last < len(self.cells) and self.cells[self._last]["id"] == cell_id:
+            return self._last
+        found = next((at for at, cell in enumerate(self.cells) if cell["id"] == cell_id), None)
+        self._last = self._last if found is None else found
+        return found
 
     def _index(self, cell_id: str) -> int:
         at = self._find(cell_id)

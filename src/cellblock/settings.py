@@ -65,7 +65,20 @@ class Settings(BaseSettings):
     sandbox: Literal["auto", "full", "unprivileged", "off"] = _setting(
         "auto", "Sandbox level. `auto` takes the best the host offers, never below `unprivileged`; `off` is no sandbox."
     )
-    pool_size: int = _setting(2, "Warm kernels kept ready.", "kernels", ge=0, le=64)
+    pool_size: int = _setting(
+        2,
+        "Warm kernels kept ready at all times; with 0 there are none, and every kernel is forked.",
+        "kernels",
+        ge=0,
+        le=64,
+    )
+    pool_max: int = _setting(
+        8,
+        "Most warm kernels: where many sessions begin, as many are kept ready as lately were taken.",
+        "kernels",
+        ge=0,
+        le=256,
+    )
     kernels_per_owner: int = _setting(20, "Live kernels one owner may have.", "kernels", ge=1)
     idle_timeout: float = _setting(
         1800, "An idle kernel is released after this time; notebook and files stay.", "s", gt=0
@@ -221,7 +234,7 @@ def _environment(name: str, row: object, path: Path) -> Environment:
 
 
 SAME_NAME = (
-    *("data_dir", "sandbox", "pool_size", "max_timeout", "memory_limit", "output_limit", "workspace_limit"),
+    *("data_dir", "sandbox", "pool_size", "pool_max", "max_timeout", "memory_limit", "output_limit", "workspace_limit"),
     *("upload_limit", "code_limit", "queue_limit", "kernels_per_owner", "idle_timeout", "processes", "cpus", "grace"),
     *("stdin_timeout", "keep_kernels", "reattach_timeout"),
 )

@@ -34,7 +34,7 @@ Step = Callable[[list[ModelMessage], AgentInfo], AsyncIterator[Piece]]
 def config(data_dir: Path, *preload: str) -> Config:
     """One warm kernel, with `preload` imported beforehand."""
     environment = Environment("python3", sys.executable, preload, "Python 3")
-    return Config(data_dir=data_dir, environments=[environment], pool_size=1)
+    return Config(data_dir=data_dir, environments=[environment], pool_size=1, pool_max=1)
 
 
 @dataclass

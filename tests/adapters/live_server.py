@@ -42,7 +42,7 @@ def living(data_dir: Path, **given: object) -> Iterator[Live]:
 
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    server = Listening(settings.load(**{"data_dir": data_dir, "port": port, "pool_size": 1, **given}))
+    server = Listening(settings.load(**{"data_dir": data_dir, "port": port, "pool_size": 1, "pool_max": 1, **given}))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

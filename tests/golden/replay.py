@@ -32,7 +32,9 @@ _VOLATILE = (
 async def interpreter() -> AsyncIterator[Interpreter]:
     """One with the default environment, in a data directory of its own."""
     with tempfile.TemporaryDirectory(prefix="golden-", ignore_cleanup_errors=True) as directory:
-        made = await Interpreter.start(Config(data_dir=Path(directory), environments=[Environment()], pool_size=1))
+        made = await Interpreter.start(
+            Config(data_dir=Path(directory), environments=[Environment()], pool_size=1, pool_max=1)
+        )
         try:
             await made.ready()
             yield made

@@ -93,6 +93,7 @@ def small(data_dir: Path, **other: Any) -> Config:
     limits: dict[str, Any] = {
         "environments": [PLAIN],
         "pool_size": 1,
+        "pool_max": 1,
         "max_timeout": 30.0,
         "memory_limit": 256 * MIB,
         "output_limit": 64 << 10,

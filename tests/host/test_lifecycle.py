@@ -167,6 +167,21 @@ async def test_limits_on_kernels_are_told_apart(start: Start) -> None:
     assert (await bench.run("1", first))["status"] == "ok"
 
 
+async def test_the_pool_grows_with_demand_and_every_session_gets_a_kernel_that_nobody_used(start: Start) -> None:
+    bench = await start(pool_size=1, pool_max=3)
+    pool = bench.interpreter.environments.get().pool
+    used = "print('mark' in globals()); mark = 1"
+    for _ in range(4):
+        assert text(await bench.run(used, await bench.kernel())) == "False\n"
+    async with asyncio.timeout(30):
+        while pool.statistics()["warm"] < 3:
+            pool._changed.clear()
+            await pool._changed.wait()
+    assert pool.statistics()["wanted"] == 3
+    assert text(await bench.run(used, await bench.kernel())) == "False\n"
+    assert pool.hits + pool.misses == 5
+
+
 async def test_a_machine_without_memory_refuses_kernels_and_says_when_to_try_again(start: Start) -> None:
     bench = await start(pool_size=0, memory_reserve=1 << 50)
     with pytest.raises(NoMemory) as refused:

@@ -1,6 +1,6 @@
 """How much memory there is: as the machine says, or less where a cgroup allows less."""
 
-from cellblock.host.memory import KERNEL, Read, available, free, kernels_that_fit, rooms
+from cellblock.host.memory import FRESH, KERNEL, Read, Room, available, free, kernels_that_fit, rooms
 
 MEMINFO = "MemTotal:       24000000 kB\nMemFree: 1 kB\nMemAvailable:   1000 kB\n"
 
@@ -46,3 +46,23 @@ def test_a_version_1_group_and_the_machine_together() -> None:
 def test_kernels_fit_above_the_reserve_only() -> None:
     assert kernels_that_fit(reserve=KERNEL, free=3 * KERNEL) == 2
     assert kernels_that_fit(reserve=KERNEL, free=0) == 0
+
+
+def test_kernels_that_are_being_started_count_as_if_they_had_their_memory() -> None:
+    assert kernels_that_fit(reserve=KERNEL, free=5 * KERNEL, starting=3) == 1
+    assert kernels_that_fit(reserve=KERNEL, free=5 * KERNEL, starting=9) == 0
+
+
+def test_a_measurement_holds_for_a_while_and_kernels_it_has_not_seen_count_against_it() -> None:
+    now, measured = [0.0], [5 * KERNEL]
+    room = Room(KERNEL, lambda: measured[0], lambda: now[0])
+    assert room.kernels() == 4
+    with room.starting():
+        assert room.kernels() == 3
+    measured[0] = 3 * KERNEL
+    assert room.kernels() == 3  # started, and not seen
+    now[0] += FRESH
+    assert room.kernels() == 2  # seen
+    with room.starting():
+        now[0] += FRESH
+        assert room.kernels() == 1  # still without its memory

@@ -1,4 +1,4 @@
-"""Events to server-sent events or NDJSON: one write each, a ping when nothing happens, an end when the server stops."""
+"""Events to server-sent events or NDJSON: written as they come, a ping when nothing happens, an end when the server stops."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -16,6 +16,7 @@ SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"
 PING_S = 15.0
 PING = b": ping\n\n"
+CHUNK = 64 << 10  # bytes; what has come meanwhile goes out in one write
 # No cache and no proxy may hold events back.
 UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
@@ -33,37 +34,63 @@ def ndjson_event(event: AnyEvent) -> bytes:
 
 async def sse(events: AsyncIterator[AnyEvent], ping: float = PING_S) -> AsyncGenerator[bytes, None]:
     """Server-sent events; `: ping` after `ping` seconds without one."""
-    async for event in paced(events, ping):
-        yield PING if event is None else sse_event(event)
+    async for chunk in paced(events, sse_event, ping):
+        yield PING if chunk is None else chunk
 
 
 async def ndjson(events: AsyncIterator[AnyEvent]) -> AsyncGenerator[bytes, None]:
     """Newline-delimited JSON."""
-    async for event in events:
-        yield ndjson_event(event)
+    async for chunk in paced(events, ndjson_event, None):
+        if chunk is not None:
+            yield chunk
 
 
-async def paced(events: AsyncIterator[T], seconds: float) -> AsyncGenerator[T | None, None]:
-    """The items of `events`, and None whenever `seconds` pass without one."""
-    step: asyncio.Future[T] | None = None
+async def paced(
+    items: AsyncIterator[T], encode: Callable[[T], bytes], seconds: float | None
+) -> AsyncGenerator[bytes | None, None]:
+    """What has come of `items`, encoded and joined, as it comes; None whenever `seconds` pass without any.
+
+    Of what a slow reader has not taken yet, no more than CHUNK bytes and one item are held.
+    """
+    held: list[bytes] = []
+    come, taken = asyncio.Event(), asyncio.Event()
+
+    async def pump() -> None:
+        async for item in items:
+            held.append(encode(item))
+            come.set()
+            while sum(map(len, held)) >= CHUNK:
+                taken.clear()
+                await taken.wait()
+
+    pumping = asyncio.create_task(pump())
+    pumping.add_done_callback(lambda _: come.set())
     try:
-        while True:
-            step = step or asyncio.ensure_future(anext(events))
-            await asyncio.wait({step}, timeout=seconds)
-            if not step.done():
+        while not pumping.done() or held:
+            if not await came(come, seconds):
                 yield None
                 continue
-            try:
-                item = step.result()
-            except StopAsyncIteration:
-                return
-            step = None
-            yield item
+            come.clear()
+            if chunk := b"".join(held):
+                held.clear()
+                taken.set()
+                yield chunk
+        pumping.result()
     finally:
-        if step is not None and not step.done():
-            step.cancel()
-            await asyncio.wait({step})
-        await close(events)
+        pumping.cancel()
+        await asyncio.wait({pumping})
+        await close(items)
+
+
+async def came(event: asyncio.Event, seconds: float | None) -> bool:
+    """Waits for an event; False when it takes longer."""
+    if event.is_set():
+        return True
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 async def close(events: AsyncIterator[Any]) -> None:

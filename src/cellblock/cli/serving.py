@@ -1,6 +1,7 @@
 """One server process: a socket, uvicorn on it, and a clean end."""
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -41,6 +42,8 @@ class Listening(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what is imported stays: to look through it again and again would halt every stream
         for line in banner(self.server):
             print(line, flush=True)
         self.watch = asyncio.create_task(self._until_ready())

@@ -21,6 +21,7 @@ class Config:
     environments: Sequence[Environment]
     sandbox: Literal["auto", "full", "unprivileged", "off"] = "auto"
     pool_size: int = 2
+    pool_max: int = 8
     max_timeout: float = 60.0
     memory_limit: int = 2 << 30
     output_limit: int = 1 << 20

@@ -24,7 +24,7 @@ WELCOME = 0.05  # seconds for `iopub_welcome`; ipykernel before 7 sends none, ot
 QUIET = 1.0  # seconds of silence between a reply and a missing idle until the kernel is asked
 PARTING = 1.0  # seconds for a kernel that hears us to note that we leave
 LAST_WORDS = 0.5  # seconds for the rest of iopub once another channel has been closed
-SLICE = 0.005  # seconds of one turn of the loop that one channel may take
+SLICE = 0.002  # seconds of one turn of the loop that one channel may take: others' executions wait for ten of them
 SLICE_MESSAGES = 64
 
 
@@ -169,8 +169,7 @@ class Connection:
         made = cls(key, following=following)
         try:
             async with asyncio.timeout(timeout):
-                for name in CHANNELS:
-                    await made._connect(name, endpoints[name], max_message)
+                await asyncio.gather(*(made._connect(name, endpoints[name], max_message) for name in CHANNELS))
                 await made._until_heard()
         except TimeoutError:
             await made.aclose()
@@ -195,6 +194,8 @@ class Connection:
             host, _, port = address.rpartition(":")
             _, protocol = await self._loop.create_connection(factory, host, int(port))
         self._sockets[channel] = protocol
+        if self.broken is not None:  # another channel could not be connected meanwhile
+            protocol.abort()
         await asyncio.wait([protocol.ready, protocol.closed], return_when=asyncio.FIRST_COMPLETED)
 
     async def _until_heard(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,14 +100,24 @@ class Engine:
     """One environment in operation."""
 
     def __init__(
-        self, environment: Environment, config: Config, homes: Homes, pool_size: int, launcher: Launcher | None
+        self,
+        environment: Environment,
+        config: Config,
+        homes: Homes,
+        pool_size: int,
+        busy: Callable[[], int],
+        launcher: Launcher | None,
     ) -> None:
         self.environment, self.config, self.homes = environment, config, homes
         self.launcher = launcher  # left by a former server
         self.error: CellblockError | None = None
         self.restarts = 0
         self.level: Level = "off"  # in force; known from the first start on
-        self.pool = Pool(pool_size, launch=self._warm, discard=self.discard, room=self._room)
+        self._room = memory.Room(config.memory_reserve)
+        most = max(pool_size, config.pool_max) if pool_size else 0
+        self.pool = Pool(
+            pool_size, most=most, launch=self._warm, discard=self.discard, room=self._room.kernels, busy=busy
+        )
         self._settled = asyncio.Event()  # started, or known not to
         self._task: asyncio.Task[None] | None = None
 
@@ -138,7 +148,7 @@ class Engine:
 
     def admit(self) -> None:
         """NoMemory when this machine may not take another kernel."""
-        if self._room() < 1:
+        if self._room.kernels() < 1:
             raise NoMemory("This machine has no memory left for another kernel.", retry_after=5.0)
 
     async def kernel(self, *, id: str, uid: int) -> Kernel:
@@ -148,14 +158,15 @@ class Engine:
         if self.launcher is None:
             raise KernelStartFailed("The fork server has just ended.")
         self.homes.prepare(id)
-        return await Kernel.start(
-            self.launcher,
-            id=id,
-            home=self.homes.path(id),
-            uid=uid,
-            environment=self.environment.name,
-            policy=self._policy(self.launcher),
-        )
+        with self._room.starting():
+            return await Kernel.start(
+                self.launcher,
+                id=id,
+                home=self.homes.path(id),
+                uid=uid,
+                environment=self.environment.name,
+                policy=self._policy(self.launcher),
+            )
 
     async def discard(self, kernel: Kernel) -> None:
         """Ends a kernel that belongs to nobody, and removes its home."""
@@ -194,9 +205,6 @@ class Engine:
         except BaseException:
             await asyncio.to_thread(self.homes.remove, id, uid)
             raise
-
-    def _room(self) -> int:
-        return memory.kernels_that_fit(self.config.memory_reserve, memory.free())
 
     def _policy(self, launcher: Launcher) -> Policy:
         config = self.config
@@ -255,12 +263,17 @@ class Engine:
 class Environments:
     """All of them; the first is the default one, and the one with warm kernels."""
 
-    def __init__(self, config: Config, *, uids: set[int], launchers: Mapping[str, Launcher]) -> None:
-        """`launchers`: fork servers that are there already, by environment."""
+    def __init__(
+        self, config: Config, *, uids: set[int], busy: Callable[[], int], launchers: Mapping[str, Launcher]
+    ) -> None:
+        """`uids`: those that files on disk belong to; `busy`: how many executions there are that have not ended.
+
+        `launchers`: fork servers that are there already, by environment.
+        """
         self.homes = Homes(config.data_dir, uids)
         self._engines = {
             environment.name: Engine(
-                environment, config, self.homes, 0 if index else config.pool_size, launchers.get(environment.name)
+                environment, config, self.homes, 0 if index else config.pool_size, busy, launchers.get(environment.name)
             )
             for index, environment in enumerate(config.environments)
         }

@@ -258,11 +258,14 @@ class Executions:
             if job.stored_bytes > STORED_EVENTS * self.config.output_limit:
                 kept = [event for event in kept if event["event"] == "execution_end"]
             job.stored = events[-1][0]
-            job.stored_bytes += weight(kept)
             if kept:
-                self.store.put_events(job.id, kept)
+                job.stored_bytes += self.store.put_events(job.id, kept)
 
     # finding
+
+    def unfinished(self) -> int:
+        """How many run or wait."""
+        return len(self._live)
 
     def get(self, owner: str, id: str) -> Job | None:
         """One of this process's, as long as it is in memory."""

@@ -6,11 +6,12 @@ Processes are found and looked at through /proc; one that may not be looked at, 
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cellblock.host.tree import DIRECTORY, walk
 
+CHILDREN = Path("/proc/self/task", str(os.getpid()), "children")
 OTHERS = ("run", "tmp")  # beside `files` in a home; `tmp` only where a kernel has no /tmp of its own
 NAMED = 4096  # bytes that an entry without blocks of its own counts for: each takes an inode
 _NAMELESS = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ ([0-9a-f]+):([0-9a-f]+) (\d+) .* \(deleted\)")
@@ -46,34 +47,57 @@ def nameless(pid: int, device: int) -> int:
 
 def family(pid: int) -> set[int]:
     """The kernel and all that its init has besides; empty when it has gone."""
-    parents = dict(_parents())
-    if pid not in parents:
+    init = _parent(pid)
+    if init is None:
         return set()
-    init = parents[pid]
-    found, more = {pid}, {pid}
+    children = _children if CHILDREN.exists() else _children_of_all()
+    found, more = {pid}, children(init) | children(pid)
     while more:
-        more = {child for child, parent in parents.items() if parent in more or parent == init} - found
         found |= more
+        more = {child for each in more for child in children(each)} - found
     return found
 
 
-def _parents() -> Iterator[tuple[int, int]]:
-    for name in os.listdir("/proc"):
+def _children(pid: int) -> set[int]:
+    """As the process itself knows them: with many kernels, to look at all processes for each would take seconds.
+
+    A child that ends at that very moment may hide a sibling from one look; the next is soon.
+    """
+    found: set[int] = set()
+    for task in _names(f"/proc/{pid}/task"):
+        try:
+            found.update(map(int, Path(f"/proc/{pid}/task/{task}/children").read_bytes().split()))
+        except OSError:
+            continue
+    return found
+
+
+def _children_of_all() -> Callable[[int], set[int]]:
+    """The same by everybody's parents, where the kernel was built without such lists."""
+    found: dict[int | None, set[int]] = {}
+    for name in _names("/proc"):
         if name.isdigit():
-            try:
-                fields = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
-                yield int(name), int(fields[1])
-            except (OSError, IndexError, ValueError):
-                continue
+            found.setdefault(_parent(int(name)), set()).add(int(name))
+    return lambda pid: found.get(pid, set())
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
 
 
 def _open_files(pid: int, device: int) -> Iterator[tuple[int, int]]:
     """(inode, bytes)"""
-    try:
-        descriptors = os.listdir(f"/proc/{pid}/fd")
-    except OSError:
-        return
-    for fd in descriptors:
+    for fd in _names(f"/proc/{pid}/fd"):
         try:
             found = os.stat(f"/proc/{pid}/fd/{fd}")
         except OSError:

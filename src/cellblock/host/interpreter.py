@@ -87,8 +87,8 @@ class Interpreter:
         uids: set[int],
         launchers: Mapping[str, Launcher],
     ) -> "Interpreter":
-        environments = Environments(config, uids=uids, launchers=launchers)
         executions = Executions(config, store)
+        environments = Environments(config, uids=uids, busy=executions.unfinished, launchers=launchers)
         sessions = Sessions(config, store, environments, executions)
         one_shots = OneShots(config, environments, sessions, executions)
         housekeeping = Housekeeping(config, store, environments, sessions, executions, one_shots)

@@ -26,13 +26,14 @@ def weight(value: Any) -> int:
     total, rest = 0, [value]
     while rest:
         item = rest.pop()
-        if isinstance(item, str | bytes):
+        kind = type(item)  # of every event of every execution: isinstance takes three times as long
+        if kind is str or kind is bytes:
             total += len(item) + 4
-        elif isinstance(item, dict):
+        elif kind is dict:
             total += 16 * len(item)
-            rest.extend(item.values())
-        elif isinstance(item, list | tuple):
-            rest.extend(item)
+            rest += item.values()
+        elif kind is list or kind is tuple:
+            rest += item
         else:
             total += 8
     return total

@@ -1,9 +1,13 @@
 """How much memory this machine, or the container around the server, can still give: measured, not a sum of limits."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 KERNEL = 64 << 20  # bytes a new kernel is reckoned with: its own pages after a first plot, and its init's
+
+FRESH = 0.05  # seconds that a measurement holds: one takes a millisecond, which a crowd of sessions would wait for
 
 Read = Callable[[str], str]
 
@@ -46,6 +50,33 @@ def room(base: str, limit: str, usage: str, reclaimable: str, read: Read) -> int
     return int(most) - int(used) + int(stat.get(reclaimable, 0))
 
 
-def kernels_that_fit(reserve: int, free: int) -> int:
-    """How many more kernels may be started; never negative."""
-    return max(0, (free - reserve) // KERNEL)
+def kernels_that_fit(reserve: int, free: int, starting: int = 0) -> int:
+    """How many more kernels may be started, when so many are that have not taken their memory yet; never negative."""
+    return max(0, (free - reserve) // KERNEL - starting)
+
+
+class Room:
+    """How many more kernels may be started, with those in mind whose memory no measurement has seen yet."""
+
+    def __init__(
+        self, reserve: int, free: Callable[[], int] = free, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._reserve, self._measure, self._clock = reserve, free, clock
+        self._free, self._until = 0, float("-inf")
+        self._starting = self._unseen = 0
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """A kernel is being started as long as the block lasts."""
+        self._starting += 1
+        self._unseen += 1
+        try:
+            yield
+        finally:
+            self._starting -= 1
+
+    def kernels(self) -> int:
+        if self._clock() >= self._until:
+            self._free, self._until = self._measure(), self._clock() + FRESH
+            self._unseen = self._starting
+        return kernels_that_fit(self._reserve, self._free, self._unseen)

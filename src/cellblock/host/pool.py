@@ -1,8 +1,12 @@
-"""Warm kernels: a pure decision on what to start and what to drop, then the acts."""
+"""Warm kernels: a pure decision on what to start and what to drop, then the acts.
+
+How many are kept follows how many are taken: each take counts for one, and for half as much HALF_LIFE seconds later.
+"""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -10,24 +14,35 @@ import structlog
 from cellblock.errors import CellblockError
 from cellblock.host.kernels import Kernel
 
+HALF_LIFE = 15.0  # seconds
 QUIET = 0.1  # seconds after a kernel was taken: its first cell should have the processors for itself
-CHECK = 1.0  # seconds until it is looked again whether memory allows what it did not
+CHECK = 1.0  # seconds until it is looked again what demand and memory have become
 FIRST_DELAY, LAST_DELAY = 0.5, 30.0  # seconds between failed starts: doubled each time
 AT_ONCE = 1  # kernels started at the same time for the pool: executions come first
+LONGEST_REST = 2.0  # seconds between two starts, however much is executed
 
 log = structlog.get_logger("cellblock.pool")
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What `decide` looks at. Times are of one clock; `room` is how many more kernels the machine's memory allows."""
+    """What `decide` looks at. Times are of one clock, in seconds.
+
+    Between `size` and `most` warm kernels are wanted. `room` is how many more kernels the machine's memory allows, and
+    `busy` how many executions want its processors. `demand` is as of `taken`; the last start took `took` seconds.
+    """
 
     size: int
+    most: int
     warm: int
     starting: int
     room: int
     now: float
+    busy: int = 0
+    demand: float = 0.0
     taken: float = float("-inf")
+    took: float = 0.0
+    started: float = float("-inf")
     failed: float = float("-inf")
     failures: int = 0
 
@@ -41,43 +56,67 @@ class Decision:
     again: float | None = None
 
 
+def faded(demand: float, seconds: float) -> float:
+    """What is left of a demand after some time."""
+    return demand * math.exp2(-seconds / HALF_LIFE)
+
+
+def wanted(state: State) -> int:
+    """How many warm kernels there should be: as many as were lately taken, within the bounds."""
+    return min(max(state.size, state.most), max(state.size, round(faded(state.demand, state.now - state.taken))))
+
+
 def decide(state: State) -> Decision:
-    """Kernels being started count as warm ones to be; after a failure the pool waits, twice as long each time."""
-    missing = state.size - state.warm - state.starting
+    """Kernels being started count as warm ones to be; memory that may not be taken is not."""
+    target = wanted(state)
+    look = state.now + CHECK if target > state.size else None
+    missing = target - state.warm - state.starting
     if missing < 0:
-        return Decision(discard=min(state.warm, -missing))
+        return Decision(discard=min(state.warm, -missing), again=look)
     if missing == 0 or state.starting >= AT_ONCE:
-        return Decision()
-    earliest = state.taken + QUIET
-    if state.failures:
-        earliest = max(earliest, state.failed + min(LAST_DELAY, FIRST_DELAY * 2.0 ** (state.failures - 1)))
-    if state.now < earliest:
+        return Decision(again=look)
+    if state.now < (earliest := earliest_start(state)):
         return Decision(again=earliest)
     if state.room < 1:
         return Decision(again=state.now + CHECK)
-    return Decision(start=min(missing, AT_ONCE - state.starting, state.room))
+    return Decision(start=min(missing, AT_ONCE - state.starting, state.room), again=look)
+
+
+def earliest_start(state: State) -> float:
+    """After a take the first cell comes first; after a start the pool takes no more than one execution's share of the
+    processors; after a failure it waits, twice as long each time."""
+    earliest = max(state.taken + QUIET, state.started + min(LONGEST_REST, state.took * (1 + state.busy)))
+    if state.failures:
+        earliest = max(earliest, state.failed + min(LAST_DELAY, FIRST_DELAY * 2.0 ** (state.failures - 1)))
+    return earliest
 
 
 class Pool:
-    """Keeps `size` kernels ready. `launch` starts one, `discard` ends one for good, `room` is State's."""
+    """Keeps `size` kernels ready, up to `most` where many are taken.
+
+    `launch` starts one, `discard` ends one for good, `room` and `busy` are State's.
+    """
 
     def __init__(
         self,
         size: int,
         *,
+        most: int,
         launch: Callable[[], Awaitable[Kernel]],
         discard: Callable[[Kernel], Coroutine[Any, Any, None]],
         room: Callable[[], int],
+        busy: Callable[[], int],
     ) -> None:
-        self.size = size
-        self._launch, self._discard, self._room = launch, discard, room
+        self.size, self.most = size, most
+        self._launch, self._discard, self._room, self._busy = launch, discard, room, busy
         self._warm: list[Kernel] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._open = self._was_full = False
         self._changed = asyncio.Event()
         self._starting = 0
-        self._taken = self._failed = float("-inf")
+        self._taken = self._started = self._failed = float("-inf")
+        self._demand = self._took = 0.0
         self._failures = 0
         self.error: str | None = None
         self.hits = self.misses = self.started = self.lost = 0
@@ -107,7 +146,8 @@ class Pool:
         else:
             self.hits += 1
             kernel.process.death.remove_done_callback(self._died)
-        self._taken = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        self._demand, self._taken = faded(self._demand, now - self._taken) + 1, now
         self._step()
         return kernel
 
@@ -127,6 +167,7 @@ class Pool:
         """Counts since the start of this pool; `error`: why the last start failed, None when it did not."""
         return {
             "size": self.size,
+            "wanted": wanted(self._state(asyncio.get_running_loop().time())),
             "warm": len(self._warm),
             "starting": self._starting,
             "hits": self.hits,
@@ -143,7 +184,10 @@ class Pool:
         if not self._open:
             return
         loop = asyncio.get_running_loop()
-        decision = decide(self._state(loop.time()))
+        state = self._state(loop.time())
+        decision = decide(state)
+        if decision.start:  # memory is measured only then: that takes longer than all the rest
+            decision = decide(replace(state, room=self._room()))
         for _ in range(decision.start):
             self._starting += 1
             self._spawn(self._start())
@@ -154,11 +198,25 @@ class Pool:
         self._timer = loop.call_at(decision.again, self._step) if decision.again is not None else None
 
     def _state(self, now: float) -> State:
-        short = len(self._warm) + self._starting < self.size
-        room = self._room() if short else 0
-        return State(self.size, len(self._warm), self._starting, room, now, self._taken, self._failed, self._failures)
+        return State(
+            size=self.size,
+            most=self.most,
+            warm=len(self._warm),
+            starting=self._starting,
+            room=AT_ONCE,
+            now=now,
+            busy=self._busy(),
+            demand=self._demand,
+            taken=self._taken,
+            took=self._took,
+            started=self._started,
+            failed=self._failed,
+            failures=self._failures,
+        )
 
     async def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             kernel = await self._launch()
         except CellblockError as problem:
@@ -171,6 +229,8 @@ class Pool:
             kernel.process.death.add_done_callback(self._died)
         finally:
             self._starting -= 1
+            self._started = loop.time()
+            self._took = self._started - began
             self._step()
 
     def _start_failed(self, problem: CellblockError) -> None:

@@ -8,6 +8,7 @@ be written is kept, tried again, logged, and shown in `status()`. Whoever reads 
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -17,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from cellblock.errors import ConversationNotFound
 from cellblock.host import schema
@@ -31,6 +32,7 @@ log = structlog.get_logger("cellblock.store")
 
 Row = dict[str, Any]
 Key = tuple[str, ...]
+Statement = tuple[str, list[tuple[Any, ...]]]  # for the driver, once per row
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,9 @@ class Remove:
 class Store:
     """The database of one data directory. Use from one event loop."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, writer: sa.Engine) -> None:
+        self._engine, self._writer = engine, writer
+        self._thread = ThreadPoolExecutor(1, "store")  # where batches are written, one after the other
         self.sources: list[Callable[[], None]] = []  # each notes, when called, what has changed
         self._waiting: dict[Key, Put | Remove] = {}
         self._noted = asyncio.Event()
@@ -81,8 +84,10 @@ class Store:
         path = data_dir / FILE
         await asyncio.to_thread(schema.prepare, path)
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}", json_serializer=dumps, pool_pre_ping=False)
-        sa.event.listen(engine.sync_engine, "connect", tuned)
-        return cls(engine)
+        writer = sa.create_engine(f"sqlite:///{path}", json_serializer=dumps)
+        for each in (engine.sync_engine, writer):
+            sa.event.listen(each, "connect", tuned)
+        return cls(engine, writer)
 
     # writing
 
@@ -119,8 +124,9 @@ class Store:
     async def _write(self, batch: dict[Key, Put | Remove]) -> None:
         """One transaction; if a row in it is at fault, and not the disk, each row by itself without that one."""
         try:
-            async with self._engine.begin() as connection:
-                await written(connection, batch)
+            statements = statements_of(batch, self._writer.dialect)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, in_one_transaction, self._writer, statements)
             self.error = None
         except sa.exc.OperationalError:
             raise
@@ -142,6 +148,8 @@ class Store:
         except Exception as problem:
             log.exception("store_lost_writes", rows=len(self._waiting), error=str(problem))
         await self._engine.dispose()
+        self._thread.shutdown()
+        self._writer.dispose()
 
     def status(self) -> dict[str, Any]:
         """{waiting: rows not yet written, error: why the last batch could not be, or None, dropped: rows lost}."""
@@ -234,11 +242,12 @@ class Store:
         """Executions that have no end: the server that ran them is gone."""
         return await self.rows(sa.select(schema.executions).where(schema.executions.c.ended.is_(None)))
 
-    def put_events(self, execution_id: str, events: Sequence[Mapping[str, Any]]) -> None:
-        """A run of consecutive events."""
+    def put_events(self, execution_id: str, events: Sequence[Mapping[str, Any]]) -> int:
+        """A run of consecutive events; how many bytes they take."""
         lines = "\n".join(map(dumps, events)).encode()
         first, last = events[0]["seq"], events[-1]["seq"]
         self.put(schema.events, {"execution_id": execution_id, "first": first, "last": last, "lines": lines})
+        return len(lines)
 
     async def events(self, execution_id: str, after: int) -> list[dict[str, Any]]:
         """The events that follow number `after`, as far as they were kept."""
@@ -352,27 +361,54 @@ def behind(query: sa.Select[Any], table: sa.Table, order: sa.ColumnElement[Any],
     return query.where(sa.or_(order < at, sa.and_(order == at, table.c.id > after)))
 
 
-async def written(connection: AsyncConnection, batch: Mapping[Key, Put | Remove]) -> None:
-    """Executes a batch: the rows of a table together, but none before a removal that was noted before it."""
-    tables: dict[sa.Table, list[Row]] = {}
+def in_one_transaction(engine: sa.Engine, statements: Sequence[Statement]) -> None:
+    """Blocks."""
+    with engine.begin() as connection:
+        for sql, rows in statements:
+            connection.exec_driver_sql(sql, rows)
+
+
+def statements_of(batch: Mapping[Key, Put | Remove], dialect: sa.Dialect) -> list[Statement]:
+    """A batch in values of the driver's: the rows of a table together, but none before a removal noted before it."""
+    made: list[Statement] = []
+    tables: dict[sa.Table, list[tuple[Any, ...]]] = {}
+
+    def close() -> None:
+        made.extend((upsert(table, dialect).sql, rows) for table, rows in tables.items())
+        tables.clear()
+
     for op in batch.values():
         if isinstance(op, Put):
-            tables.setdefault(op.table, []).append(op.row)
-            continue
-        await inserted(connection, tables)
-        await connection.execute(sa.delete(op.table).where(op.table.c[op.column] == op.value))
-    await inserted(connection, tables)
+            tables.setdefault(op.table, []).append(upsert(op.table, dialect).values(op.row))
+        else:
+            close()
+            made.append((removal(op.table, op.column, dialect), [(op.value,)]))
+    close()
+    return made
 
 
-async def inserted(connection: AsyncConnection, tables: dict[sa.Table, list[Row]]) -> None:
-    for table, rows in tables.items():
-        await connection.execute(upsert(table), rows)
-    tables.clear()
+@dataclass(frozen=True)
+class Upsert:
+    """An insert that takes the place of the row with its key; what the driver gets for each column, in order."""
+
+    sql: str
+    columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]
+
+    def values(self, row: Row) -> tuple[Any, ...]:
+        return tuple(row[name] if encode is None else encode(row[name]) for name, encode in self.columns)
 
 
 @cache
-def upsert(table: sa.Table) -> sa.Insert:
+def upsert(table: sa.Table, dialect: sa.Dialect) -> Upsert:
     statement = insert(table)
     keys = {column.name for column in table.primary_key}
     changed = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
-    return statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed)
+    compiled = statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed).compile(dialect=dialect)
+    names: list[str] = compiled.positiontup or []
+    encoders = (table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names)
+    return Upsert(str(compiled), tuple(zip(names, encoders, strict=True)))
+
+
+@cache
+def removal(table: sa.Table, column: str, dialect: sa.Dialect) -> str:
+    return str(sa.delete(table).where(table.c[column] == sa.bindparam("value")).compile(dialect=dialect))

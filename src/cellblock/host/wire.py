@@ -36,6 +36,7 @@ class Wire:
 
     def __init__(self, key: str, session: str) -> None:
         self.session = session
+        self._parent: tuple[bytes, str] = (b"{}", "")  # the last parent header, and whose it is: most come in rows
         self._auth = hmac.new(key.encode(), digestmod=hashlib.sha256)
 
     def encode(
@@ -64,16 +65,22 @@ class Wire:
             raise Violation("a message with parts missing")
         if not hmac.compare_digest(self._sign(parts), frames[at]):
             raise Violation("a message with a wrong signature")
-        header, parent = _object(parts[0], MAX_HEADER), _object(parts[1], MAX_HEADER)
+        header = _object(parts[0], MAX_HEADER)
         return KernelMessage(
             channel,
             _text(header, "msg_type"),
-            _text(parent, "msg_id") if parent else "",
+            self._parent_of(parts[1]),
             _object(parts[3]),
-            _object(parts[2]),
+            _object(parts[2]) if parts[2] != b"{}" else {},
             tuple(frames[at + _PARTS :]),
             header,
         )
+
+    def _parent_of(self, header: bytes) -> str:
+        if header != self._parent[0]:
+            parent = _object(header, MAX_HEADER)
+            self._parent = header, _text(parent, "msg_id") if parent else ""
+        return self._parent[1]
 
     def _sign(self, parts: list[bytes]) -> bytes:
         auth = self._auth.copy()
@@ -101,7 +108,7 @@ def _object(data: bytes, limit: int | None = None) -> dict[str, Any]:
     if len(data) > MAX_VALUES and sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise Violation(f"more than {MAX_VALUES:,} values in one message")
     try:
-        value = json.loads(data)
+        value = json.loads(data.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as problem:
         raise Violation(f"bad JSON: {type(problem).__name__}") from None
     if not isinstance(value, dict):

@@ -201,8 +201,12 @@ class Door:
         return EventResponse(self._pieces(id), SSE, self._closing, HEADERS)
 
     async def _pieces(self, id: str) -> AsyncGenerator[bytes, None]:
-        async for piece in paced(self._runs.tail(id), PING_S):
-            yield PING if piece is None else piece.encode("utf-8", "replace")
+        async for chunk in paced(self._runs.tail(id), encoded, PING_S):
+            yield PING if chunk is None else chunk
+
+
+def encoded(piece: str) -> bytes:
+    return piece.encode("utf-8", "replace")
 
 
 def item_of(kernel: KernelView, running: bool) -> ConversationItem:

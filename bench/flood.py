@@ -1,0 +1,40 @@
+"""100 MB of prints: what the server's memory does, what the others notice, and that the output is cut."""
+
+from typing import Any
+
+from bench import processes
+from bench.bystanders import Bystanders, compared
+from bench.figures import Figure, Size
+from bench.peers import CellblockKernel
+from bench.servers import Server, cellblock
+
+PIECE, PIECES = 64 << 10, 1600
+FLOOD = f"for _ in range({PIECES}): print('x' * {PIECE - 1})"
+OUTPUT_LIMIT = 1 << 20
+
+
+def poured(server: Server, bystanders: Bystanders) -> tuple[dict[str, Any], float, list[float]]:
+    """The Result of a flood, by how many MB the server grew at most, and how the others fared."""
+    kernel, results = CellblockKernel(server), []
+    kernel.run("1+1")
+    processes.forget_peak(server.pid)
+    before = processes.resident(server.pid)
+    times = bystanders.beside(lambda: results.append(kernel.result(FLOOD)))
+    return results[0], (processes.peak(server.pid) - before) / 1e6, times
+
+
+def measure(_: Size) -> list[Figure]:
+    with cellblock() as server:
+        bystanders = Bystanders(server)
+        quiet = bystanders.during(5)
+        result, grown, times = poured(server, bystanders)
+        quiet += bystanders.during(5)
+    if result["status"] != "ok" or not result["truncated"] or not result["spill"]:
+        raise RuntimeError(f"the flood ended as {result['status']}, truncated: {result['truncated']}")
+    text = sum(len(output.get("text", "")) for output in result["outputs"])
+    return [
+        Figure("100 MB of prints: the server grows by", grown, "MB", goal=20),
+        Figure("100 MB of prints: output kept", text / OUTPUT_LIMIT, "of the limit", goal=1.01),
+        Figure("100 MB of prints: they take", result["timing"]["run_ms"], "ms"),
+        compared("beside 100 MB of prints", times, quiet),
+    ]
