@@ -24,6 +24,7 @@ QUIET = 1.0  # seconds of silence between a reply and a missing idle until the k
 LAST_WORDS = 0.5  # seconds for the rest of iopub once another channel has been closed
 SLICE = 0.005  # seconds of one turn of the loop that one channel may take
 SLICE_MESSAGES = 64
+MAX_UNREAD = 32 << 20  # bytes that wait for a kernel to read them; one request has a few MiB at most
 
 
 @dataclass(eq=False, slots=True)
@@ -62,8 +63,12 @@ class _Socket(asyncio.Protocol):
             self._handle()
 
     def send(self, frames: list[bytes]) -> None:
-        if self._transport is not None:
-            self._transport.write(zmtp.message(frames))
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(zmtp.message(frames))
+        if transport.get_write_buffer_size() > MAX_UNREAD:
+            self._owner._lost(ProtocolError(f"The kernel does not read its {self._channel} channel."))
 
     def connection_lost(self, problem: Exception | None) -> None:
         self._ended = True
@@ -90,7 +95,8 @@ class _Socket(asyncio.Protocol):
                 if frames is None:
                     self._caught_up()
                     return
-                self._owner._received(self._channel, frames)
+                if frames:
+                    self._owner._received(self._channel, frames)
                 if loop.time() > until:
                     break
         except zmtp.Violation as problem:

@@ -21,7 +21,7 @@ from cellblock.host.workspace import Scan, Workspace, changes
 
 NO_REPLY = 0.3  # seconds for the reply of an interrupted execution after its kernel said idle
 AFTER_DEATH = 2.0  # seconds for the connection to notice that the process has ended
-DRAINS = 10  # times the grace may be had again while output of code that has ended still comes in
+DRAINS = 10  # times the grace may be had while output of code that has replied still comes in
 SMALL = 200  # entries of a workspace that is walked at once; a larger one in a thread
 
 log = structlog.get_logger("cellblock.running")
@@ -57,6 +57,7 @@ class Run:
     _interrupt: bool = False
     _has_code: bool = False
     _replied: bool = False
+    _news: bool = False  # whether anything was heard since the last look
     _draining: int = 0
     _listening: bool = False
     _spilling: bool = True
@@ -90,7 +91,7 @@ class Run:
     # what others may do to it
 
     def interrupt(self) -> None:
-        """Somebody asks it to stop."""
+        """Somebody asks it to stop. A question it has asked is void: what it does from now on counts as running."""
         self.execution.interrupted()
         self._waits_no_longer()
         self._send_interrupt()
@@ -126,6 +127,7 @@ class Run:
 
     def _heard(self, message: KernelMessage) -> None:
         execution = self.execution
+        self._news = True
         events = execution.receive(
             message.channel, message.msg_type, message.parent_id, message.content, message.metadata, message.buffers
         )
@@ -138,7 +140,8 @@ class Run:
         if message.msg_type == "execute_input":
             self._gets_code()
         elif message.msg_type == "execute_reply":
-            self._replied, self._leaving = True, asks_to_leave(message.content)
+            self._replied, self._leaving = True, self._leaving or asks_to_leave(message.content)
+            self._news = False
         elif message.msg_type == "input_request":
             self._waits_for_input()
         elif self._interrupt and message.msg_type == "status" and message.content.get("execution_state") == "idle":
@@ -150,9 +153,10 @@ class Run:
             self.kernel.process.interrupt()
 
     def _waits_for_input(self) -> None:
-        """The clock of the execution stands while a person types; another one runs."""
-        self._pause()
-        self._after("stdin", self.config.stdin_timeout, self._no_answer)
+        """The clock of the execution stands while a person types; another one runs, which no second question sets back."""
+        if self.execution.waiting_for_input and "stdin" not in self._timers and self.execution.limit is None:
+            self._pause()
+            self._after("stdin", self.config.stdin_timeout, self._no_answer)
 
     def _waits_no_longer(self) -> None:
         if "stdin" in self._timers:
@@ -185,7 +189,18 @@ class Run:
         self._after("time", max(0.0, self._left), self._out_of_time)
 
     def _out_of_time(self) -> None:
-        self._hit("timeout", self.timeout)
+        if self._drains():
+            self._after("time", self.config.grace, self._out_of_time)
+        else:
+            self._hit("timeout", self.timeout)
+
+    def _drains(self) -> bool:
+        """Whether code that has replied gets some more time, because the rest of its output still comes in."""
+        news, self._news = self._news, False
+        if not (self._replied and news) or self._draining == DRAINS:
+            return False
+        self._draining += 1
+        return True
 
     def _no_answer(self) -> None:
         self._hit("stdin_timeout", self.config.stdin_timeout)
@@ -199,9 +214,8 @@ class Run:
         self._after("kill", self.config.grace, self._kill)
 
     def _kill(self) -> None:
-        """The grace is over. Code that has ended, but for the rest of its output, gets some more of it."""
-        if self._replied and self._draining < DRAINS:
-            self._draining += 1
+        """The grace is over."""
+        if self._drains():
             self._after("kill", self.config.grace, self._kill)
         else:
             self._spawn(self.kernel.stop())
