@@ -325,6 +325,10 @@ class Execution:
         """Text for the spill file that has not been taken yet. Take it after every `receive()` and after `end()`."""
         return self._outputs.spill.take()
 
+    def spill_lost(self) -> None:
+        """It could not be written: nobody is sent to a file that is not there, or not whole."""
+        self._outputs.spill.path = None
+
     # the kernel's side
 
     def receive(

@@ -12,6 +12,7 @@ import structlog
 from cellblock.errors import CellblockError, EnvironmentNotFound, InternalError, KernelStartFailed, NoMemory
 from cellblock.host import memory, tree
 from cellblock.host.config import Config
+from cellblock.host.exhaustion import told
 from cellblock.host.kernels import Kernel
 from cellblock.host.launcher import Environment, Launcher
 from cellblock.host.policy import same_grammar, transformer
@@ -67,11 +68,12 @@ class Homes:
         self.path(id).chmod(self._mode)
 
     def make(self, id: str, uid: int) -> None:
-        """A home with an empty workspace. Blocks."""
-        self.prepare(id)
-        self.files(id).mkdir(mode=0o700, exist_ok=True)
-        if self._root:
-            os.chown(self.files(id), uid, uid, follow_symlinks=False)
+        """A home with an empty workspace. HostExhausted. Blocks."""
+        with told():
+            self.prepare(id)
+            self.files(id).mkdir(mode=0o700, exist_ok=True)
+            if self._root:
+                os.chown(self.files(id), uid, uid, follow_symlinks=False)
 
     def remove(self, id: str, uid: int | None) -> None:
         """The home with everything in it; nothing may live in it any more. Blocks."""
@@ -134,25 +136,28 @@ class Engine:
             raise self.error or KernelStartFailed(f"The environment {self.environment.name} is being started again.")
 
     def admit(self) -> None:
-        """NoMemory when this machine may not take another kernel."""
-        if self._room() < 1:
+        """NoMemory when this machine may not take another kernel; HostExhausted."""
+        with told():
+            room = self._measured()
+        if room < 1:
             raise NoMemory("This machine has no memory left for another kernel.", retry_after=5.0)
 
     async def kernel(self, *, id: str, uid: int) -> Kernel:
-        """A fresh kernel in home `id`. NoMemory, KernelStartFailed."""
+        """A fresh kernel in home `id`. NoMemory, HostExhausted, KernelStartFailed."""
         await self.settled()
         self.admit()
         if self.launcher is None:
             raise KernelStartFailed("The fork server has just ended.")
-        self.homes.prepare(id)
-        return await Kernel.start(
-            self.launcher,
-            id=id,
-            home=self.homes.path(id),
-            uid=uid,
-            environment=self.environment.name,
-            policy=self._policy(self.launcher),
-        )
+        with told():
+            self.homes.prepare(id)
+            return await Kernel.start(
+                self.launcher,
+                id=id,
+                home=self.homes.path(id),
+                uid=uid,
+                environment=self.environment.name,
+                policy=self._policy(self.launcher),
+            )
 
     async def discard(self, kernel: Kernel) -> None:
         """Ends a kernel that belongs to nobody, and removes its home."""
@@ -190,6 +195,12 @@ class Engine:
             raise
 
     def _room(self) -> int:
+        try:
+            return self._measured()
+        except OSError:  # without a descriptor to look with there is none for a kernel
+            return 0
+
+    def _measured(self) -> int:
         return memory.kernels_that_fit(self.config.memory_reserve, memory.free())
 
     def _policy(self, launcher: Launcher) -> Policy:

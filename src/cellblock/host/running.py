@@ -67,6 +67,7 @@ class Run:
     _beside: int | None = None  # bytes it took beside the workspace when first looked at
     _left: float = 0.0
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    _unseen: str | None = None  # why the workspace could not be looked at
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _scope: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
 
@@ -175,6 +176,7 @@ class Run:
             self.workspace.append(spill_path(self.execution.id), data)
         except (CellblockError, OSError) as problem:
             self._spilling = False
+            self.execution.spill_lost()
             log.warning("spill_not_written", execution=self.execution.id, error=type(problem).__name__)
 
     # limits
@@ -234,12 +236,16 @@ class Run:
             self._spawn(self._watch_disk())
 
     async def _watch_disk(self) -> None:
-        scan = await asyncio.to_thread(self.workspace.scan)
-        beside = await self.kernel.beside()
-        if self._beside is None:
-            self._beside = beside
-        if self._overfull(scan, beside) and self.execution.limit is None:
-            self._hit("disk", self.config.workspace_limit)
+        scan = Scan()
+        try:
+            scan = await asyncio.to_thread(self.workspace.scan)
+            beside = await self.kernel.beside()
+            if self._beside is None:
+                self._beside = beside
+            if self._overfull(scan, beside) and self.execution.limit is None:
+                self._hit("disk", self.config.workspace_limit)
+        except (CellblockError, OSError) as problem:
+            log.warning("disk_not_watched", execution=self.execution.id, error=str(problem))
         if "kill" not in self._timers and "watch" in self._timers:
             pace = max(self.config.watch_interval, scan.entries / 10_000)
             self._after("watch", pace, self._watch)
@@ -271,6 +277,8 @@ class Run:
             execution.limit_hit("disk", self.config.workspace_limit)
         unanswered = self._interrupt and not execution.complete and execution.limit is None
         self.emit(self._last(self._verdict or ("interrupted" if unanswered else None), cost))
+        if self._unseen:
+            self.after = None
 
     def _cost(self, used: int) -> Usage:
         usage = self.kernel.process.usage()
@@ -283,7 +291,7 @@ class Run:
         state: KernelState = "released" if self.one_shot else self._state if self.lost else "kept"
         files: list[FileChange] = [
             {"path": each["path"], "size": each["size"], "change": each["change"]}
-            for each in changes(self.before or Scan(), self.after or Scan())
+            for each in ([] if self._unseen else changes(self.before or Scan(), self.after or Scan()))
         ]
         events = execution.end(verdict, state, files=files, usage=cost, notice=self._notice())
         if spill := execution.take_spill():
@@ -294,6 +302,8 @@ class Run:
         said = [FRESH.format(why=self.fresh)] if self.fresh else []
         if self.lost and not self.one_shot:
             said.append(LOST.format(why=self.lost))
+        if self._unseen:
+            said.append(UNSEEN.format(why=self._unseen))
         return " ".join(said) or None
 
     async def _gone_or_idle(self) -> int:
@@ -323,10 +333,16 @@ class Run:
         return f"its process was killed by signal {-status}" if status < 0 else f"its process exited with {status}"
 
     async def _scan(self) -> Scan:
+        """The workspace as it is, or, where it cannot be looked at, as it was."""
         known = self.after or self.before
-        if known and known.entries < SMALL:
-            return self.workspace.scan()
-        return await asyncio.to_thread(self.workspace.scan)
+        try:
+            if known and known.entries < SMALL:
+                return self.workspace.scan()
+            return await asyncio.to_thread(self.workspace.scan)
+        except CellblockError as problem:
+            self._unseen = problem.message
+            log.warning("workspace_not_seen", execution=self.execution.id, error=problem.message)
+            return known or Scan()
 
     # timers
 
@@ -360,6 +376,7 @@ def asks_to_leave(reply: dict[str, Any]) -> bool:
 NO_ROOM = b"\n[... the workspace is full: the rest of the text was not kept ...]\n"
 LOST = "The kernel is gone because {why}: its variables are lost; the notebook and the files are kept."
 FRESH = "This ran in a fresh kernel, because {why}: variables of before are lost; the notebook and the files are kept."
+UNSEEN = "Which files changed is not known, because the workspace could not be looked at. {why}"
 CAUSES = {
     "timeout": "it did not stop when its time was up",
     "stdin_timeout": "it did not stop when nobody answered its question",
