@@ -573,16 +573,7 @@ MESSAGES: Mapping[tuple[str, str], Rule] = MappingProxyType(
     | {
         ("control", f"{name}_{end}"): rule
         for name in (
-            "kernel_info",
-            "shutdown",
-            "interrupt",
-            "debug",
-            "usage",
-            "create_subshell",
-            "delete_subshell",
-            "list_subshell",
-            "clear",
-            "abort",
+            "kernel_info shutdown interrupt debug usage create_subshell delete_subshell list_subshell clear abort".split()
         )
         for end, rule in (("request", _NOT_OURS), ("reply", _ELSEWHERE))
     }

@@ -21,7 +21,6 @@ from cellblock.errors import (
     HostExhausted,
     KernelStartFailed,
     StoreUnavailable,
-    WorkspaceFull,
 )
 from cellblock.host import environments
 from cellblock.host import store as module
@@ -154,7 +153,7 @@ async def test_a_full_disk_is_told_to_whoever_needs_it_and_nothing_that_ran_is_l
     assert (wrote["status"], wrote["error"]["ename"]) == ("error", "OSError")
     large = await bench.run("print('x' * 200_000)", kernel)
     assert (large["status"], large["truncated"], large["spill"]) == ("ok", True, None)
-    with pytest.raises(WorkspaceFull, match="no space left"):
+    with pytest.raises(HostExhausted, match="No space left"):
         await bench.interpreter.write_file(OWNER, kernel, "b.txt", once(b"x" * MIB))
     with pytest.raises(StoreUnavailable) as refused:
         await bench.interpreter.kernels(OWNER)

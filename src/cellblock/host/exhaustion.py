@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from cellblock.errors import HostExhausted
 
 SPENT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # the fault is ours, and says nothing about what was asked for
+FAILING = (*SPENT, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 @contextmanager
