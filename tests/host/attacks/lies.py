@@ -14,14 +14,17 @@ HONEST = '{"name": "stdout", "text": "spoke"}'
 
 @dataclass(frozen=True)
 class Attack:
-    """`status` and `kept` (whether the kernel lives on) are the verdict; `says` is all the text that may be shown."""
+    """`status` and `kept` (whether the kernel lives on) are the verdict; `says` is all the text that may be shown.
+
+    `kept` None: the lie may be cut off in the middle, and then the kernel goes with it.
+    """
 
     name: str
     code: str
     lie: str
     honest: str
     status: str
-    kept: bool = True
+    kept: bool | None = True
     says: str | None = None
     stdin: bool = False
     timeout: float = 20.0
@@ -308,6 +311,7 @@ ends = [
         "60",
         "0",
         "interrupted",
+        kept=None,
         stdin=True,
     ),
 ]

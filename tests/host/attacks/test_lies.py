@@ -12,6 +12,7 @@ from interpreting import MIB, Bench, text
 from lies import FAMILIES, LIAR, SPOKE, Attack
 
 from cellblock.execution import Result
+from cellblock.host import kernels
 
 VICTIM = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\nprint('mine')"
 GROWTH = (
@@ -73,7 +74,10 @@ def shared_out() -> list[ParameterSet]:
 
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("attack", shared_out())
-async def test_a_lie_ends_as_it_should(bench: Bench, bystander: str, attack: Attack) -> None:
+async def test_a_lie_ends_as_it_should(
+    bench: Bench, bystander: str, attack: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "LAST_BREATH", 0.5)
     kernel_id, other = await bench.kernel(), await bench.kernel()
     control = await attempt(bench, attack, kernel_id, attack.honest, "nobody")
     assert control["status"] == "ok", control["error"]
@@ -83,11 +87,13 @@ async def test_a_lie_ends_as_it_should(bench: Bench, bystander: str, attack: Att
     async with working(bench, bystander):
         result = await attempt(bench, attack, kernel_id, attack.lie, victim["id"])
     assert peak.growth < GROWTH
-    assert (result["status"], result["kernel_state"] == "kept") == (attack.status, attack.kept), result["error"]
+    kept = result["kernel_state"] == "kept"
+    assert result["status"] == attack.status, result["error"]
+    assert attack.kept in (None, kept)
     assert attack.says is None or text(result) == attack.says
     assert len(str(result["outputs"])) < 4 * bench.interpreter.config.output_limit
     after = await bench.run("print(6 * 7)", kernel_id)
-    assert (after["status"], text(after), after["notice"] is None) == ("ok", "42\n", attack.kept)
+    assert (after["status"], text(after), after["notice"] is None) == ("ok", "42\n", kept)
     workspace = (await bench.interpreter.sessions.get("local", other)).workspace
     await asyncio.to_thread(workspace.write_bytes, "go", b"")
     mine = await bench.wait(victim)
