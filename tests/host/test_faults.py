@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import Start
 from interpreting import MIB, OWNER, Bench, Clock, text
 
 from cellblock.errors import (
@@ -24,7 +25,6 @@ from cellblock.errors import (
 from cellblock.host import environments
 from cellblock.host import store as module
 from cellblock.host.store import FILE, Store
-from conftest import Start
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
