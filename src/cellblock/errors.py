@@ -29,6 +29,8 @@ CellblockError
 │   └── KernelLimit           kernel_limit
 ├── Unavailable               unavailable            503   `retry_after` seconds
 │   ├── NoMemory              no_memory                    this machine may not take another kernel
+│   ├── HostExhausted         host_exhausted               its disk or its descriptors are used up
+│   ├── StoreUnavailable      store_unavailable            the database cannot be read or written now
 │   ├── KernelStartFailed     kernel_start_failed          names the step that failed
 │   ├── SandboxUnavailable    sandbox_unavailable          the level asked for cannot be had
 │   ├── ModelUnavailable      model_unavailable            a key is missing or refused
@@ -213,6 +215,16 @@ class Unavailable(CellblockError):
 class NoMemory(Unavailable):
     code = "no_memory"
     default_hint = "Release kernels, or try again later."
+
+
+class HostExhausted(Unavailable):
+    code = "host_exhausted"
+    default_hint = "Free the server's disk, or raise its limit of open files; then try again."
+
+
+class StoreUnavailable(Unavailable):
+    code = "store_unavailable"
+    default_hint = "Try again; if it stays so, look at `store` in GET /api/status and at the server's disk."
 
 
 class KernelStartFailed(Unavailable):

@@ -326,6 +326,10 @@ class Execution:
         """Text for the spill file that has not been taken yet. Take it after every `receive()` and after `end()`."""
         return self._outputs.spill.take()
 
+    def spill_lost(self) -> None:
+        """It could not be written: nobody is sent to a file that is not there, or not whole."""
+        self._outputs.spill.path = None
+
     # the kernel's side
 
     def receive(
@@ -353,6 +357,8 @@ class Execution:
         status = message.text("status")
         if status not in ("ok", "error", "aborted"):
             raise Malformed("the status of a reply is ok, error or aborted")
+        if self._reply is not None:
+            return []  # the first counts; an honest kernel sends no second one
         events = self._page(message) if status == "ok" else []
         self._count(message)
         if status == "error" and self._error is None:
@@ -568,16 +574,7 @@ MESSAGES: Mapping[tuple[str, str], Rule] = MappingProxyType(
     | {
         ("control", f"{name}_{end}"): rule
         for name in (
-            "kernel_info",
-            "shutdown",
-            "interrupt",
-            "debug",
-            "usage",
-            "create_subshell",
-            "delete_subshell",
-            "list_subshell",
-            "clear",
-            "abort",
+            "kernel_info shutdown interrupt debug usage create_subshell delete_subshell list_subshell clear abort".split()
         )
         for end, rule in (("request", _NOT_OURS), ("reply", _ELSEWHERE))
     }

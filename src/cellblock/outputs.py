@@ -307,9 +307,10 @@ class Outputs:
             room -= size_of(kept["text/plain"])
         left: list[str] = []
         for mime in sorted(data.keys() - {"text/plain"}, key=lambda mime: weight(data[mime])):
-            if (size := weight(data[mime])) <= room:
+            size = weight(data[mime])
+            if weight(mime) + size <= room:
                 kept[mime] = data[mime]
-                room -= size
+                room -= weight(mime) + size
             else:
                 left.append(f"{cut(mime, 100)} ({size:,} bytes)")
         if left:

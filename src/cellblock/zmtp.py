@@ -61,20 +61,23 @@ class Decoder:
         self._buffer += data
 
     def next(self) -> list[bytes] | None:
-        """The next whole message, None when more bytes are needed. Violation."""
+        """The next whole message, an empty one for a command, None when more bytes are needed. Violation.
+
+        A command is an answer of its own, so that a flood of them is handled as slowly as one of messages.
+        """
         if not self._greeted and not self._greeting():
             return None
         while (frame := self._frame()) is not None:
             flags, body = frame
             if flags & _COMMAND:
                 self._command(body)
-            elif not self.ready:
+                return []
+            if not self.ready:
                 raise Violation("a message before READY")
-            else:
-                self._frames.append(body)
-                if not flags & _MORE:
-                    frames, self._frames, self._size = self._frames, [], 0
-                    return frames
+            self._frames.append(body)
+            if not flags & _MORE:
+                frames, self._frames, self._size = self._frames, [], 0
+                return frames
         return None
 
     def _greeting(self) -> bool:

@@ -52,6 +52,15 @@ def serving(data_dir: Path, *options: str, **more: str) -> Iterator[tuple["subpr
             process.terminate()
 
 
+def test_a_server_may_open_as_much_as_its_process_may(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, _):
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+    (found,) = re.findall(r"Max open files +(\d+) +(\d+)", limits)
+    assert found[0] == found[1]
+
+
 @pytest.fixture(autouse=True)
 def _logs_as_before() -> Iterator[None]:
     """A command sets logging up for its process, which here is everybody's."""

@@ -43,7 +43,9 @@ class Client:
 
     async def hear(self) -> list[bytes]:
         async with asyncio.timeout(PATIENCE):
-            while (frames := self._decoder.next()) is None:
+            while not (frames := self._decoder.next()):
+                if frames is not None:
+                    continue  # a command
                 data = await self._reader.read(1 << 16)
                 if not data:
                     raise ConnectionResetError

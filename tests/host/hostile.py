@@ -79,7 +79,8 @@ class Peer:
         while data := await reader.read(1 << 16):
             decoder.feed(data)
             while (frames := decoder.next()) is not None:
-                await self._heard(name, frames)
+                if frames:
+                    await self._heard(name, frames)
 
     async def _heard(self, name: str, frames: list[bytes]) -> None:
         if name == "iopub":

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from cellblock.errors import ConfigurationError, ConversationNotFound, DataDirectoryInUse
+from cellblock.errors import ConfigurationError, ConversationNotFound, DataDirectoryInUse, StoreUnavailable
 from cellblock.host import schema
 from cellblock.host.lock import DataDirectory
 from cellblock.host.store import FILE, Store
@@ -90,7 +90,7 @@ async def test_a_disk_that_fails_loses_nothing_and_is_told(tmp_path: Path) -> No
         thief.execute("ALTER TABLE executions RENAME TO elsewhere")
         thief.commit()
         store.put(schema.executions, execution("a"))
-        with pytest.raises(sa.exc.OperationalError):
+        with pytest.raises(StoreUnavailable, match="executions"):
             await store.flush()
         assert "executions" in str(store.status()["error"])
         assert store.status()["waiting"] == 1

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import socket
 
@@ -30,6 +31,7 @@ class Listening(uvicorn.Server):
 
     def serve_on(self, listener: socket.socket) -> None:
         """Serves until SIGTERM or SIGINT; raises why it could not start."""
+        allow_descriptors()
         signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when all is done: that is a clean end
         try:
             self.run(sockets=[listener])
@@ -62,6 +64,12 @@ class Listening(uvicorn.Server):
         self.server.closing.set()
         self.watch.cancel()
         await super().shutdown(sockets)
+
+
+def allow_descriptors() -> None:
+    """A kernel takes a dozen: as many as this process may give itself, where shells begin with 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _uvicorn(app: ASGIApp) -> uvicorn.Config:

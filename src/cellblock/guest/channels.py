@@ -46,7 +46,6 @@ class Peer:
         self._greeted = False
         connection.setblocking(False)
         self._loop.add_reader(connection, self._readable)
-        self.send(zmtp.opening(channel.kind))
 
     def send(self, data: bytes) -> None:
         """A whole message, or several."""
@@ -71,7 +70,8 @@ class Peer:
             self._decoder.feed(data)
             while (frames := self._decoder.next()) is not None:
                 self._greet()
-                self._channel.heard(self, frames)
+                if frames:
+                    self._channel.heard(self, frames)
             self._greet()
         except BlockingIOError:
             return
@@ -182,7 +182,8 @@ class Channel:
         except OSError:
             return
         peer = Peer(self, connection)
-        self.peers.append(peer)
+        self.peers.append(peer)  # before it is greeted: it may be gone already
+        peer.send(zmtp.opening(self.kind))
 
 
 class Router(Channel):

@@ -26,6 +26,7 @@ PARTING = 1.0  # seconds for a kernel that hears us to note that we leave
 LAST_WORDS = 0.5  # seconds for the rest of iopub once another channel has been closed
 SLICE = 0.002  # seconds of one turn of the loop that one channel may take: others' executions wait for ten of them
 SLICE_MESSAGES = 64
+MAX_UNREAD = 32 << 20  # bytes that wait for a kernel to read them; one request has a few MiB at most
 
 
 @dataclass(eq=False, slots=True)
@@ -70,8 +71,12 @@ class _Socket(asyncio.Protocol):
             self._handle()
 
     def send(self, frames: list[bytes]) -> None:
-        if self._transport is not None:
-            self._transport.write(zmtp.message(frames))
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(zmtp.message(frames))
+        if transport.get_write_buffer_size() > MAX_UNREAD:
+            self._owner._lost(ProtocolError(f"The kernel does not read its {self._channel} channel."))
 
     def connection_lost(self, problem: Exception | None) -> None:
         self._ended = True
@@ -98,7 +103,7 @@ class _Socket(asyncio.Protocol):
                 if frames is None:
                     self._caught_up()
                     return
-                if not self._owner._received(self._channel, frames):
+                if frames and not self._owner._received(self._channel, frames):
                     self._kept = frames
                     self._read(False)
                     return

@@ -13,6 +13,7 @@ import structlog
 from cellblock.errors import CellblockError, EnvironmentNotFound, InternalError, KernelStartFailed, NoMemory
 from cellblock.host import memory, tree
 from cellblock.host.config import Config
+from cellblock.host.exhaustion import told
 from cellblock.host.kernels import Kernel
 from cellblock.host.launcher import Environment, Launcher
 from cellblock.host.policy import same_grammar, transformer
@@ -68,11 +69,12 @@ class Homes:
         self.path(id).chmod(self._mode)
 
     def make(self, id: str, uid: int) -> None:
-        """A home with an empty workspace. Blocks."""
-        self.prepare(id)
-        self.files(id).mkdir(mode=0o700, exist_ok=True)
-        if self._root:
-            os.chown(self.files(id), uid, uid, follow_symlinks=False)
+        """A home with an empty workspace. HostExhausted. Blocks."""
+        with told():
+            self.prepare(id)
+            self.files(id).mkdir(mode=0o700, exist_ok=True)
+            if self._root:
+                os.chown(self.files(id), uid, uid, follow_symlinks=False)
 
     def remove(self, id: str, uid: int | None) -> None:
         """The home with everything in it; nothing may live in it any more. Blocks."""
@@ -116,7 +118,7 @@ class Engine:
         self._room = memory.Room(config.memory_reserve)
         most = max(pool_size, config.pool_max) if pool_size else 0
         self.pool = Pool(
-            pool_size, most=most, launch=self._warm, discard=self.discard, room=self._room.kernels, busy=busy
+            pool_size, most=most, launch=self._warm, discard=self.discard, room=self._room_for_warm, busy=busy
         )
         self._settled = asyncio.Event()  # started, or known not to
         self._task: asyncio.Task[None] | None = None
@@ -147,18 +149,20 @@ class Engine:
             raise self.error or KernelStartFailed(f"The environment {self.environment.name} is being started again.")
 
     def admit(self) -> None:
-        """NoMemory when this machine may not take another kernel."""
-        if self._room.kernels() < 1:
+        """NoMemory when this machine may not take another kernel; HostExhausted."""
+        with told():
+            room = self._room.kernels()
+        if room < 1:
             raise NoMemory("This machine has no memory left for another kernel.", retry_after=5.0)
 
     async def kernel(self, *, id: str, uid: int) -> Kernel:
-        """A fresh kernel in home `id`. NoMemory, KernelStartFailed."""
+        """A fresh kernel in home `id`. NoMemory, HostExhausted, KernelStartFailed."""
         await self.settled()
         self.admit()
         if self.launcher is None:
             raise KernelStartFailed("The fork server has just ended.")
-        self.homes.prepare(id)
-        with self._room.starting():
+        with told(), self._room.starting():
+            self.homes.prepare(id)
             return await Kernel.start(
                 self.launcher,
                 id=id,
@@ -205,6 +209,13 @@ class Engine:
         except BaseException:
             await asyncio.to_thread(self.homes.remove, id, uid)
             raise
+
+    def _room_for_warm(self) -> int:
+        """The pool's measure of room."""
+        try:
+            return self._room.kernels()
+        except OSError:  # without a descriptor to look with there is none for a kernel
+            return 0
 
     def _policy(self, launcher: Launcher) -> Policy:
         config = self.config

@@ -422,6 +422,9 @@ class Process:
             self.key = self.key or message.key
             self._meter = meter_for(self.cgroups, message.group, self.pid)
             _settle(self.bound, None)
+        elif isinstance(message, Bound) and self._pidfd < 0:
+            self._fail("The server has no descriptor left for it.")
+            self.close()
         elif isinstance(message, Exit):
             self._status = message.status
         elif isinstance(message, Refused):
@@ -454,6 +457,9 @@ def _settle(future: "asyncio.Future[Any]", value: Any) -> None:
 
 
 def pid_of(pidfd: int) -> int:
-    """The pid behind a pidfd in this process's own PID namespace; 0 when it has ended."""
-    lines = Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines()
+    """The pid behind a pidfd in this process's own PID namespace; 0 when it has ended, or cannot be asked for."""
+    try:
+        lines = Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines()
+    except OSError:
+        return 0
     return max(0, int(next(line.split()[1] for line in lines if line.startswith("Pid:"))))

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cellblock.host.exhaustion import SPENT
+
 KERNEL = 64 << 20  # bytes a new kernel is reckoned with: its own pages after a first plot, and its init's
 
 FRESH = 0.05  # seconds that a measurement holds: one takes a millisecond, which a crowd of sessions would wait for
@@ -15,12 +17,17 @@ Read = Callable[[str], str]
 def read(path: str) -> str:
     try:
         return Path(path).read_text()
-    except OSError:
+    except OSError as problem:
+        if problem.errno in SPENT:
+            raise
         return ""
 
 
 def free(read: Read = read) -> int:
-    """Bytes: what the kernel calls available, or less where a cgroup of the server's own has less room."""
+    """Bytes: what the kernel calls available, or less where a cgroup of the server's own has less room.
+
+    OSError when the server cannot look.
+    """
     return min([available(read("/proc/meminfo")), *rooms(read("/proc/self/cgroup"), read)])
 
 

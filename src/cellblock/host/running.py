@@ -21,7 +21,7 @@ from cellblock.host.workspace import Scan, Workspace, changes
 
 NO_REPLY = 0.3  # seconds for the reply of an interrupted execution after its kernel said idle
 AFTER_DEATH = 2.0  # seconds for the connection to notice that the process has ended
-DRAINS = 10  # times the grace may be had again while output of code that has ended still comes in
+DRAINS = 10  # times the grace may be had while output of code that has replied still comes in
 SMALL = 200  # entries of a workspace that is walked at once; a larger one in a thread
 
 log = structlog.get_logger("cellblock.running")
@@ -59,6 +59,7 @@ class Run:
     _interrupt: bool = False
     _has_code: bool = False
     _replied: bool = False
+    _news: bool = False  # whether anything was heard since the last look
     _draining: int = 0
     _listening: bool = False
     _spilling: bool = True
@@ -68,6 +69,7 @@ class Run:
     _beside: int | None = None  # bytes it took beside the workspace when first looked at
     _left: float = 0.0
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    _unseen: str | None = None  # why the workspace could not be looked at
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _scope: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
 
@@ -95,7 +97,7 @@ class Run:
     # what others may do to it
 
     def interrupt(self) -> None:
-        """Somebody asks it to stop."""
+        """Somebody asks it to stop. A question it has asked is void: what it does from now on counts as running."""
         self.execution.interrupted()
         self._waits_no_longer()
         self._send_interrupt()
@@ -145,6 +147,7 @@ class Run:
 
     def _heard(self, message: KernelMessage) -> None:
         execution = self.execution
+        self._news = True
         events = execution.receive(
             message.channel, message.msg_type, message.parent_id, message.content, message.metadata, message.buffers
         )
@@ -157,7 +160,8 @@ class Run:
         if message.msg_type == "execute_input":
             self._gets_code()
         elif message.msg_type == "execute_reply":
-            self._replied, self._leaving = True, asks_to_leave(message.content)
+            self._replied, self._leaving = True, self._leaving or asks_to_leave(message.content)
+            self._news = False
         elif message.msg_type == "input_request":
             self._waits_for_input()
         elif self._interrupt and message.msg_type == "status" and message.content.get("execution_state") == "idle":
@@ -169,9 +173,10 @@ class Run:
             self.kernel.process.interrupt()
 
     def _waits_for_input(self) -> None:
-        """The clock of the execution stands while a person types; another one runs."""
-        self._pause()
-        self._after("stdin", self.config.stdin_timeout, self._no_answer)
+        """The clock of the execution stands while a person types; another one runs, which no second question sets back."""
+        if self.execution.waiting_for_input and "stdin" not in self._timers and self.execution.limit is None:
+            self._pause()
+            self._after("stdin", self.config.stdin_timeout, self._no_answer)
 
     def _waits_no_longer(self) -> None:
         if "stdin" in self._timers:
@@ -190,6 +195,7 @@ class Run:
             self.workspace.append(spill_path(self.execution.id), data)
         except (CellblockError, OSError) as problem:
             self._spilling = False
+            self.execution.spill_lost()
             log.warning("spill_not_written", execution=self.execution.id, error=type(problem).__name__)
 
     # limits
@@ -204,7 +210,18 @@ class Run:
         self._after("time", max(0.0, self._left), self._out_of_time)
 
     def _out_of_time(self) -> None:
-        self._hit("timeout", self.timeout)
+        if self._drains():
+            self._after("time", self.config.grace, self._out_of_time)
+        else:
+            self._hit("timeout", self.timeout)
+
+    def _drains(self) -> bool:
+        """Whether code that has replied gets some more time, because the rest of its output still comes in."""
+        news, self._news = self._news, False
+        if not (self._replied and news) or self._draining == DRAINS:
+            return False
+        self._draining += 1
+        return True
 
     def _no_answer(self) -> None:
         self._hit("stdin_timeout", self.config.stdin_timeout)
@@ -218,9 +235,8 @@ class Run:
         self._after("kill", self.config.grace, self._kill)
 
     def _kill(self) -> None:
-        """The grace is over. Code that has ended, but for the rest of its output, gets some more of it."""
-        if self._replied and self._draining < DRAINS:
-            self._draining += 1
+        """The grace is over."""
+        if self._drains():
             self._after("kill", self.config.grace, self._kill)
         else:
             self._spawn(self.kernel.stop())
@@ -239,12 +255,16 @@ class Run:
             self._spawn(self._watch_disk())
 
     async def _watch_disk(self) -> None:
-        scan = await asyncio.to_thread(self.workspace.scan)
-        beside = await self.kernel.beside()
-        if self._beside is None:
-            self._beside = beside
-        if self._overfull(scan, beside) and self.execution.limit is None:
-            self._hit("disk", self.config.workspace_limit)
+        scan = Scan()
+        try:
+            scan = await asyncio.to_thread(self.workspace.scan)
+            beside = await self.kernel.beside()
+            if self._beside is None:
+                self._beside = beside
+            if self._overfull(scan, beside) and self.execution.limit is None:
+                self._hit("disk", self.config.workspace_limit)
+        except (CellblockError, OSError) as problem:
+            log.warning("disk_not_watched", execution=self.execution.id, error=str(problem))
         if "kill" not in self._timers and "watch" in self._timers:
             pace = max(self.config.watch_interval, scan.entries / 10_000)
             self._after("watch", pace, self._watch)
@@ -275,6 +295,8 @@ class Run:
         if self._overfull(self.after):
             execution.limit_hit("disk", self.config.workspace_limit)
         self.emit(self._last(self._verdict or self._guess(), cost))
+        if self._unseen:
+            self.after = None
 
     def _guess(self) -> Status | None:
         """The status of what ended without a word on how, in a kernel that lives."""
@@ -300,7 +322,7 @@ class Run:
         state: KernelState = "released" if self.one_shot else self._state if self.lost else "kept"
         files: list[FileChange] = [
             {"path": each["path"], "size": each["size"], "change": each["change"]}
-            for each in changes(self.before or Scan(), self.after or Scan())
+            for each in ([] if self._unseen else changes(self.before or Scan(), self.after or Scan()))
         ]
         events = execution.end(verdict, state, files=files, usage=cost, notice=self._notice())
         if spill := execution.take_spill():
@@ -311,6 +333,8 @@ class Run:
         said = [FRESH.format(why=self.fresh)] if self.fresh else []
         if self.lost and not self.one_shot:
             said.append(LOST.format(why=self.lost))
+        if self._unseen:
+            said.append(UNSEEN.format(why=self._unseen))
         return " ".join(said) or None
 
     async def _gone_or_idle(self) -> int:
@@ -345,10 +369,16 @@ class Run:
         return scan if self.resumed is None else scan.without_changes_since(self.config.clock() - self.resumed)
 
     async def _scan(self) -> Scan:
+        """The workspace as it is, or, where it cannot be looked at, as it was."""
         known = self.after or self.before
-        if known and known.entries < SMALL:
-            return self.workspace.scan()
-        return await asyncio.to_thread(self.workspace.scan)
+        try:
+            if known and known.entries < SMALL:
+                return self.workspace.scan()
+            return await asyncio.to_thread(self.workspace.scan)
+        except CellblockError as problem:
+            self._unseen = problem.message
+            log.warning("workspace_not_seen", execution=self.execution.id, error=problem.message)
+            return known or Scan()
 
     # timers
 
@@ -383,6 +413,7 @@ NO_ROOM = b"\n[... the workspace is full: the rest of the text was not kept ...]
 UNKNOWN_END = "It ended while no server listened, and how it ended is not known."
 LOST = "The kernel is gone because {why}: its variables are lost; the notebook and the files are kept."
 FRESH = "This ran in a fresh kernel, because {why}: variables of before are lost; the notebook and the files are kept."
+UNSEEN = "Which files changed is not known, because the workspace could not be looked at. {why}"
 CAUSES = {
     "timeout": "it did not stop when its time was up",
     "stdin_timeout": "it did not stop when nobody answered its question",

@@ -114,10 +114,13 @@ def revision_of(path: Path) -> str | None:
     with closing(sqlite3.connect(path)) as database:
         try:
             row = database.execute("SELECT version_num FROM alembic_version").fetchone()
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as problem:
+            if "no such table" not in str(problem):
+                raise  # locked, or the disk fails: no reason to take it for new
             return None
         except sqlite3.DatabaseError as problem:
-            raise ConfigurationError(f"{path} is no database: {problem}.", hint="Move it away.") from None
+            hint = "Move it away, or restore a backup of it."
+            raise ConfigurationError(f"{path} is no database: {problem}.", hint=hint) from None
     return str(row[0]) if row else None
 
 

@@ -6,7 +6,6 @@ execution that meets the fresh kernel says what was lost.
 """
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -17,10 +16,11 @@ from typing import Any, Literal
 import structlog
 from typing_extensions import TypedDict
 
-from cellblock.content import clean, plain
+from cellblock.content import Malformed, clean
 from cellblock.errors import CellblockError, KernelFault, KernelNotFound, QueueFull, Unavailable
 from cellblock.execution import ErrorInfo, Event, KernelState, Status, timestamp
 from cellblock.host import snippets
+from cellblock.host.answers import completion, inspection, variables
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.connection import OPEN_TIMEOUT
 from cellblock.host.environments import Engine
@@ -454,8 +454,8 @@ class Session:
         if self.state != "idle" or self.kernel is None:
             return nothing
         try:
-            return _told(await self.kernel.connection.complete(code, cursor_pos, timeout=ASSIST_SECONDS))
-        except KernelFault:
+            return completion(await self.kernel.connection.complete(code, cursor_pos, timeout=ASSIST_SECONDS))
+        except (KernelFault, Malformed):
             return nothing
 
     async def inspect(self, code: str, cursor_pos: int, detail_level: int) -> dict[str, Any]:
@@ -463,8 +463,9 @@ class Session:
         if self.state != "idle" or self.kernel is None:
             return nothing
         try:
-            return _told(await self.kernel.connection.inspect(code, cursor_pos, detail_level, timeout=ASSIST_SECONDS))
-        except KernelFault:
+            answer = await self.kernel.connection.inspect(code, cursor_pos, detail_level, timeout=ASSIST_SECONDS)
+            return inspection(answer)
+        except (KernelFault, Malformed):
             return nothing
 
     async def variables(self) -> list[dict[str, Any]]:
@@ -472,10 +473,9 @@ class Session:
             return []
         text = await self.peek(snippets.silently(snippets.VARIABLES, "variables()"), timeout=VARIABLES_SECONDS)
         try:
-            found: list[dict[str, Any]] = plain(json.loads(text))
-        except ValueError:
+            return variables(text)
+        except Malformed:
             raise Unavailable("The kernel's answer was no list of variables.") from None
-        return found
 
     async def peek(self, code: str, *, timeout: float) -> str:
         """See `Interpreter.peek`."""
@@ -586,9 +586,3 @@ class Session:
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 if piece:
                     yield piece
-
-
-def _told(reply: dict[str, Any]) -> dict[str, Any]:
-    """A kernel's reply as strict JSON."""
-    told: dict[str, Any] = plain(reply)
-    return told

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from uuid import uuid4
 
+import structlog
+
 from cellblock.content import clean
-from cellblock.errors import KernelLimit, KernelNotFound
+from cellblock.errors import CellblockError, KernelLimit, KernelNotFound
 from cellblock.execution import Event, timestamp
 from cellblock.host import schema
 from cellblock.host.config import Config, ExecuteRequest
@@ -23,6 +25,8 @@ from cellblock.notebook import Cell, Notebook, NotebookView
 __all__ = ["Export", "KernelView", "Session", "Sessions"]
 
 SERVER_ENDED = "the server was restarted"
+
+log = structlog.get_logger("cellblock.sessions")
 
 
 def new_cell_id() -> str:
@@ -95,13 +99,18 @@ class Sessions:
         notebook = Notebook(id, engine.environment.name, new_cell_id, clean(title)[:500] if title else None)
         now = self.config.clock()
         session = self._session(id, owner, uid, now, now, notebook, engine)
-        self._sessions[id] = session
-        self._note(session, None)
+        self._sessions[id] = session  # counts from now on
         if kernel:
             session.adopt(kernel)
         else:
-            await asyncio.to_thread(self.environments.homes.make, id, uid)
+            try:
+                await asyncio.to_thread(self.environments.homes.make, id, uid)
+            except BaseException:
+                del self._sessions[id]
+                await asyncio.to_thread(self.environments.homes.remove, id, uid)
+                raise
             session.begin()
+        self._note(session, None)
         return session
 
     async def submit(self, owner: str, request: ExecuteRequest) -> Job:
@@ -131,8 +140,10 @@ class Sessions:
 
     async def release_idle(self) -> None:
         """Frees kernels that nobody has used for long, and the memory of sessions without one."""
-        oldest = self.config.clock() - self.config.idle_timeout
+        now = self.config.clock()
+        oldest = now - self.config.idle_timeout
         for session in self.live():
+            session.last_used = min(session.last_used, now)  # the clock may have been set back
             if session.last_used > oldest:
                 continue
             if session.state == "idle":
@@ -144,9 +155,12 @@ class Sessions:
                     self._sessions.pop(session.id, None)
 
     async def patrol(self) -> None:
-        """Looks at what idle kernels do to the disk."""
+        """Looks at what idle kernels do to the disk; one that cannot be looked at hides no other."""
         for session in self.live():
-            await session.patrol()
+            try:
+                await session.patrol()
+            except (CellblockError, OSError) as problem:
+                log.warning("disk_not_watched", kernel=session.id, error=str(problem))
 
     async def go_on(self, kernels: Mapping[str, Kept], unfinished: Sequence[Unfinished]) -> None:
         """Takes back the kernels that have outlived the server before this one, and what goes on in them."""

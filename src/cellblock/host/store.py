@@ -2,13 +2,16 @@
 
 `put` and `remove` only note what is to be written; a task writes all of it in one transaction at most 50 ms later.
 Whoever has much to write says so with `wake`, and is asked for it (`sources`) when a batch is made. A batch that cannot
-be written is kept, tried again, logged, and shown in `status()`. Whoever reads sees every write noted before.
+be written is kept, tried again, logged, and shown in `status()`. Whoever reads sees every write noted before, or gets
+StoreUnavailable.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -20,12 +23,13 @@ import structlog
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from cellblock.errors import ConversationNotFound
+from cellblock.errors import ConversationNotFound, StoreUnavailable
 from cellblock.host import schema
 
 FILE = "cellblock.db"
 BATCH_SECONDS = 0.05
 RETRY_SECONDS = 1.0
+LOCK_SECONDS = 5.0  # how long one statement waits for another program that has the database locked
 MAX_WAITING = 256 << 20  # bytes of rows held back while the disk takes none
 
 log = structlog.get_logger("cellblock.store")
@@ -80,11 +84,16 @@ class Store:
 
     @classmethod
     async def open(cls, data_dir: Path) -> "Store":
-        """Opens the database below `data_dir`, migrating it when it is of an older version. ConfigurationError."""
+        """Opens the database below `data_dir`, migrating it when it is of an older version.
+
+        ConfigurationError when it is none, or a newer version's; StoreUnavailable when it is locked or the disk is full.
+        """
         path = data_dir / FILE
-        await asyncio.to_thread(schema.prepare, path)
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", json_serializer=dumps, pool_pre_ping=False)
-        writer = sa.create_engine(f"sqlite:///{path}", json_serializer=dumps)
+        with told():
+            await asyncio.to_thread(schema.prepare, path)
+        options: dict[str, Any] = {"json_serializer": dumps, "hide_parameters": True}
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_pre_ping=False, **options)
+        writer = sa.create_engine(f"sqlite:///{path}", **options)
         for each in (engine.sync_engine, writer):
             sa.event.listen(each, "connect", tuned)
         return cls(engine, writer)
@@ -107,7 +116,7 @@ class Store:
         self._noted.set()
 
     async def flush(self) -> None:
-        """Writes what is noted now. Raises what the database says, after which the writes are still noted."""
+        """Writes what is noted now. StoreUnavailable, after which the writes are still noted."""
         for source in self.sources:
             source()
         if not self._waiting and not self._writing.locked():
@@ -115,9 +124,10 @@ class Store:
         async with self._writing:
             batch, self._waiting = self._waiting, {}
             try:
-                await self._write(batch)
+                with told():
+                    await self._write(batch)
             except BaseException as problem:
-                newer, self.error = self._waiting, f"{type(problem).__name__}: {problem}"[:500]
+                newer, self.error = self._waiting, str(problem)[:500] or type(problem).__name__
                 self._waiting = {key: op for key, op in batch.items() if key not in newer} | newer
                 raise
 
@@ -128,9 +138,9 @@ class Store:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._thread, in_one_transaction, self._writer, statements)
             self.error = None
-        except sa.exc.OperationalError:
-            raise
         except Exception as problem:
+            if of_the_database(problem):
+                raise
             if len(batch) > 1:
                 for key, op in batch.items():
                     await self._write({key: op})
@@ -198,20 +208,20 @@ class Store:
     # reading
 
     async def rows(self, query: sa.Select[Any]) -> list[Row]:
-        """The rows of a query, after what is noted was written."""
+        """The rows of a query, after what is noted was written. StoreUnavailable."""
         await self.flush()
-        async with self._engine.connect() as connection:
-            try:
-                return [dict(row) for row in (await connection.execute(query)).mappings()]
-            except UnicodeEncodeError:  # asked for text that cannot be written, so it was not
-                return []
+        with told():
+            async with self._engine.connect() as connection:
+                try:
+                    return [dict(row) for row in (await connection.execute(query)).mappings()]
+                except UnicodeEncodeError:  # asked for text that cannot be written, so it was not
+                    return []
 
     async def uids(self) -> set[int]:
         """User ids that files on disk may belong to."""
-        query = sa.union(sa.select(schema.sessions.c.uid), sa.select(schema.executions.c.uid))
-        await self.flush()
-        async with self._engine.connect() as connection:
-            return {uid for (uid,) in await connection.execute(query) if uid is not None}
+        tables = (schema.sessions, schema.executions)
+        query = sa.select(sa.union(*(sa.select(table.c.uid) for table in tables)).subquery())
+        return {row["uid"] for row in await self.rows(query) if row["uid"] is not None}
 
     async def session(self, id: str) -> tuple[Row, list[Row]] | None:
         """A session's row and its cells' (`id`, `cell`)."""
@@ -333,8 +343,27 @@ class Store:
 
     async def _delete(self, statement: sa.Delete) -> None:
         await self.flush()
-        async with self._writing, self._engine.begin() as connection:
-            await connection.execute(statement)
+        with told():
+            async with self._writing, self._engine.begin() as connection:
+                await connection.execute(statement)
+
+
+def of_the_database(problem: BaseException) -> bool:
+    """Locked, full, unreadable, broken: at fault is the database or its disk, and not a row."""
+    ours = (sa.exc.OperationalError, sa.exc.TimeoutError, sqlite3.OperationalError, OSError)
+    return isinstance(problem, ours) or type(problem) in (sa.exc.DatabaseError, sqlite3.DatabaseError)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """StoreUnavailable in the place of what the database says; its own words, without the rows."""
+    try:
+        yield
+    except Exception as problem:
+        if not of_the_database(problem):
+            raise
+        says = getattr(problem, "orig", None) or problem
+        raise StoreUnavailable(f"The server's database cannot be used: {says}.", retry_after=RETRY_SECONDS) from problem
 
 
 def dumps(value: Any) -> str:
@@ -348,7 +377,7 @@ def stamp(seconds: float) -> str:
 def tuned(connection: Any, _: Any) -> None:
     """SQLite as a server wants it: readers beside the writer, and a wait instead of an error."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
+    for pragma in (f"busy_timeout={int(LOCK_SECONDS * 1000)}", "journal_mode=WAL", "synchronous=NORMAL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cellblock.host.exhaustion import SPENT
 from cellblock.host.names import MAX_DEPTH, shown
 
 TEMPORARY = ".cellblock-upload-"  # begins the names of what is being written or removed
@@ -46,7 +47,9 @@ def _walk(directory: int, prefix: str, depth: int) -> Iterator[Found]:
 def _below(directory: int, name: str, path: str, depth: int) -> Iterator[Found]:
     try:
         fd = os.open(name, DIRECTORY, dir_fd=directory)
-    except OSError:
+    except OSError as problem:
+        if problem.errno in SPENT:
+            raise  # what is below is there
         return
     try:
         yield from _walk(fd, path + "/", depth + 1)

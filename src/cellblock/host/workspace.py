@@ -21,6 +21,7 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 from cellblock.errors import FileNotFound, InvalidPath, NotARegularFile, UploadTooLarge, WorkspaceFull
+from cellblock.host.exhaustion import FAILING, exhausted
 from cellblock.host.names import actual, parts_of, shown
 from cellblock.host.tree import DIRECTORY, TEMPORARY, Found, remove_tree, walk
 
@@ -316,8 +317,14 @@ class Workspace:
             fd = os.open(self.root, DIRECTORY)
         except FileNotFoundError:
             raise FileNotFound("The workspace is gone.") from None
+        except PermissionError:
+            raise NotARegularFile("The workspace is closed to the server.") from None
+        except OSError as problem:
+            raise exhausted(problem) from problem
         try:
             yield fd
+        except OSError as problem:
+            raise exhausted(problem) from problem
         finally:
             os.close(fd)
 
@@ -470,8 +477,8 @@ def translated(problem: OSError, path: str) -> Exception:
         errno.ENXIO: NotARegularFile(f"{shown(path)!r} is not a regular file."),
         errno.ENODEV: NotARegularFile(f"{shown(path)!r} is not a regular file."),
         errno.EEXIST: NotARegularFile(f"{shown(path)!r} is in the way."),
-        errno.ENOSPC: WorkspaceFull("There is no space left on the server's disk."),
-        errno.EDQUOT: WorkspaceFull("There is no space left on the server's disk."),
         errno.ENAMETOOLONG: InvalidPath("The path is too long."),
+        errno.EACCES: NotARegularFile(f"{shown(path)!r} is closed to the server."),
+        errno.EPERM: NotARegularFile(f"{shown(path)!r} is closed to the server."),
     }
-    return known.get(problem.errno or 0, problem)
+    return known.get(problem.errno or 0) or (exhausted(problem) if problem.errno in FAILING else problem)

@@ -51,7 +51,7 @@ async def data_context(interpreter: Interpreter, owner: str, session: str, known
         async with asyncio.timeout(TIMEOUT + 1):
             printed = await interpreter.peek(owner, session, snippet(), timeout=TIMEOUT)
         return understand(printed, key)
-    except (CellblockError, TimeoutError, ValueError):
+    except (CellblockError, TimeoutError, ValueError, RecursionError):
         names = [clean(f["path"]) for f in files if f["type"] == "file"]
         return unread(names)
 
