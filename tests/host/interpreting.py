@@ -102,7 +102,7 @@ def small(data_dir: Path, **other: Any) -> Config:
         "code_limit": 64 << 10,
         "queue_limit": 4,
         "processes": 64,
-        "grace": 1.0,
+        "grace": 2.0,
         "stdin_timeout": 0.5,
         "watch_interval": 0.1,
         "patrol_interval": 0.2,
