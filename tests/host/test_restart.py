@@ -26,7 +26,8 @@ class Server:
     @classmethod
     async def start(cls, data: Path, **options: Any) -> "Server":
         pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
-        command = [sys.executable, HERE / "serving.py", str(data), json.dumps(options)]
+        patient = {"max_timeout": 100.0, "reattach_timeout": 100.0}  # whatever else this machine has to do
+        command = [sys.executable, HERE / "serving.py", str(data), json.dumps(patient | options)]
         made = cls(await asyncio.create_subprocess_exec(*command, **pipes, limit=1 << 24))
         await made._line("ready")
         return made
@@ -68,11 +69,12 @@ Serve = Callable[..., Coroutine[Any, Any, Server]]
 async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     """Starts servers on one data directory; afterwards nothing of them may be left."""
     started: list[Server] = []
-    before = mounts()
+    groups: list[dict[str, Any]] = []
 
     async def start(**options: Any) -> Server:
         server = await Server.start(tmp_path / "data", **options)
         started.append(server)
+        groups.append(await server.ask("interpreter.environments.get().launcher.facts['cgroups']"))
         return server
 
     yield start
@@ -81,7 +83,12 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     if remains(tmp_path / "data"):  # of a server that was killed, or kept them: one that keeps nothing ends them
         await (await Server.start(tmp_path / "data", reattach_timeout=0.0)).stop()
     assert remains(tmp_path / "data") == []
-    assert mounts() == before
+    assert [each for group in groups for each in left_of(group)] == []
+
+
+def left_of(groups: dict[str, Any]) -> list[Path]:
+    """Cgroups of a fork server's kernels, and its own."""
+    return [each for path in groups.get("paths", {}).values() for each in Path(path).glob(f"{groups['token']}-*")]
 
 
 async def cast_off(server: Server) -> None:
@@ -90,15 +97,12 @@ async def cast_off(server: Server) -> None:
     await server.crash()
 
 
-def mounts() -> int:
-    return len(Path("/proc/self/mountinfo").read_text().splitlines())
-
-
 def remains(data: Path) -> list[str]:
-    """What is left of a data directory's fork servers: processes with what they hold of it, sockets, cgroups."""
+    """What is left of a data directory's fork servers: processes that hold anything of it, sockets, mounts."""
     processes = [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit() and holds(entry, str(data))]
     sockets = [str(path) for path in data.glob("forkservers/*")]
-    return processes + sockets
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    return processes + sockets + [each for each in mounts if str(data) in each]
 
 
 def holds(process: Path, data: str) -> bool:
@@ -222,11 +226,8 @@ async def test_without_keeping_a_stop_ends_everything(serve: Serve, tmp_path: Pa
     server = await serve()
     kernel = await server.ask("await bench.kernel()")
     await server.ask(f"(await bench.submit('while True: pass', {kernel!r}))['id']")
-    groups = await server.ask("interpreter.environments.get().launcher.facts['cgroups']")
     await server.stop()
     assert remains(tmp_path / "data") == []
-    left = [each for path in groups.get("paths", {}).values() for each in Path(path).glob(f"{groups['token']}-*")]
-    assert left == []
 
 
 async def test_kernels_that_belong_to_nobody_are_ended_with_all_they_had(serve: Serve, tmp_path: Path) -> None:
@@ -375,6 +376,25 @@ async def test_a_kernel_that_ended_while_there_was_no_server_is_told_to_be_lost(
     assert (ended["status"], ended["kernel_state"], ended["outputs"][0]["text"]) == ("kernel_died", "lost", "begun\n")
     after = await second.ask(f"await bench.run('1', {kernel!r})")
     assert "server was restarted" in after["notice"]
+
+
+@pytest.mark.slow
+async def test_a_kernel_that_does_not_answer_the_next_server_is_ended_and_told_of(serve: Serve) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    await first.ask(f"await bench.run('x = 1', {kernel!r})")
+    running = await first.ask(f"await bench.submit({UNTIL_GO!r}, {kernel!r}, timeout=5.0)")
+    await first.ask(f"await printed(bench, {running!r})")
+    fd = os.pidfd_open(pid := await first.ask(f"bench.pid({kernel!r})"))
+    os.kill(pid, signal.SIGSTOP)
+    await cast_off(first)
+    second = await serve()
+    ended = await second.ask(f"await bench.wait({running!r})")
+    await over([fd])
+    assert (ended["status"], ended["kernel_state"], ended["outputs"][0]["text"]) == ("kernel_died", "lost", "begun\n")
+    assert "did not answer when the server was started again" in ended["notice"]
+    after = await second.ask(f"await bench.run('x', {kernel!r})")
+    assert (after["error"]["ename"], "did not answer" in after["notice"]) == ("NameError", True)
 
 
 @pytest.mark.slow

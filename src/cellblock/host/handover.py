@@ -13,7 +13,7 @@ from cellblock.host.watched import Watched
 from cellblock.messages import MAX_PACKET, End, Here, Launch, Message, Ready, Resume, decode, encode
 
 PLACE = "forkservers"  # below the data directory: where fork servers can be met
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 30.0  # on a machine that is busy
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from cellblock.execution import ErrorInfo, Event, KernelState, Status, timestamp
 from cellblock.host import snippets
 from cellblock.host.answers import completion, inspection, variables
 from cellblock.host.config import Config, ExecuteRequest
-from cellblock.host.connection import OPEN_TIMEOUT
 from cellblock.host.environments import Engine
 from cellblock.host.executions import Executions, Job
 from cellblock.host.exporting import Export, Format, exported
@@ -31,16 +30,18 @@ from cellblock.host.launcher import Process
 from cellblock.host.peeking import Peek
 from cellblock.host.policy import speaks_own_syntax
 from cellblock.host.recovery import CRASHED
-from cellblock.host.running import Run
+from cellblock.host.running import LOST, Run
 from cellblock.host.watching import Watchers
 from cellblock.host.workspace import FileEntry, Scan, Workspace
 from cellblock.notebook import CellType, Notebook, NotebookView
 
 log = structlog.get_logger("cellblock.session")
 
+ATTACH_SECONDS = 30.0
 VARIABLES_SECONDS = 5.0
 ASSIST_SECONDS = 5.0
 
+UNANSWERED = "it did not answer when the server was started again"
 LEFT = "The server was restarted while this ran."
 
 
@@ -248,6 +249,8 @@ class Session:
     def _not_started(self, job: Job, problem: CellblockError) -> None:
         error: ErrorInfo = {"ename": type(problem).__name__, "evalue": problem.message, "traceback": [problem.message]}
         notice = f"No kernel could be started. {problem.message}"
+        if job.resumed is not None:
+            notice = LOST.format(why=UNANSWERED)
         self.emit(job, job.execution.end("kernel_died", "lost", error=error, notice=notice))
 
     async def _failed(self, turn: Job | Peek, problem: Exception) -> None:
@@ -299,7 +302,7 @@ class Session:
             job.cancel = partial(self._stop_early, job, process)
             self.waiting.append(job)
         left = [job.timeout - job.resumed + self.config.grace for job in jobs if job.resumed is not None]
-        patience, running = max([OPEN_TIMEOUT, *left]), bool(left)
+        patience, running = max([ATTACH_SECONDS, *left]), bool(left)
         self._starting = asyncio.create_task(self._attach(process, patience, running), name=f"kernel {self.id}")
         self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
         if jobs:
@@ -320,7 +323,7 @@ class Session:
                 process, id=self.id, uid=self.uid, environment=name, patience=patience, running=running
             )
         except CellblockError:
-            self._remember_loss("it did not answer when the server was started again")
+            self._remember_loss(UNANSWERED)
             raise
         finally:
             self._starting = None
