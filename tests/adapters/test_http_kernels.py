@@ -126,6 +126,10 @@ def test_cells_are_added_edited_moved_and_deleted(live: Live, kernel: str) -> No
     assert [cell["source"] for cell in view["cells"]] == ["# Title", "one", "2"]
     view = live.delete(f"{cells}/{title}").json()
     assert [cell["source"] for cell in view["cells"]] == ["one", "2"]
+    view = live.post(f"{cells}/{title}/restore", json={"after": first}).json()
+    assert [cell["source"] for cell in view["cells"]] == ["one", "# Title", "2"]
+    view = live.patch(f"{cells}/{first}", json={"outputs_hidden": True}).json()
+    assert view["cells"][0]["metadata"] == {"jupyter": {"outputs_hidden": True}}
 
 
 def test_a_stale_edit_changes_nothing_and_brings_the_current_notebook(live: Live, kernel: str) -> None:
@@ -145,6 +149,7 @@ def test_a_stale_edit_changes_nothing_and_brings_the_current_notebook(live: Live
         ("PATCH", "/cells/nowhere", {"source": "1"}),
         ("DELETE", "/cells/nowhere", None),
         ("POST", "/cells/nowhere/move", {"after": None}),
+        ("POST", "/cells/nowhere/restore", {"after": None}),
         ("POST", "/cells", {"type": "code", "after": "nowhere"}),
     ],
 )

@@ -1,6 +1,7 @@
 // One conversation: the chat, and beside it the notebook and the files; on a phone they are tabs.
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore, type ReactNode } from 'react'
-import { focusCell, NotebookView } from './artifacts/notebook/notebook.tsx'
+import { cellActions, focusCell } from './artifacts/notebook/actions.ts'
+import { NotebookView } from './artifacts/notebook/notebook.tsx'
 import { FilesView } from './artifacts/notebook/files.tsx'
 import { SessionStore } from './artifacts/notebook/store.ts'
 import { Tab, Toolbar, type Pane } from './artifacts/notebook/toolbar.tsx'
@@ -66,6 +67,18 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     },
     [show],
   )
+  const [wish, setWish] = useState<string | null>(null)
+  const [actions] = useState(() =>
+    cellActions(store, (question) => {
+      setWish(question)
+      show('chat')
+    }),
+  )
+  const { first, onFirstSent } = props
+  const onAsked = useCallback(() => {
+    onFirstSent()
+    setWish(null)
+  }, [onFirstSent])
   const prompts = useMemo(() => promptsFor(files), [files])
   const count = files.filter((file) => file.type === 'file').length
   const remove = (path: string): void => {
@@ -94,8 +107,8 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
               id={id}
               history={conversation.messages}
               running={conversation.running}
-              first={props.first}
-              onFirstSent={props.onFirstSent}
+              wish={first ?? wish}
+              onAsked={onAsked}
               onWriting={setWriting}
               onChanged={props.onChanged}
               cellNumber={cellNumber}
@@ -108,9 +121,9 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
         }
         right={
           <div className="flex min-h-0 flex-1 flex-col bg-surface">
-            <Toolbar store={store} view={view} pane={pane} onPane={show} files={count} />
+            <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} />
             {pane === 'notebook' ? (
-              <NotebookView store={store} view={view} writing={writing} />
+              <NotebookView store={store} actions={actions} view={view} writing={writing} />
             ) : (
               <FilesView kernelId={id} files={files} uploads={uploads} onDelete={remove} limits={props.limit} />
             )}

@@ -249,13 +249,22 @@ class Interpreter:
         *,
         source: str | None = None,
         type: Literal["code", "markdown"] | None = None,
+        outputs_hidden: bool | None = None,
         revision: int | None = None,
     ) -> NotebookView:
-        """Changes a cell's source or type. CellNotFound, StaleRevision."""
-        return (await self._session(owner, id)).edit_cell(cell_id, source=source, type=type, revision=revision)
+        """Changes a cell's source or type, or hides its outputs. CellNotFound, StaleRevision."""
+        return (await self._session(owner, id)).edit_cell(
+            cell_id, source=source, type=type, outputs_hidden=outputs_hidden, revision=revision
+        )
 
     async def delete_cell(self, owner: str, id: str, cell_id: str, *, revision: int | None = None) -> NotebookView:
         return (await self._session(owner, id)).delete_cell(cell_id, revision=revision)
+
+    async def restore_cell(
+        self, owner: str, id: str, cell_id: str, *, after: str | None, revision: int | None = None
+    ) -> NotebookView:
+        """Takes a deletion back: the cell with its outputs, behind cell `after`. CellNotFound, StaleRevision."""
+        return (await self._session(owner, id)).restore_cell(cell_id, after=after, revision=revision)
 
     async def move_cell(
         self, owner: str, id: str, cell_id: str, *, after: str | None, revision: int | None = None

@@ -473,16 +473,27 @@ class Session:
         return self._edited("cell_added", cell["id"], content)
 
     def edit_cell(
-        self, cell_id: str, *, source: str | None, type: CellType | None, revision: int | None
+        self,
+        cell_id: str,
+        *,
+        source: str | None,
+        type: CellType | None,
+        outputs_hidden: bool | None = None,
+        revision: int | None,
     ) -> NotebookView:
         self.notebook.require(revision)
-        cell = self.notebook.edit(cell_id, source=source, type=type)
+        cell = self.notebook.edit(cell_id, source=source, type=type, outputs_hidden=outputs_hidden)
         return self._edited("cell_edited", cell_id, {"cell": {**cell}})
 
     def delete_cell(self, cell_id: str, *, revision: int | None) -> NotebookView:
         self.notebook.require(revision)
         self.notebook.delete(cell_id)
         return self._edited("cell_deleted", cell_id, {"cell_id": cell_id})
+
+    def restore_cell(self, cell_id: str, *, after: str | None, revision: int | None) -> NotebookView:
+        self.notebook.require(revision)
+        cell = self.notebook.restore(cell_id, after=after)
+        return self._edited("cell_added", cell_id, {"cell": {**cell}, "after": after})
 
     def move_cell(self, cell_id: str, *, after: str | None, revision: int | None) -> NotebookView:
         self.notebook.require(revision)

@@ -17,9 +17,9 @@ export interface ChatProps {
   readonly id: string
   readonly history: readonly Message[]
   readonly running: boolean
-  /** The first question, asked before this conversation was there. */
-  readonly first: string | null
-  readonly onFirstSent: () => void
+  /** A question asked elsewhere: before this conversation was there, or about a cell. It waits for its turn. */
+  readonly wish: string | null
+  readonly onAsked: () => void
   readonly onWriting: (item: ToolItem | null) => void
   readonly onChanged: () => void
   readonly cellNumber: (cellId: string) => number | null
@@ -74,13 +74,14 @@ export function Chat(props: ChatProps) {
     void stopConversation(id).catch(() => chat.stop())
   }
 
-  const { first, onFirstSent } = props
-  const asked = useRef(false)
+  const { wish, onAsked } = props
+  const asked = useRef<string | null>(null)
   useEffect(() => {
-    if (first === null || asked.current) return
-    asked.current = true
-    onFirstSent()
-    send(first)
+    if (wish === null) asked.current = null
+    if (wish === null || asked.current === wish || answering) return
+    asked.current = wish
+    onAsked()
+    send(wish)
   })
 
   const { cellNumber, showCell } = props

@@ -47,6 +47,8 @@ export interface Session {
   readonly input: InputRequest | null
   /** A sentence on what state was lost, until a person puts it away. */
   readonly notice: string | null
+  /** The cell that ran in a fresh kernel without what the cells above it make. */
+  readonly noticeCell: string | null
   /** Grows with every change of the workspace. */
   readonly filesVersion: number
   /** Something happened that this page cannot replay: take the notebook again. */
@@ -65,6 +67,7 @@ export function empty(kernelId: string): Session {
     queue: 0,
     input: null,
     notice: null,
+    noticeCell: null,
     filesVersion: 0,
     stale: false,
   }
@@ -126,6 +129,7 @@ function kernelState(session: Session, content: SessionEvent['content']): Sessio
     queue,
     input: phase === 'busy' ? session.input : null,
     notice: typeof notice === 'string' && notice ? notice : session.notice,
+    noticeCell: typeof notice === 'string' && notice ? null : session.noticeCell,
   }
 }
 
@@ -164,19 +168,27 @@ export function view(cell: Cell): CellView {
     conflict: null,
     clearing: false,
     startedAt: null,
-    runMs: runMs(cell.metadata),
-    truncated: false,
-    spill: null,
     limit: null,
-    created: [],
+    ...noted(cell.metadata),
   }
 }
 
-/** The time the server noted for a cell, where it did. */
-function runMs(metadata: Cell['metadata'] | undefined): number | null {
-  const own = metadata?.['cellblock'] as { run_ms?: unknown } | undefined
-  const value = own?.run_ms
-  return typeof value === 'number' ? value : null
+/** What the server noted of a cell's last run; an imported notebook may say anything there. */
+function noted(metadata: Cell['metadata'] | undefined): Pick<CellView, 'runMs' | 'truncated' | 'spill' | 'created'> {
+  const own = (metadata?.['cellblock'] ?? {}) as Readonly<Record<string, unknown>>
+  const { run_ms: took, truncated, spill, files } = own
+  return {
+    runMs: typeof took === 'number' ? took : null,
+    truncated: truncated === true,
+    spill: typeof spill === 'string' ? spill : null,
+    created: Array.isArray(files) ? files.filter((path): path is string => typeof path === 'string') : [],
+  }
+}
+
+/** Whether a person has folded the outputs of a cell away; noted as Jupyter does. */
+export function outputsHidden(cell: Cell): boolean {
+  const jupyter = cell.metadata['jupyter'] as { outputs_hidden?: unknown } | undefined
+  return jupyter?.outputs_hidden === true
 }
 
 /** A draft meets a new source of the server: dropped when they agree, merged when it can be, else shown as a conflict. */
@@ -252,6 +264,7 @@ function sessionDuring(session: Session, event: SessionEvent): Session {
     ...session,
     input: session.input?.executionId === event.execution_id ? null : session.input,
     notice: lost ? (result.notice ?? 'The kernel was replaced: its variables and imports are gone.') : session.notice,
+    noticeCell: lost ? event.cell_id : session.noticeCell,
     filesVersion: session.filesVersion + (result.files?.length ? 1 : 0),
   }
 }
@@ -362,6 +375,7 @@ export type Edit =
   | { readonly kind: 'type'; readonly cellId: string; readonly source: string }
   | { readonly kind: 'resolve'; readonly cellId: string; readonly keep: 'mine' | 'theirs' }
   | { readonly kind: 'add'; readonly cell: Cell; readonly after: string | null }
+  | { readonly kind: 'hide'; readonly cellId: string; readonly hidden: boolean }
   | { readonly kind: 'delete'; readonly cellId: string }
   | { readonly kind: 'move'; readonly cellId: string; readonly after: string | null }
   | { readonly kind: 'retype'; readonly cellId: string; readonly type: CellType }
@@ -377,6 +391,8 @@ export function edit(session: Session, change: Edit): Session {
       return withCell(session, change.cellId, (cell) => resolved(cell, change.keep))
     case 'retype':
       return withCell(session, change.cellId, (cell) => ({ ...cell, type: change.type, outputs: [], status: null }))
+    case 'hide':
+      return withCell(session, change.cellId, (cell) => hidden(cell, change.hidden))
     case 'add':
       return { ...session, cells: placed(session.cells, view(change.cell), change.after) ?? session.cells }
     case 'delete':
@@ -386,7 +402,7 @@ export function edit(session: Session, change: Edit): Session {
     case 'asked':
       return isWaiting(session, change.input) ? { ...session, input: change.input } : session
     case 'dismiss':
-      return { ...session, notice: null }
+      return { ...session, notice: null, noticeCell: null }
     default:
       return never(change)
   }
@@ -404,6 +420,11 @@ function typed(cell: CellView, source: string): CellView {
   if (source === sourceOf(cell)) return cell
   const base = cell.draft?.base ?? cell.source
   return { ...cell, draft: source === cell.source ? null : { source, base } }
+}
+
+function hidden(cell: CellView, hide: boolean): CellView {
+  const jupyter = cell.metadata['jupyter'] as object | undefined
+  return { ...cell, metadata: { ...cell.metadata, jupyter: { ...jupyter, outputs_hidden: hide } } }
 }
 
 function resolved(cell: CellView, keep: 'mine' | 'theirs'): CellView {

@@ -41,6 +41,16 @@ export function MenuItem({
   )
 }
 
+/** The keys of an item, small, at its right end. */
+export function Keys({ keys }: { keys: string }) {
+  if (keys === '') return null
+  return (
+    <kbd className="ml-auto pl-6 font-sans text-xs text-ink-3 pointer-coarse:hidden" aria-hidden>
+      {keys.replace('ArrowUp', '↑').replace('ArrowDown', '↓')}
+    </kbd>
+  )
+}
+
 /** An item that is a link: a download, say. */
 export function MenuLink({ href, download, children }: { href: string; download?: boolean; children: ReactNode }) {
   return (

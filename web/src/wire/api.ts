@@ -455,7 +455,7 @@ export interface paths {
         head?: never;
         /**
          * Edit
-         * @description Change a cell's source or type.
+         * @description Change a cell's source or type, or hide its outputs.
          */
         patch: operations["notebooks_edit"];
         trace?: never;
@@ -474,6 +474,26 @@ export interface paths {
          * @description Move a cell.
          */
         post: operations["notebooks_move"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jupyter/kernel/{id}/notebook/cells/{cell_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore
+         * @description Take a deletion back: the cell as it was, outputs included.
+         */
+        post: operations["notebooks_restore"];
         delete?: never;
         options?: never;
         head?: never;
@@ -658,6 +678,8 @@ export interface components {
          * @description What changes; what is absent stays.
          */
         CellEdit: {
+            /** Outputs Hidden */
+            outputs_hidden?: boolean | null;
             /** Source */
             source?: string | null;
             /** Type */
@@ -2743,6 +2765,72 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    notebooks_restore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The notebook's revision. */
+                "if-match"?: string | null;
+            };
+            path: {
+                id: string;
+                cell_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CellMove"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotebookView"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

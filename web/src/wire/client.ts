@@ -107,6 +107,14 @@ export interface Completion {
 export const complete = (id: string, code: string, cursor: number, signal: AbortSignal): Promise<Completion> =>
   json(`${KERNEL}/${id}/complete`, { method: 'POST', json: { code, cursor_pos: cursor }, signal })
 
+export interface Inspection {
+  readonly found: boolean
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+export const inspect = (id: string, code: string, cursor: number): Promise<Inspection> =>
+  json(`${KERNEL}/${id}/inspect`, { method: 'POST', json: { code, cursor_pos: cursor, detail_level: 0 } })
+
 // executions
 
 /** Starts a cell; what becomes of it arrives with the session's events. */
@@ -158,12 +166,15 @@ export const addCell = (id: string, cell: { type: string; source: string; after?
 export const editCell = (
   id: string,
   cellId: string,
-  change: { source?: string; type?: string },
+  change: { source?: string; type?: string; outputs_hidden?: boolean },
   revision: number,
 ): Promise<Notebook> => json(`${KERNEL}/${id}/notebook/cells/${cellId}`, { method: 'PATCH', json: change, revision })
 
 export const deleteCell = (id: string, cellId: string, revision: number): Promise<Notebook> =>
   json(`${KERNEL}/${id}/notebook/cells/${cellId}`, { method: 'DELETE', revision })
+
+export const restoreCell = (id: string, cellId: string, after: string | null): Promise<Notebook> =>
+  json(`${KERNEL}/${id}/notebook/cells/${cellId}/restore`, { method: 'POST', json: { after } })
 
 export const moveCell = (id: string, cellId: string, after: string | null): Promise<Notebook> =>
   json(`${KERNEL}/${id}/notebook/cells/${cellId}/move`, { method: 'POST', json: { after } })
@@ -211,3 +222,24 @@ export interface Status {
 }
 
 export const getStatus = (): Promise<Status> => json('/api/status')
+
+export interface TextPiece {
+  readonly text: string
+  /** Where the next piece begins, and the size of the whole: bytes. */
+  readonly next: number
+  readonly total: number
+}
+
+/** Part of a text file: whole lines where there are any, so that no character is cut in two. */
+export async function textPiece(url: string, from: number, size: number): Promise<TextPiece> {
+  const response = await fetch(url, { headers: { Range: `bytes=${from}-${from + size - 1}` } }).catch(() => {
+    throw unreachable()
+  })
+  if (response.status === 416) return { text: '', next: 0, total: 0 }
+  if (!response.ok) throw await failure(response)
+  const bytes = new Uint8Array(await response.arrayBuffer())
+  const total = Number(/\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1] ?? from + bytes.length)
+  const newline = bytes.lastIndexOf(10)
+  const used = from + bytes.length >= total || newline < 0 ? bytes.length : newline + 1
+  return { text: new TextDecoder().decode(bytes.subarray(0, used)), next: from + used, total }
+}

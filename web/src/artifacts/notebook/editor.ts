@@ -7,6 +7,7 @@ import { Compartment, EditorState, Prec, Transaction } from '@codemirror/state'
 import { drawSelection, EditorView, keymap, placeholder } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 import type { Completion } from '../../wire/client.ts'
+import { inspectAt, inspection, isAsking, putAway } from './inspection.ts'
 
 export interface EditorHooks {
   readonly onChange: (source: string) => void
@@ -14,6 +15,7 @@ export interface EditorHooks {
   readonly onLeave: () => void
   readonly onEdge: (step: 1 | -1) => boolean
   readonly complete: (code: string, cursor: number, signal: AbortSignal) => Promise<Completion>
+  readonly inspect: (code: string, cursor: number) => Promise<string | null>
 }
 
 export interface EditorOptions {
@@ -29,13 +31,16 @@ export function makeEditor(parent: HTMLElement, source: string, options: EditorO
     const typed = update.transactions.some((one) => one.docChanged && !one.annotation(Transaction.remote))
     if (typed) hooks().onChange(update.state.doc.toString())
   })
-  const language = options.code ? [python(), autocompletion({ override: [kernelSource(hooks)] }), closeBrackets()] : []
+  const language = options.code
+    ? [python(), autocompletion({ override: [kernelSource(hooks)] }), closeBrackets(), Prec.highest(keymap.of([question(hooks)]))]
+    : []
   return new EditorView({
     parent,
     state: EditorState.create({
       doc: shown(source),
       extensions: [
         Prec.highest(keymap.of(cellKeys(hooks))),
+        inspection,
         history(),
         drawSelection(),
         language,
@@ -75,6 +80,16 @@ function shown(source: string): string {
   return source.replace(/\n$/, '')
 }
 
+/** The cursor goes to a line, counted from 1; false when the element belongs to no editor. */
+export function goToLine(element: HTMLElement, line: number): boolean {
+  const view = EditorView.findFromDOM(element)
+  if (!view) return false
+  const { from, to } = view.state.doc.line(Math.min(Math.max(line, 1), view.state.doc.lines))
+  view.focus()
+  view.dispatch({ selection: { anchor: from, head: to }, effects: EditorView.scrollIntoView(from, { y: 'center' }) })
+  return true
+}
+
 export function setReadOnly(view: EditorView, readOnly: boolean): void {
   view.dispatch({ effects: access.reconfigure(readOnly ? [EditorState.readOnly.of(true), EditorView.editable.of(false)] : []) })
 }
@@ -92,6 +107,7 @@ function cellKeys(hooks: () => EditorHooks) {
   }
   const leave = (view: EditorView): boolean => {
     if (completing(view)) return false
+    if (putAway(view)) return true
     hooks().onLeave()
     return true
   }
@@ -103,6 +119,15 @@ function cellKeys(hooks: () => EditorHooks) {
     { key: 'ArrowUp', run: edge(-1) },
     { key: 'Escape', run: leave },
   ]
+}
+
+function question(hooks: () => EditorHooks) {
+  const ask = (view: EditorView): boolean => {
+    if (!isAsking(view)) return false
+    void inspectAt(view, hooks().inspect)
+    return true
+  }
+  return { key: 'Shift-Tab', run: ask }
 }
 
 function completing(view: EditorView): boolean {
@@ -163,6 +188,17 @@ const LOOK = EditorView.theme({
     backgroundColor: 'var(--surface)',
     overflow: 'hidden',
     boxShadow: '0 8px 24px rgb(0 0 0 / 0.12)',
+  },
+  '.cm-inspection': {
+    maxWidth: 'min(640px, 86vw)',
+    maxHeight: '280px',
+    overflow: 'auto',
+    padding: '8px 12px',
+    whiteSpace: 'pre-wrap',
+    overflowWrap: 'anywhere',
+    fontFamily: 'var(--font-mono)',
+    fontSize: '12px',
+    lineHeight: '18px',
   },
   '.cm-tooltip-autocomplete > ul > li': { padding: '2px 8px !important', lineHeight: '20px' },
   '.cm-tooltip-autocomplete > ul': { fontFamily: 'var(--font-mono) !important', fontSize: '12px' },

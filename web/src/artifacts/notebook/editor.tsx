@@ -10,6 +10,11 @@ export interface EditorHandle {
 let loaded: typeof import('./editor.ts') | null = null
 const chunk = import('./editor.ts').then((module) => (loaded = module))
 
+/** The cursor of the editor in `element` goes to a line, counted from 1. */
+export function goToLine(element: HTMLElement, line: number): boolean {
+  return loaded?.goToLine(element, line) ?? false
+}
+
 export function Editor({
   source,
   options,

@@ -2,23 +2,36 @@
 import { Download } from 'lucide-react'
 import { memo, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react'
 import { blocks, never, type Block } from '../../core/outputs.ts'
+import { traceParts, type TracePart } from '../../core/traceback.ts'
 import { Ansi } from '../../ui/ansi.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { Markdown } from '../../ui/markdown.tsx'
 import type { Output } from '../../wire/types.ts'
 import { Frame } from './frame.tsx'
 
-export const Outputs = memo(function Outputs({ outputs, run, live }: { outputs: readonly Output[]; run: string; live: boolean }) {
+export type OnFrame = (count: number, line: number) => void
+
+export const Outputs = memo(function Outputs({
+  outputs,
+  run,
+  live,
+  onFrame = null,
+}: {
+  outputs: readonly Output[]
+  run: string
+  live: boolean
+  onFrame?: OnFrame | null
+}) {
   const shown = useMemo(() => blocks(outputs), [outputs])
-  return shown.map((block, at) => <BlockView key={`${run}:${at}:${block.kind}`} block={block} live={live} />)
+  return shown.map((block, at) => <BlockView key={`${run}:${at}:${block.kind}`} block={block} live={live} onFrame={onFrame} />)
 })
 
-function BlockView({ block, live }: { block: Block; live: boolean }) {
+function BlockView({ block, live, onFrame }: { block: Block; live: boolean; onFrame: OnFrame | null }) {
   switch (block.kind) {
     case 'text':
       return <Printed block={block} live={live} />
     case 'error':
-      return <Failure block={block} />
+      return <Failure block={block} onFrame={onFrame} />
     case 'image':
       return <Picture block={block} />
     case 'markdown':
@@ -64,8 +77,9 @@ function Scrolling({ children, live }: { children: ReactNode; live: boolean }) {
 
 const SHORT = 14
 
-function Failure({ block }: { block: Extract<Block, { kind: 'error' }> }) {
+function Failure({ block, onFrame }: { block: Extract<Block, { kind: 'error' }>; onFrame: OnFrame | null }) {
   const lines = block.traceback.split('\n').length
+  const parts = useMemo(() => traceParts(block.traceback), [block.traceback])
   return (
     <div className="rounded-md bg-bad-wash px-3 py-2" role="group" aria-label={`Error: ${block.ename}`}>
       <p className="mono break-words text-bad">
@@ -75,10 +89,25 @@ function Failure({ block }: { block: Extract<Block, { kind: 'error' }> }) {
       {block.traceback && (
         <details open={lines <= SHORT} className="mt-1">
           <summary className="w-fit text-xs text-ink-2 hover:text-ink">Traceback</summary>
-          <Ansi text={block.traceback} className="mt-1" />
+          <div className="mt-1">
+            {parts.map((part, at) => (part.kind === 'frame' ? <FrameLink key={at} part={part} onFrame={onFrame} /> : <Ansi key={at} text={part.text} />))}
+          </div>
         </details>
       )}
     </div>
+  )
+}
+
+function FrameLink({ part, onFrame }: { part: Extract<TracePart, { kind: 'frame' }>; onFrame: OnFrame | null }) {
+  if (onFrame === null) return <pre className="mono whitespace-pre-wrap">{part.text}</pre>
+  return (
+    <button
+      type="button"
+      onClick={() => onFrame(part.count, part.line)}
+      className="mono block text-left text-accent underline decoration-1 underline-offset-2"
+    >
+      {part.text}
+    </button>
   )
 }
 

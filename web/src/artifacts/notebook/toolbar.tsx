@@ -1,10 +1,12 @@
 // Above the cells: what is shown, how the kernel is, and what can be done to all of them.
-import { ChevronsRight, Download, Ellipsis, RotateCcw, Square } from 'lucide-react'
+import { ChevronsRight, Download, Ellipsis, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
+import { NOTEBOOK_COMMANDS } from '../../core/commands.ts'
 import { plural } from '../../core/format.ts'
 import { isBusy, runnable, type Session } from '../../core/notebook.ts'
 import { Button, IconButton } from '../../ui/button.tsx'
-import { Menu, MenuItem, MenuLabel, MenuLine, MenuLink } from '../../ui/menu.tsx'
+import { Keys, Menu, MenuItem, MenuLabel, MenuLine, MenuLink } from '../../ui/menu.tsx'
 import { exportUrl, type Format } from '../../wire/client.ts'
+import type { CellActions } from './actions.ts'
 import type { SessionStore, StoreView } from './store.ts'
 
 export type Pane = 'notebook' | 'files'
@@ -18,12 +20,14 @@ const FORMATS: readonly { format: Format; label: string; name: string }[] = [
 
 export function Toolbar({
   store,
+  actions,
   view,
   pane,
   onPane,
   files,
 }: {
   store: SessionStore
+  actions: CellActions
   view: StoreView
   pane: Pane
   onPane: (pane: Pane) => void
@@ -48,13 +52,13 @@ export function Toolbar({
         <IconButton label="Restart the kernel" keys="variables are lost" onClick={() => void store.restart()}>
           <RotateCcw size={15} />
         </IconButton>
-        <Exports id={store.id} store={store} />
+        <More id={store.id} view={view} actions={actions} />
       </div>
     </header>
   )
 }
 
-function Exports({ id, store }: { id: string; store: SessionStore }) {
+function More({ id, view, actions }: { id: string; view: StoreView; actions: CellActions }) {
   return (
     <Menu
       trigger={
@@ -63,6 +67,16 @@ function Exports({ id, store }: { id: string; store: SessionStore }) {
         </IconButton>
       }
     >
+      <MenuItem disabled={view.past.done.length === 0} onSelect={() => actions.overall('undo')}>
+        <Undo2 size={14} className="text-ink-3" /> {NOTEBOOK_COMMANDS.undo.label} <Keys keys={NOTEBOOK_COMMANDS.undo.keys} />
+      </MenuItem>
+      <MenuItem disabled={view.past.undone.length === 0} onSelect={() => actions.overall('redo')}>
+        <Redo2 size={14} className="text-ink-3" /> {NOTEBOOK_COMMANDS.redo.label} <Keys keys={NOTEBOOK_COMMANDS.redo.keys} />
+      </MenuItem>
+      <MenuItem onSelect={() => actions.overall('restartRunAll')}>
+        <RotateCcw size={14} className="text-ink-3" /> {NOTEBOOK_COMMANDS.restartRunAll.label}
+      </MenuItem>
+      <MenuLine />
       <MenuLabel>Download as</MenuLabel>
       {FORMATS.map(({ format, label, name }) => (
         <MenuLink key={format} href={exportUrl(id, format)} download>
@@ -71,10 +85,6 @@ function Exports({ id, store }: { id: string; store: SessionStore }) {
           <span className="mono ml-auto pl-4 text-xs text-ink-3">{name}</span>
         </MenuLink>
       ))}
-      <MenuLine />
-      <MenuItem onSelect={() => void store.restart().then(() => store.runAll())}>
-        <RotateCcw size={14} className="text-ink-3" /> Restart and run all
-      </MenuItem>
     </Menu>
   )
 }
