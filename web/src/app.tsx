@@ -25,7 +25,8 @@ export function App() {
   const [first, setFirst] = useState<string | null>(null)
   const [problem, setProblem] = useState<api.ApiError | null>(null)
   const [side, setSide] = useState(() => matchMedia(WIDE).matches)
-  const [items, refresh, locked] = useConversations(setProblem)
+  const reached = useCallback(() => setProblem((now) => (now?.status === 0 ? null : now)), [])
+  const [items, refresh, locked] = useConversations(setProblem, reached)
   const model = useModels()
   const uploadLimit = useUploadLimit()
   const session = useSession(id)
@@ -161,14 +162,21 @@ function useSession(id: string | null): () => Promise<string> {
   }, [id])
 }
 
-function useConversations(onProblem: (error: api.ApiError) => void): [readonly ConversationItem[], () => void, boolean] {
+function useConversations(
+  onProblem: (error: api.ApiError) => void,
+  onReached: () => void,
+): [readonly ConversationItem[], () => void, boolean] {
   const [items, setItems] = useState<readonly ConversationItem[]>([])
   const [locked, setLocked] = useState(false)
   const [version, setVersion] = useState(0)
   useEffect(() => {
     let gone = false
     api.listConversations().then(
-      (page) => gone || setItems(page.items),
+      (found) => {
+        if (gone) return
+        setItems(found)
+        onReached()
+      },
       (error: unknown) => {
         if (gone) return
         if (asProblem(error).status === 401) setLocked(true)
@@ -178,7 +186,7 @@ function useConversations(onProblem: (error: api.ApiError) => void): [readonly C
     return () => {
       gone = true
     }
-  }, [version, onProblem])
+  }, [version, onProblem, onReached])
   return [items, useCallback(() => setVersion((count) => count + 1), []), locked]
 }
 

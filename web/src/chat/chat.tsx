@@ -4,7 +4,8 @@ import type { UIMessage } from 'ai'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { StickToBottom, useStickToBottomContext } from 'use-stick-to-bottom'
 import { ArrowDown } from 'lucide-react'
-import { turns, writing, type Message, type ToolItem } from '../core/chat.ts'
+import { followUps, spentOn, turns, writing, type Message, type ToolItem } from '../core/chat.ts'
+import { dollars, short } from '../core/format.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { announce } from '../ui/live.tsx'
 import { chatTransport } from '../wire/chat.ts'
@@ -70,6 +71,15 @@ export function Chat(props: ChatProps) {
     const said = question.parts.map((part) => String(part['text'] ?? '')).join('\n')
     void chat.sendMessage({ text: said, messageId: question.id })
   }
+  const edit = (id: string, said: string): void => {
+    const { metadata } = messages.find((message) => message.id === id) ?? {}
+    chat.clearError()
+    void chat.sendMessage({ text: said, messageId: id, ...(metadata ? { metadata } : {}) })
+  }
+  const regenerate = (id: string): void => {
+    chat.clearError()
+    void chat.regenerate({ messageId: id })
+  }
   const stop = (): void => {
     void stopConversation(id).catch(() => chat.stop())
   }
@@ -85,12 +95,19 @@ export function Chat(props: ChatProps) {
   })
 
   const { cellNumber, showCell } = props
-  const latestRetry = useRef(retry)
-  latestRetry.current = retry
+  const latest = useRef({ retry, edit, regenerate })
+  latest.current = { retry, edit, regenerate }
   const actions: TurnActions = useMemo(
-    () => ({ cellNumber, showCell, retry: () => latestRetry.current() }),
+    () => ({
+      cellNumber,
+      showCell,
+      retry: () => latest.current.retry(),
+      edit: (turn, said) => latest.current.edit(turn, said),
+      regenerate: (turn) => latest.current.regenerate(turn),
+    }),
     [cellNumber, showCell],
   )
+  const next = useMemo(() => (answering ? [] : followUps(shown, props.prompts)), [answering, shown, props.prompts])
   const lastTurn = shown.at(-1)
   const told = lastTurn?.role === 'assistant' && lastTurn.problem !== null
 
@@ -99,13 +116,14 @@ export function Chat(props: ChatProps) {
       <StickToBottom className="relative min-h-0 flex-1 overflow-hidden" resize="instant" initial="instant">
         <StickToBottom.Content className="mx-auto flex max-w-[720px] flex-col gap-6 px-4 pt-6 pb-6 md:px-6" role="log" aria-label="Conversation" aria-live="off">
           {shown.map((turn, at) => (
-            <TurnView key={turn.id} turn={turn} last={at === shown.length - 1 && !answering} actions={actions} />
+            <TurnView key={turn.id} turn={turn} last={at === shown.length - 1} final={at >= shown.length - 2} idle={!answering} actions={actions} />
           ))}
           {chat.status === 'submitted' && <p className="text-sm text-ink-3">Thinking…</p>}
           {chat.error && !told && (
             <Problem message={chat.error.message} hint={chat.error instanceof ApiError ? chat.error.hint : ''} onRetry={retry} />
           )}
-          {shown.length === 0 && !answering && <Prompts prompts={props.prompts} onChoose={send} />}
+          {shown.length === 0 && !answering && <Prompts title="You could ask" prompts={props.prompts} onChoose={send} />}
+          {text === '' && <Prompts title="Ask next" prompts={next} onChoose={send} />}
         </StickToBottom.Content>
         <ToEnd />
       </StickToBottom>
@@ -121,16 +139,28 @@ export function Chat(props: ChatProps) {
           autoFocus={matchMedia('(pointer: fine)').matches}
         />
         <ModelNote model={model} />
+        <Spending messages={messages} />
       </div>
     </div>
   )
 }
 
-function Prompts({ prompts, onChoose }: { prompts: readonly string[]; onChoose: (prompt: string) => void }) {
+/** What the conversation has taken so far, where a provider counts. */
+function Spending({ messages }: { messages: readonly Message[] }) {
+  const spent = useMemo(() => spentOn(messages), [messages])
+  if (spent === null) return null
+  return (
+    <p className="px-1 pt-2 text-xs text-ink-3 tabular-nums" data-spent>
+      {short(spent.tokens)} tokens{spent.cost !== null && `, about ${dollars(spent.cost)}`}
+    </p>
+  )
+}
+
+function Prompts({ title, prompts, onChoose }: { title: string; prompts: readonly string[]; onChoose: (prompt: string) => void }) {
   if (prompts.length === 0) return null
   return (
-    <div className="flex flex-col items-start gap-1 pt-2">
-      <p className="pb-1 text-sm text-ink-3">You could ask</p>
+    <div role="group" aria-label={title} className="flex flex-col items-start gap-1 pt-2">
+      <p className="pb-1 text-sm text-ink-3">{title}</p>
       {prompts.map((prompt) => (
         <Button key={prompt} look="outline" onClick={() => onChoose(prompt)} className="h-auto min-h-8 py-1.5 text-left font-normal whitespace-normal!">
           {prompt}

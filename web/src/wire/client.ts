@@ -201,7 +201,21 @@ export const deleteFile = (id: string, path: string): Promise<void> => nothing(f
 
 // conversations
 
-export const listConversations = (): Promise<{ items: ConversationItem[]; next: string | null }> => json('/api/chat')
+const PAGES = 20
+
+/** All conversations, the latest first; no more than a list can hold. */
+export async function listConversations(): Promise<readonly ConversationItem[]> {
+  const found: ConversationItem[] = []
+  let after: string | null = null
+  for (let page = 0; page < PAGES; page++) {
+    const query: string = after === null ? '' : `&after=${encodeURIComponent(after)}`
+    const answer: { items: ConversationItem[]; next: string | null } = await json(`/api/chat?limit=200${query}`)
+    found.push(...answer.items)
+    if (answer.next === null) break
+    after = answer.next
+  }
+  return found
+}
 
 export interface Conversation {
   readonly id: string
