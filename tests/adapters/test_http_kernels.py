@@ -99,6 +99,10 @@ def test_a_kernel_completes_inspects_and_tells_its_variables(live: Live, kernel:
     assert "DataFrame" in reply["data"]["text/plain"]
     (variable,) = [v for v in live.get(f"{KERNELS}/{kernel}/variables").json() if v["name"] == "frame"]
     assert (variable["type"], variable["shape"]) == ("pandas.DataFrame", [2, 1])
+    table = live.get(f"{KERNELS}/{kernel}/variables/frame", params={"sort": 0, "descending": True, "limit": 1}).json()
+    assert (table["kind"], table["total"], table["index"], table["rows"]) == ("table", 2, ["1"], [["2"]])
+    missing = live.get(f"{KERNELS}/{kernel}/variables/nothing")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "variable_not_found")
 
 
 # the notebook
@@ -228,6 +232,7 @@ def test_a_watcher_sees_a_snapshot_then_everything(live: Live, kernel: str) -> N
         ("POST", "/complete", {"code": "", "cursor_pos": 0}),
         ("POST", "/inspect", {"code": "", "cursor_pos": 0}),
         ("GET", "/variables", None),
+        ("GET", "/variables/x", None),
         ("GET", "/events", None),
         ("GET", "/notebook", None),
         ("GET", "/notebook?format=py", None),

@@ -16,7 +16,7 @@ import { goTo, useConversationId } from './ui/route.ts'
 import { TokenGate } from './ui/token-gate.tsx'
 import * as api from './wire/client.ts'
 import type { ConversationItem, Model } from './wire/types.ts'
-import { Workspace } from './workspace.tsx'
+import { Workspace, type Limits } from './workspace.tsx'
 
 const WIDE = '(min-width: 1100px)'
 
@@ -28,14 +28,13 @@ export function App() {
   const reached = useCallback(() => setProblem((now) => (now?.status === 0 ? null : now)), [])
   const [items, refresh, locked] = useConversations(setProblem, reached)
   const model = useModels()
-  const uploadLimit = useUploadLimit()
+  const limits = useLimits()
   const session = useSession(id)
   const uploads = useUploads({
     session,
-    limit: uploadLimit,
+    limit: limits.upload,
     onDone: (name) => announce(`${name} is uploaded.`),
   })
-  const limit = uploadLimit === null ? '' : `Files up to ${bytes(uploadLimit)} each.`
 
   const known = items.find((item) => item.id === id)
   useEffect(() => {
@@ -104,7 +103,7 @@ export function App() {
             <Start
               uploads={uploads}
               model={model}
-              limit={limit}
+              limit={limits.told}
               starting={first !== null}
               onAsk={ask}
               onSample={() => void sampleFile().then((file) => uploads.add([file]))}
@@ -120,12 +119,12 @@ export function App() {
             onChanged={refresh}
             uploads={uploads}
             model={model}
-            limit={limit}
+            limits={limits}
             menu={menu}
           />
         )}
       </main>
-      <DropTarget onFiles={uploads.add} limit={limit} />
+      <DropTarget onFiles={uploads.add} limit={limits.told} />
     </div>
   )
 }
@@ -217,13 +216,18 @@ function useModels(): ModelChoice {
   return { models, chosen, choose }
 }
 
-function useUploadLimit(): number | null {
-  const [limit, setLimit] = useState<number | null>(null)
+const UNKNOWN: Limits = { told: '', upload: null, memory: null }
+
+function useLimits(): Limits {
+  const [limits, setLimits] = useState(UNKNOWN)
   useEffect(() => {
     api.getStatus().then(
-      (status) => setLimit(status.limits?.upload_limit ?? null),
+      ({ limits: { upload_limit: upload = null, workspace_limit: workspace = null, memory_limit: memory = null } = {} }) => {
+        const all = workspace === null ? '' : `, ${bytes(workspace)} in all`
+        setLimits({ upload, memory, told: upload === null ? '' : `Files up to ${bytes(upload)} each${all}.` })
+      },
       () => {},
     )
   }, [])
-  return limit
+  return limits
 }

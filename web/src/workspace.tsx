@@ -3,18 +3,27 @@ import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore
 import { cellActions, focusCell } from './artifacts/notebook/actions.ts'
 import { NotebookView } from './artifacts/notebook/notebook.tsx'
 import { FilesView } from './artifacts/notebook/files.tsx'
+import { VariablesView } from './artifacts/notebook/variables.tsx'
 import { SessionStore } from './artifacts/notebook/store.ts'
 import { Tab, Toolbar, type Pane } from './artifacts/notebook/toolbar.tsx'
 import { Chat } from './chat/chat.tsx'
 import type { ModelChoice } from './chat/composer.tsx'
 import type { Uploads } from './chat/uploads.ts'
 import type { ToolItem } from './core/chat.ts'
+import { previewOf } from './core/tree.ts'
 import { SAMPLE_NAME, SAMPLE_PROMPTS } from './sample/sample.ts'
 import { Button } from './ui/button.tsx'
 import { announce } from './ui/live.tsx'
 import { Split } from './ui/split.tsx'
 import * as api from './wire/client.ts'
 import type { FileEntry } from './wire/types.ts'
+
+export interface Limits {
+  /** What files may be, in a sentence; empty until it is known. */
+  readonly told: string
+  readonly upload: number | null
+  readonly memory: number | null
+}
 
 export interface WorkspaceProps {
   readonly id: string
@@ -24,7 +33,7 @@ export interface WorkspaceProps {
   readonly onChanged: () => void
   readonly uploads: Uploads
   readonly model: ModelChoice
-  readonly limit: string
+  readonly limits: Limits
   readonly menu: ReactNode
 }
 
@@ -81,6 +90,14 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
   }, [onFirstSent])
   const prompts = useMemo(() => promptsFor(files), [files])
   const count = files.filter((file) => file.type === 'file').length
+  const importFile = (path: string): void => {
+    show('notebook')
+    announce(`${path} is being opened.`)
+    void readNotebook(api.fileUrl(id, path)).then(
+      (ipynb) => store.replace(ipynb),
+      () => store.complain({ message: `${path} is no notebook.`, hint: '' }),
+    )
+  }
   const remove = (path: string): void => {
     void api.deleteFile(id, path).then(refreshFiles, refreshFiles)
   }
@@ -89,10 +106,11 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     <div className="flex min-h-0 min-w-0 flex-1 flex-col">
       <div className="flex h-12 shrink-0 items-center gap-1 border-b border-line px-2 md:hidden">
         {props.menu}
-        <div role="tablist" aria-label="View" className="flex gap-1">
+        <div role="tablist" aria-label="View" className="flex min-w-0 gap-0.5 overflow-x-auto">
           <Tab selected={tab === 'chat'} onSelect={() => show('chat')} label="Chat" />
           <Tab selected={tab === 'notebook'} onSelect={() => show('notebook')} label="Notebook" count={view.session.cells.length} />
           <Tab selected={tab === 'files'} onSelect={() => show('files')} label="Files" count={count} />
+          <Tab selected={tab === 'variables'} onSelect={() => show('variables')} label="Variables" />
         </div>
       </div>
       <Split
@@ -121,11 +139,13 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
         }
         right={
           <div className="flex min-h-0 flex-1 flex-col bg-surface">
-            <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} />
-            {pane === 'notebook' ? (
+            <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} />
+            {pane === 'variables' && <VariablesView kernelId={id} session={view.session} />}
+            {pane === 'notebook' && (
               <NotebookView store={store} actions={actions} view={view} writing={writing} />
-            ) : (
-              <FilesView kernelId={id} files={files} uploads={uploads} onDelete={remove} limits={props.limit} />
+            )}
+            {pane === 'files' && (
+              <FilesView kernelId={id} files={files} uploads={uploads} onDelete={remove} onImport={importFile} limits={props.limits.told} />
             )}
           </div>
         }
@@ -134,8 +154,13 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
   )
 }
 
+async function readNotebook(url: string): Promise<unknown> {
+  return (await api.request(url)).json()
+}
+
 function promptsFor(files: readonly FileEntry[]): readonly string[] {
-  const first = files.find((file) => file.type === 'file')
+  const regular = files.filter((file) => file.type === 'file')
+  const first = regular.find((file) => previewOf(file.path) === 'table') ?? regular[0]
   if (!first) return []
   if (first.path === SAMPLE_NAME) return SAMPLE_PROMPTS
   return [`Describe ${first.path}`, 'What stands out in this data?']

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cellblock.errors import VariableNotFound
 from cellblock.execution import Event, Result
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Environments
 from cellblock.host.executions import Executions
 from cellblock.host.housekeeping import Housekeeping
 from cellblock.host.lock import DataDirectory
+from cellblock.host.looking import VariableView
 from cellblock.host.one_shots import OneShots
 from cellblock.host.recovery import recover
 from cellblock.host.sessions import Export, KernelView, Session, Sessions
@@ -161,6 +163,19 @@ class Interpreter:
         Unavailable while the kernel is busy for longer than a few seconds.
         """
         return await (await self._session(owner, id)).variables()
+
+    async def variable(
+        self, owner: str, id: str, name: str, *, offset: int, limit: int, sort: int | None, descending: bool
+    ) -> VariableView:
+        """One variable: rows of a table from `offset`, ordered by the column at `sort`, or what `repr` says.
+
+        VariableNotFound; Unavailable while the kernel is busy for longer than a few seconds.
+        """
+        session = await self._session(owner, id)
+        view = await session.variable(name, offset=offset, limit=limit, sort=sort, descending=descending)
+        if view is None:
+            raise VariableNotFound(f"There is no variable {name[:80]!r}.")
+        return view
 
     # executions
 

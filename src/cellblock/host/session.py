@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 from cellblock.content import clean, plain
 from cellblock.errors import CellblockError, KernelFault, KernelNotFound, QueueFull, Unavailable
 from cellblock.execution import ErrorInfo, Event, KernelState, Status, timestamp
-from cellblock.host import snippets
+from cellblock.host import looking, snippets
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Engine
 from cellblock.host.executions import Executions, Job
@@ -431,6 +431,14 @@ class Session:
         except ValueError:
             raise Unavailable("The kernel's answer was no list of variables.") from None
         return found
+
+    async def variable(
+        self, name: str, *, offset: int, limit: int, sort: int | None, descending: bool
+    ) -> looking.VariableView | None:
+        if self.state in ("released", "starting"):
+            return None
+        code = looking.question(name, offset=offset, limit=limit, sort=sort, descending=descending)
+        return looking.read(await self.peek(code, timeout=VARIABLES_SECONDS))
 
     async def peek(self, code: str, *, timeout: float) -> str:
         """See `Interpreter.peek`."""

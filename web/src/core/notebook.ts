@@ -44,6 +44,12 @@ export interface Session {
   readonly cells: readonly CellView[]
   readonly phase: KernelPhase
   readonly queue: number
+  /** Executions that wait for their turn, the next one first. */
+  readonly waiting: readonly string[]
+  /** What the kernel's sandbox holds, in bytes; 0 when it is not known. */
+  readonly memory: number
+  /** Grows with every execution that ends: variables may be others then. */
+  readonly ended: number
   readonly input: InputRequest | null
   /** A sentence on what state was lost, until a person puts it away. */
   readonly notice: string | null
@@ -65,6 +71,9 @@ export function empty(kernelId: string): Session {
     cells: [],
     phase: 'starting',
     queue: 0,
+    waiting: [],
+    memory: 0,
+    ended: 0,
     input: null,
     notice: null,
     noticeCell: null,
@@ -113,20 +122,27 @@ function snapshot(session: Session, content: SessionEvent['content']): Session {
 
 const PHASES: ReadonlySet<unknown> = new Set<KernelPhase>(['starting', 'idle', 'busy', 'released'])
 
-function phaseIn(session: Session, content: SessionEvent['content']): Pick<Session, 'phase' | 'queue'> {
+function phaseIn(session: Session, content: SessionEvent['content']): Pick<Session, 'phase' | 'queue' | 'memory' | 'waiting'> {
   const kernel = (content['kernel'] ?? content) as Record<string, unknown>
   const phase = PHASES.has(kernel['state']) ? (kernel['state'] as KernelPhase) : session.phase
   const queue = kernel['queue'] ?? content['queue']
-  return { phase, queue: typeof queue === 'number' ? queue : Array.isArray(queue) ? queue.length : session.queue }
+  const memory = kernel['memory_bytes']
+  const waiting = content['queue']
+  return {
+    phase,
+    queue: typeof queue === 'number' ? queue : Array.isArray(queue) ? queue.length : session.queue,
+    memory: phase === 'released' ? 0 : typeof memory === 'number' ? memory : session.memory,
+    waiting: Array.isArray(waiting) ? waiting.map(String) : session.waiting,
+  }
 }
 
 function kernelState(session: Session, content: SessionEvent['content']): Session {
   const notice = content['notice']
-  const { phase, queue } = phaseIn(session, content)
+  const { phase, ...rest } = phaseIn(session, content)
   return {
     ...session,
+    ...rest,
     phase,
-    queue,
     input: phase === 'busy' ? session.input : null,
     notice: typeof notice === 'string' && notice ? notice : session.notice,
     noticeCell: typeof notice === 'string' && notice ? null : session.noticeCell,
@@ -236,7 +252,7 @@ function placed(cells: readonly CellView[], cell: CellView, after: string | null
 // executions
 
 function executed(session: Session, event: SessionEvent): Session {
-  const next = sessionDuring(session, event)
+  const next = { ...sessionDuring(session, event), waiting: waitingAfter(session.waiting, event) }
   if (event.cell_id === null) return next
   const known = next.cells.some((cell) => cell.id === event.cell_id)
   if (!known && event.event !== 'execution_start') return next
@@ -249,6 +265,19 @@ function executed(session: Session, event: SessionEvent): Session {
 
 function blank(id: string): Cell {
   return { id, type: 'code', source: '', outputs: [], execution_count: null, status: null, execution_id: null, metadata: {} }
+}
+
+function waitingAfter(waiting: readonly string[], event: SessionEvent): readonly string[] {
+  const id = event.execution_id
+  if (id === null) return waiting
+  if (event.event === 'execution_start' && event.content['status'] === 'queued') return [...waiting.filter((one) => one !== id), id]
+  return waiting.includes(id) ? waiting.filter((one) => one !== id) : waiting
+}
+
+/** How many executions come before this cell's; null when it does not wait. */
+export function placeInLine(session: Session, cell: CellView): number | null {
+  if (cell.status !== 'queued' || cell.execution_id === null) return null
+  return Math.max(0, session.waiting.indexOf(cell.execution_id))
 }
 
 /** What an execution changes about the session as a whole. */
@@ -265,6 +294,7 @@ function sessionDuring(session: Session, event: SessionEvent): Session {
     input: session.input?.executionId === event.execution_id ? null : session.input,
     notice: lost ? (result.notice ?? 'The kernel was replaced: its variables and imports are gone.') : session.notice,
     noticeCell: lost ? event.cell_id : session.noticeCell,
+    ended: session.ended + 1,
     filesVersion: session.filesVersion + (result.files?.length ? 1 : 0),
   }
 }
@@ -380,6 +410,7 @@ export type Edit =
   | { readonly kind: 'move'; readonly cellId: string; readonly after: string | null }
   | { readonly kind: 'retype'; readonly cellId: string; readonly type: CellType }
   | { readonly kind: 'asked'; readonly input: InputRequest }
+  | { readonly kind: 'measured'; readonly memory: number }
   | { readonly kind: 'dismiss' }
 
 /** What the page shows at once, before the server has confirmed it. */
@@ -401,6 +432,8 @@ export function edit(session: Session, change: Edit): Session {
       return moved(session, change.cellId, change.after)
     case 'asked':
       return isWaiting(session, change.input) ? { ...session, input: change.input } : session
+    case 'measured':
+      return change.memory === session.memory ? session : { ...session, memory: change.memory }
     case 'dismiss':
       return { ...session, notice: null, noticeCell: null }
     default:

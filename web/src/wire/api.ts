@@ -560,6 +560,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jupyter/kernel/{id}/variables/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Variable
+         * @description One variable: a page of a table, or a text.
+         */
+        get: operations["kernels_variable"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models": {
         parameters: {
             query?: never;
@@ -740,6 +760,18 @@ export interface components {
         ChatTitle: {
             /** Title */
             title: string;
+        };
+        /**
+         * Column
+         * @description A column of a table; the cells of a numeric one align right.
+         */
+        Column: {
+            /** Name */
+            name: string;
+            /** Numeric */
+            numeric: boolean;
+            /** Type */
+            type: string;
         };
         /**
          * Complete
@@ -1168,6 +1200,40 @@ export interface components {
         Stopped: {
             /** Stopped */
             stopped: boolean;
+        };
+        /**
+         * TableView
+         * @description Part of a table: `total` rows and `columns_total` columns in all, of which the first ones are here. null: missing.
+         */
+        TableView: {
+            /** Columns */
+            columns: components["schemas"]["Column"][];
+            /** Columns Total */
+            columns_total: number;
+            /** Index */
+            index: string[];
+            /**
+             * Kind
+             * @constant
+             */
+            kind: "table";
+            /** Rows */
+            rows: (string | null)[][];
+            /** Total */
+            total: number;
+        };
+        /**
+         * TextView
+         * @description What `repr` says, cut.
+         */
+        TextView: {
+            /**
+             * Kind
+             * @constant
+             */
+            kind: "text";
+            /** Text */
+            text: string;
         };
         /**
          * Timing
@@ -2965,6 +3031,71 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Variable"][];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    kernels_variable: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+                /** @description The place of the column to order by. */
+                sort?: number | null;
+                descending?: boolean;
+            };
+            header?: never;
+            path: {
+                id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableView"] | components["schemas"]["TextView"];
                 };
             };
             /** @description Not Found */

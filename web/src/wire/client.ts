@@ -7,6 +7,8 @@ import type {
   Model,
   Notebook,
   Result,
+  Variable,
+  VariableView,
 } from './types.ts'
 import type { Message } from '../core/chat.ts'
 
@@ -115,6 +117,18 @@ export interface Inspection {
 export const inspect = (id: string, code: string, cursor: number): Promise<Inspection> =>
   json(`${KERNEL}/${id}/inspect`, { method: 'POST', json: { code, cursor_pos: cursor, detail_level: 0 } })
 
+export const listVariables = (id: string): Promise<readonly Variable[]> => json(`${KERNEL}/${id}/variables`)
+
+/** One variable; of a table the rows from `offset`, ordered by the column at `sort`. */
+export const lookAt = (
+  id: string,
+  name: string,
+  { offset, limit, sort, descending }: { offset: number; limit: number; sort: number | null; descending: boolean },
+): Promise<VariableView> => {
+  const order = sort === null ? '' : `&sort=${sort}&descending=${descending}`
+  return json(`${KERNEL}/${id}/variables/${encodeURIComponent(name)}?offset=${offset}&limit=${limit}${order}`)
+}
+
 // executions
 
 /** Starts a cell; what becomes of it arrives with the session's events. */
@@ -176,6 +190,10 @@ export const deleteCell = (id: string, cellId: string, revision: number): Promis
 export const restoreCell = (id: string, cellId: string, after: string | null): Promise<Notebook> =>
   json(`${KERNEL}/${id}/notebook/cells/${cellId}/restore`, { method: 'POST', json: { after } })
 
+/** The notebook is replaced by what an .ipynb holds. */
+export const importNotebook = (id: string, ipynb: unknown, revision: number): Promise<Notebook> =>
+  json(`${KERNEL}/${id}/notebook`, { method: 'PUT', json: ipynb, revision })
+
 export const moveCell = (id: string, cellId: string, after: string | null): Promise<Notebook> =>
   json(`${KERNEL}/${id}/notebook/cells/${cellId}/move`, { method: 'POST', json: { after } })
 
@@ -232,7 +250,7 @@ export const listModels = (): Promise<Model[]> => json('/api/models')
 
 export interface Status {
   readonly version?: string
-  readonly limits?: { readonly upload_limit?: number; readonly workspace_limit?: number }
+  readonly limits?: { readonly upload_limit?: number; readonly workspace_limit?: number; readonly memory_limit?: number }
 }
 
 export const getStatus = (): Promise<Status> => json('/api/status')

@@ -2,7 +2,7 @@
 import { ChevronRight, Download, Play, Sparkles, Square } from 'lucide-react'
 import { memo, useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { CELL_COMMANDS } from '../../core/commands.ts'
-import { duration, plural } from '../../core/format.ts'
+import { bytes, duration, plural } from '../../core/format.ts'
 import { isActive, OUTCOMES, outputsHidden, sourceOf, type CellView, type InputRequest } from '../../core/notebook.ts'
 import { bare } from '../../core/text.ts'
 import { announce } from '../../ui/live.tsx'
@@ -24,12 +24,18 @@ export const Cell = memo(function Cell({
   store,
   actions,
   input,
+  place,
+  memory,
 }: {
   cell: CellView
   position: number
   store: SessionStore
   actions: CellActions
   input: InputRequest | null
+  /** How many executions come before this cell's, while it waits. */
+  place: number | null
+  /** What the kernel holds while this cell runs, in bytes. */
+  memory: number
 }) {
   const box = useRef<HTMLElement>(null)
   const editor = useRef<EditorHandle>(null)
@@ -91,7 +97,7 @@ export const Cell = memo(function Cell({
           <Tools cell={cell} actions={actions} onRun={() => run('stay')} onEdit={edit} rendered={rendered} />
         </div>
         {cell.conflict !== null && <Conflict theirs={cell.conflict} onChoose={(keep) => store.resolve(cell.id, keep)} />}
-        {cell.type === 'code' && <Produced cell={cell} store={store} actions={actions} input={input} />}
+        {cell.type === 'code' && <Produced cell={cell} store={store} actions={actions} input={input} place={place} memory={memory} />}
       </div>
     </section>
   )
@@ -142,13 +148,17 @@ function Produced({
   store,
   actions,
   input,
+  place,
+  memory,
 }: {
   cell: CellView
   store: SessionStore
   actions: CellActions
   input: InputRequest | null
+  place: number | null
+  memory: number
 }) {
-  const facts = <Facts cell={cell} kernelId={store.id} />
+  const facts = <Facts cell={cell} kernelId={store.id} place={place} memory={memory} />
   const onFrame = useMemo(() => (count: number, line: number) => actions.goToFrame(cell.id, count, line), [actions, cell.id])
   const hidden = outputsHidden(cell)
   return (
@@ -179,14 +189,15 @@ function Produced({
 }
 
 /** A small line under a cell: how it ended, how long it took, which files it left. */
-function Facts({ cell, kernelId }: { cell: CellView; kernelId: string }) {
-  const words = outcome(cell)
+function Facts({ cell, kernelId, place, memory }: { cell: CellView; kernelId: string; place: number | null; memory: number }) {
+  const words = outcome(cell, place)
   const elapsed = useElapsed(cell)
   if (words === null && elapsed === null && cell.created.length === 0) return null
   return (
     <div className="flex flex-wrap items-center gap-x-3 pt-1 text-xs text-ink-3">
       {words !== null && <span className={isActive(cell.status) ? '' : 'text-bad'}>{words}</span>}
       {elapsed !== null && <span className="tabular-nums">{duration(elapsed)}</span>}
+      {elapsed !== null && memory > 0 && <span className="tabular-nums">{bytes(memory)}</span>}
       {cell.created.slice(0, 6).map((path) => (
         <a key={path} href={fileUrl(kernelId, path)} download="" className="inline-flex items-center gap-1 text-ink-2 hover:text-ink hover:underline">
           <Download size={12} /> {path}
@@ -218,10 +229,10 @@ function Whole({ kernelId, path }: { kernelId: string; path: string }) {
   )
 }
 
-function outcome(cell: CellView): string | null {
+function outcome(cell: CellView, place: number | null): string | null {
   const { status, limit } = cell
   if (status === null || status === 'ok' || status === 'error' || status === 'running') return null
-  if (status === 'queued') return 'Waiting for its turn'
+  if (status === 'queued') return place === null || place === 0 ? 'Next in line' : `Waiting, ${plural(place, 'cell')} before it`
   const words = OUTCOMES[status].replace(/^was /, '')
   const sentence = words.charAt(0).toUpperCase() + words.slice(1)
   return status === 'timeout' && limit ? `${sentence} after ${limit.value} s` : sentence

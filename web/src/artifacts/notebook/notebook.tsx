@@ -1,7 +1,7 @@
 // The notebook beside the chat: toolbar, cells, and the cell a model is writing.
 import { Plus } from 'lucide-react'
 import { useEffect, useRef, useState } from 'react'
-import { isActive, runnable, type Session } from '../../core/notebook.ts'
+import { isActive, placeInLine, runnable, type Session } from '../../core/notebook.ts'
 import { sourceOf } from '../../core/notebook.ts'
 import type { ToolItem } from '../../core/chat.ts'
 import { Button } from '../../ui/button.tsx'
@@ -39,6 +39,8 @@ export function NotebookView({
             store={store}
             actions={actions}
             input={session.input?.cellId === cell.id ? session.input : null}
+            place={placeInLine(session, cell)}
+            memory={cell.status === 'running' ? session.memory : 0}
           />
         ))}
         {draft !== null && <DraftCell code={draft.code} label={draft.phase === 'writing' ? 'Being written' : 'About to run'} />}

@@ -20,6 +20,7 @@ import { watchSession } from '../../wire/events.ts'
 import type { CellType, Notebook, SessionEvent } from '../../wire/types.ts'
 
 const SAVE_AFTER = 500
+const MEASURE_EVERY = 2000
 
 export interface Problem {
   readonly message: string
@@ -39,6 +40,7 @@ export class SessionStore {
   #saves = new Map<string, ReturnType<typeof setTimeout>>()
   #queue: Promise<unknown> = Promise.resolve()
   #runAll = 0
+  #measure: ReturnType<typeof setInterval> | undefined
   #past: Past = UNTOUCHED
   #clip: { readonly type: CellType; readonly source: string } | null = null
   #announce: (sentence: string) => void
@@ -79,7 +81,9 @@ export class SessionStore {
       },
     })
     addEventListener('pagehide', this.#keepAll)
+    this.#measure = setInterval(() => void this.#measured(), MEASURE_EVERY)
     return () => {
+      clearInterval(this.#measure)
       removeEventListener('pagehide', this.#keepAll)
       this.#keepAll()
       this.#stopWatching?.()
@@ -133,6 +137,13 @@ export class SessionStore {
     const asked = await api.askedInput(executionId).catch(() => null)
     const cellId = this.#session.cells.find((cell) => cell.execution_id === executionId)?.id ?? null
     if (asked !== null) this.apply({ kind: 'asked', input: { executionId, cellId, ...asked } })
+  }
+
+  /** Events tell what a kernel holds when its state changes; while it runs, it is asked. */
+  async #measured(): Promise<void> {
+    if (this.#session.phase !== 'busy' || document.visibilityState === 'hidden') return
+    const kernel = await api.getKernel(this.id).catch(() => null)
+    if (kernel !== null) this.apply({ kind: 'measured', memory: kernel.memory_bytes })
   }
 
   async refresh(): Promise<void> {
@@ -247,6 +258,17 @@ export class SessionStore {
   async hideOutputs(cellId: string, hidden: boolean): Promise<void> {
     this.apply({ kind: 'hide', cellId, hidden })
     await this.#mutate((revision) => api.editCell(this.id, cellId, { outputs_hidden: hidden }, revision))
+  }
+
+  /** An .ipynb takes the place of all cells. */
+  async replace(ipynb: unknown): Promise<void> {
+    this.#past = UNTOUCHED
+    await this.#mutate((revision) => api.importNotebook(this.id, ipynb, revision))
+  }
+
+  complain(problem: Problem): void {
+    this.#problem = problem
+    this.#publish()
   }
 
   // taking back

@@ -1,7 +1,7 @@
 // Above the cells: what is shown, how the kernel is, and what can be done to all of them.
 import { ChevronsRight, Download, Ellipsis, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
 import { NOTEBOOK_COMMANDS } from '../../core/commands.ts'
-import { plural } from '../../core/format.ts'
+import { bytes } from '../../core/format.ts'
 import { isBusy, runnable, type Session } from '../../core/notebook.ts'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { Keys, Menu, MenuItem, MenuLabel, MenuLine, MenuLink } from '../../ui/menu.tsx'
@@ -9,7 +9,7 @@ import { exportUrl, type Format } from '../../wire/client.ts'
 import type { CellActions } from './actions.ts'
 import type { SessionStore, StoreView } from './store.ts'
 
-export type Pane = 'notebook' | 'files'
+export type Pane = 'notebook' | 'files' | 'variables'
 
 const FORMATS: readonly { format: Format; label: string; name: string }[] = [
   { format: 'ipynb', label: 'Notebook', name: '.ipynb' },
@@ -25,6 +25,7 @@ export function Toolbar({
   pane,
   onPane,
   files,
+  memoryLimit,
 }: {
   store: SessionStore
   actions: CellActions
@@ -32,6 +33,7 @@ export function Toolbar({
   pane: Pane
   onPane: (pane: Pane) => void
   files: number
+  memoryLimit: number | null
 }) {
   const { session } = view
   const busy = isBusy(session)
@@ -40,9 +42,10 @@ export function Toolbar({
       <div role="tablist" aria-label="Artifact" className="hidden gap-1 md:flex">
         <Tab selected={pane === 'notebook'} onSelect={() => onPane('notebook')} label="Notebook" />
         <Tab selected={pane === 'files'} onSelect={() => onPane('files')} label="Files" count={files} />
+        <Tab selected={pane === 'variables'} onSelect={() => onPane('variables')} label="Variables" />
       </div>
-      <KernelStatus session={session} connected={view.connected} />
-      <div role="toolbar" aria-label="Notebook" className={`ml-auto items-center gap-0.5 ${pane === 'files' ? 'hidden' : 'flex'}`}>
+      <KernelStatus session={session} connected={view.connected} memoryLimit={memoryLimit} />
+      <div role="toolbar" aria-label="Notebook" className={`ml-auto items-center gap-0.5 ${pane === 'notebook' ? 'flex' : 'hidden'}`}>
         <Button onClick={() => void store.runAll()} disabled={busy || runnable(session.cells).length === 0} className="px-2">
           <ChevronsRight size={16} /> <span className="sr-only @md:not-sr-only">Run all</span>
         </Button>
@@ -117,7 +120,7 @@ const EXPLAINED: Record<Session['phase'], string> = {
   released: 'The kernel was released; the next cell starts a fresh one.',
 }
 
-function KernelStatus({ session, connected }: { session: Session; connected: boolean }) {
+function KernelStatus({ session, connected, memoryLimit }: { session: Session; connected: boolean; memoryLimit: number | null }) {
   const phase = session.phase === 'idle' && isBusy(session) ? 'busy' : session.phase
   const word = connected ? WORDS[phase] : 'Offline'
   const dot = !connected ? 'bg-line-strong' : phase === 'busy' ? 'bg-accent' : phase === 'idle' ? 'border-[1.5px] border-ink-3' : 'bg-line-strong'
@@ -126,8 +129,17 @@ function KernelStatus({ session, connected }: { session: Session; connected: boo
       <span className={`size-2 rounded-full ${dot}`} aria-hidden />
       <span className="sr-only @xs:not-sr-only">
         {word}
-        {session.queue > 1 && `, ${plural(session.queue, 'cell')} waiting`}
+        {session.waiting.length > 0 && `, ${session.waiting.length} waiting`}
       </span>
+      {connected && session.memory > 0 && (
+        <span
+          className={`hidden tabular-nums @lg:inline ${memoryLimit !== null && session.memory > 0.8 * memoryLimit ? 'text-bad' : ''}`}
+          title={memoryLimit === null ? 'Memory of the kernel' : `Memory of the kernel; the limit is ${bytes(memoryLimit)}`}
+          data-memory
+        >
+          {bytes(session.memory)}
+        </span>
+      )}
     </span>
   )
 }
