@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from person import SALES, add_cell, ask, cells, choose_model, drop, ended, run_cell
-from playwright.sync_api import APIRequestContext, Browser, Page, expect
+from playwright.sync_api import APIRequestContext, Page, expect
 
 ANSWERED = "[data-turn=assistant][data-state=complete]"
 
@@ -180,15 +180,6 @@ def test_the_theme_is_chosen_and_kept(page: Page) -> None:
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 21)"
 
 
-@pytest.fixture
-def phone(browser: Browser, server: str, browser_context_args: dict[str, object]) -> Page:
-    context = browser.new_context(
-        **{**browser_context_args, "viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-    )
-    context.add_init_script("try { localStorage['cellblock.model'] ||= 'builtin:analyst' } catch {}")
-    return context.new_page()
-
-
 def test_the_whole_path_on_a_phone(phone: Page, api: APIRequestContext) -> None:
     take = lambda name: phone.screenshot(path=Path(__file__).parents[2] / "test-results" / f"{name}.png")  # noqa: E731
     phone.goto("/")
@@ -205,4 +196,3 @@ def test_the_whole_path_on_a_phone(phone: Page, api: APIRequestContext) -> None:
     phone.get_by_role("tab", name=re.compile("^Files")).first.click()
     expect(phone.get_by_role("link", name="Download sales.csv")).to_be_visible()
     take("files-phone-light")
-    phone.context.close()

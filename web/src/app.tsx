@@ -1,7 +1,7 @@
 // The page: conversations at the side, and either an empty start or one conversation.
 import { PanelLeft } from 'lucide-react'
 import { useCallback, useEffect, useRef, useState } from 'react'
-import { Conversations } from './chat/conversations.tsx'
+import { Conversations, THEMES } from './chat/conversations.tsx'
 import type { ModelChoice } from './chat/composer.tsx'
 import { Start } from './chat/start.tsx'
 import { useUploads } from './chat/uploads.ts'
@@ -10,9 +10,13 @@ import { titleOf } from './core/chat.ts'
 import { sampleFile } from './sample/sample.ts'
 import { Banner } from './ui/banner.tsx'
 import { IconButton } from './ui/button.tsx'
+import { useCommands } from './ui/commands.ts'
 import { DropTarget } from './ui/drop.tsx'
+import { MENUS } from './ui/menu.tsx'
 import { announce, LiveRegion } from './ui/live.tsx'
+import { Palette, Shortcuts } from './ui/palette.tsx'
 import { goTo, useConversationId } from './ui/route.ts'
+import { chooseTheme } from './ui/theme.ts'
 import { TokenGate } from './ui/token-gate.tsx'
 import * as api from './wire/client.ts'
 import type { ConversationItem, Model } from './wire/types.ts'
@@ -67,6 +71,15 @@ export function App() {
       <PanelLeft size={16} />
     </IconButton>
   )
+  const [over, setOver] = useState<'palette' | 'shortcuts' | null>(null)
+  useKey('k', () => setOver('palette'))
+  useCommands(() => [
+    { id: 'new', group: 'Page', label: 'New conversation', keys: '', run: () => open(null) },
+    { id: 'side', group: 'Page', label: side ? 'Hide conversations' : 'Show conversations', keys: '', run: () => setSide(!side) },
+    { id: 'keys', group: 'Page', label: 'Keyboard shortcuts', keys: '', run: () => setOver('shortcuts') },
+    ...THEMES.map(({ value, label }) => ({ id: `theme-${value}`, group: 'Theme', label: `Theme: ${label}`, keys: '', run: () => chooseTheme(value) })),
+    ...items.map((item) => ({ id: `open-${item.id}`, group: 'Conversation', label: titleOf(item.title), keys: '', run: () => open(item.id) })),
+  ])
   if (locked) return <TokenGate />
   return (
     <div className="flex h-full">
@@ -80,6 +93,7 @@ export function App() {
               current={id}
               onOpen={open}
               onHide={() => setSide(false)}
+              onCommands={() => setOver('palette')}
               onRename={(one, title) => attempt(api.renameConversation(one, title))}
               onDelete={(one) => {
                 attempt(api.deleteKernel(one))
@@ -124,9 +138,29 @@ export function App() {
           />
         )}
       </main>
+      {over === 'palette' && <Palette onClose={() => setOver(null)} />}
+      {over === 'shortcuts' && <Shortcuts onClose={() => setOver(null)} />}
+      <section id={MENUS} aria-label="Menus" />
       <DropTarget onFiles={uploads.add} limit={limits.told} />
     </div>
   )
+}
+
+/** Ctrl or Command with a letter, wherever the focus is. */
+function useKey(letter: string, act: () => void): void {
+  const latest = useRef(act)
+  useEffect(() => {
+    latest.current = act
+  })
+  useEffect(() => {
+    const listen = (event: KeyboardEvent): void => {
+      if (event.key.toLowerCase() !== letter || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return
+      event.preventDefault()
+      latest.current()
+    }
+    addEventListener('keydown', listen, { capture: true })
+    return () => removeEventListener('keydown', listen, { capture: true })
+  }, [letter])
 }
 
 function asProblem(error: unknown): api.ApiError {

@@ -1,6 +1,6 @@
 // One conversation: the chat, and beside it the notebook and the files; on a phone they are tabs.
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore, type ReactNode } from 'react'
-import { cellActions, focusCell } from './artifacts/notebook/actions.ts'
+import { applies, cellActions, focusCell, type CellActions } from './artifacts/notebook/actions.ts'
 import { NotebookView } from './artifacts/notebook/notebook.tsx'
 import { FilesView } from './artifacts/notebook/files.tsx'
 import { VariablesView } from './artifacts/notebook/variables.tsx'
@@ -10,9 +10,11 @@ import { Chat } from './chat/chat.tsx'
 import type { ModelChoice } from './chat/composer.tsx'
 import type { Uploads } from './chat/uploads.ts'
 import type { ToolItem } from './core/chat.ts'
+import { CELL_COMMANDS, NOTEBOOK_COMMANDS, type CellCommand, type NotebookCommand } from './core/commands.ts'
 import { previewOf } from './core/tree.ts'
 import { SAMPLE_NAME, SAMPLE_PROMPTS } from './sample/sample.ts'
 import { Button } from './ui/button.tsx'
+import { useCommands, type PaletteCommand } from './ui/commands.ts'
 import { announce } from './ui/live.tsx'
 import { Split } from './ui/split.tsx'
 import * as api from './wire/client.ts'
@@ -76,13 +78,16 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     },
     [show],
   )
+  const [full, setFull] = useState(false)
   const [wish, setWish] = useState<string | null>(null)
   const [actions] = useState(() =>
     cellActions(store, (question) => {
       setWish(question)
-      show('chat')
+      setFull(false)
+      setTab('chat')
     }),
   )
+  useCommands(() => paletteOf(store, actions, show, () => setFull(!full)))
   const { first, onFirstSent } = props
   const onAsked = useCallback(() => {
     onFirstSent()
@@ -106,6 +111,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     <div className="flex min-h-0 min-w-0 flex-1 flex-col">
       <div className="flex h-12 shrink-0 items-center gap-1 border-b border-line px-2 md:hidden">
         {props.menu}
+        <h1 className="sr-only">{props.title}</h1>
         <div role="tablist" aria-label="View" className="flex min-w-0 gap-0.5 overflow-x-auto">
           <Tab selected={tab === 'chat'} onSelect={() => show('chat')} label="Chat" />
           <Tab selected={tab === 'notebook'} onSelect={() => show('notebook')} label="Notebook" count={view.session.cells.length} />
@@ -115,6 +121,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
       </div>
       <Split
         second={tab !== 'chat'}
+        full={full}
         left={
           <div className="flex min-h-0 flex-1 flex-col">
             <div className="hidden h-12 shrink-0 items-center gap-2 px-3 md:flex">
@@ -139,7 +146,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
         }
         right={
           <div className="flex min-h-0 flex-1 flex-col bg-surface">
-            <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} />
+            <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} full={full} onFull={() => setFull(!full)} />
             {pane === 'variables' && <VariablesView kernelId={id} session={view.session} />}
             {pane === 'notebook' && (
               <NotebookView store={store} actions={actions} view={view} writing={writing} />
@@ -152,6 +159,30 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
       />
     </div>
   )
+}
+
+const PANES: readonly { readonly pane: 'chat' | Pane; readonly label: string }[] = [
+  { pane: 'chat', label: 'Show the chat' },
+  { pane: 'notebook', label: 'Show the notebook' },
+  { pane: 'files', label: 'Show the files' },
+  { pane: 'variables', label: 'Show the variables' },
+]
+
+function paletteOf(
+  store: SessionStore,
+  actions: CellActions,
+  show: (pane: 'chat' | Pane) => void,
+  toggleFull: () => void,
+): readonly PaletteCommand[] {
+  const cell = store.attended === null ? undefined : store.cell(store.attended)
+  const ofCell = (Object.keys(CELL_COMMANDS) as CellCommand[]).filter((name) => cell && applies(cell, name))
+  const overall = Object.keys(NOTEBOOK_COMMANDS) as NotebookCommand[]
+  return [
+    ...ofCell.map((name) => ({ ...CELL_COMMANDS[name], id: name, group: 'Cell', run: () => actions.perform(cell!.id, name) })),
+    ...overall.map((name) => ({ ...NOTEBOOK_COMMANDS[name], id: name, group: 'Notebook', run: () => actions.overall(name) })),
+    ...PANES.map(({ pane, label }) => ({ id: `show-${pane}`, group: 'View', label, keys: '', run: () => show(pane) })),
+    { id: 'full', group: 'View', label: 'Full screen for the notebook, or back', keys: '', run: toggleFull },
+  ]
 }
 
 async function readNotebook(url: string): Promise<unknown> {

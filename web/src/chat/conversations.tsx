@@ -1,10 +1,10 @@
 // The list of conversations, and what holds for the whole page.
-import { Ellipsis, Monitor, Moon, PanelLeft, Pencil, Search, SquarePen, Sun, Trash2 } from 'lucide-react'
+import { Command as CommandIcon, Ellipsis, Monitor, Moon, PanelLeft, Pencil, Search, SquarePen, Sun, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { found, titleOf } from '../core/chat.ts'
-import { IconButton } from '../ui/button.tsx'
+import { Button, IconButton } from '../ui/button.tsx'
 import { Confirm } from '../ui/dialog.tsx'
-import { Menu, MenuChoices, MenuItem } from '../ui/menu.tsx'
+import { keysShown, Menu, MenuChoices, MenuItem } from '../ui/menu.tsx'
 import { chooseTheme, useTheme, type Theme } from '../ui/theme.ts'
 import type { ConversationItem } from '../wire/types.ts'
 
@@ -15,9 +15,10 @@ export interface ConversationsProps {
   readonly onRename: (id: string, title: string) => void
   readonly onDelete: (id: string) => void
   readonly onHide: () => void
+  readonly onCommands: () => void
 }
 
-export function Conversations({ items, current, onOpen, onRename, onDelete, onHide }: ConversationsProps) {
+export function Conversations({ items, current, onOpen, onRename, onDelete, onHide, onCommands }: ConversationsProps) {
   const [renaming, setRenaming] = useState<string | null>(null)
   const [doomed, setDoomed] = useState<ConversationItem | null>(null)
   const [wanted, setWanted] = useState('')
@@ -85,6 +86,9 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
       </ul>
       <div className="flex h-12 shrink-0 items-center px-2">
         <ThemeMenu />
+        <Button onClick={onCommands} className="ml-auto px-2 font-normal" aria-keyshortcuts="Control+K">
+          <CommandIcon size={14} /> Commands <span className="text-xs text-ink-3 pointer-coarse:hidden">{keysShown('Ctrl+K')}</span>
+        </Button>
       </div>
       {doomed !== null && (
         <Confirm
@@ -165,7 +169,7 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string) => v
   )
 }
 
-const THEMES: readonly { value: Theme; label: string }[] = [
+export const THEMES: readonly { value: Theme; label: string }[] = [
   { value: 'system', label: 'As the system' },
   { value: 'light', label: 'Light' },
   { value: 'dark', label: 'Dark' },

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { questionAbout } from './asking.ts'
 import { CELL_COMMANDS, keyName, matched, NOTEBOOK_COMMANDS } from './commands.ts'
 import { adopt, edit, empty, outputsHidden, view, type CellView } from './notebook.ts'
+import { fitting, marked } from './palette.ts'
 import { cellOfCount, traceParts } from './traceback.ts'
 import { above, did, redo, standing, undo, UNTOUCHED, type Past, type Step } from './undo.ts'
 import type { Cell } from '../wire/types.ts'
@@ -128,4 +129,19 @@ test('outputs are hidden and shown', () => {
   const session = edit(adopt(empty('k'), notebook), { kind: 'hide', cellId: 'a', hidden: true })
   expect(outputsHidden(session.cells[0]!)).toBe(true)
   expect(outputsHidden(edit(session, { kind: 'hide', cellId: 'a', hidden: false }).cells[0]!)).toBe(false)
+})
+
+describe('the palette', () => {
+  const items = ['Run cell', 'Run all above', 'Restart the kernel', 'Rerun'].map((label, at) => ({ id: String(at), group: at === 2 ? 'Notebook' : 'Cell', label, keys: '' }))
+  const labels = (typed: string): string[] => fitting(items, typed).map((item) => item.label)
+  test('shows all in order, and what fits best first', () => {
+    expect(labels(' ')).toEqual(items.map((item) => item.label))
+    expect(labels('RUN')).toEqual(['Run cell', 'Run all above', 'Rerun'])
+    expect(labels('above run')).toEqual(['Run all above'])
+    expect(labels('notebook')).toEqual(['Restart the kernel'])
+    expect(labels('zebra')).toEqual([])
+  })
+  test('is walked through round and round', () => {
+    expect([marked(0, -1, 3), marked(2, 1, 3), marked(0, 1, 0)]).toEqual([2, 0, 0])
+  })
 })

@@ -5,6 +5,7 @@ const NUMBER = /^[-+−(]?[$€£]?\d[\d,.'\s]*(e[-+]?\d+)?\s?[%)]?$|^-?inf$|^Na
 export function dress(root: ParentNode): void {
   for (const table of root.querySelectorAll<HTMLTableElement>('table.dataframe')) {
     oneHead(table)
+    unnamed(table)
     align(table)
     scroll(table)
   }
@@ -23,6 +24,11 @@ function oneHead(table: HTMLTableElement): void {
   if (!names.every((name, at) => name === '' || columns[at] === '')) return
   for (const [at, name] of names.entries()) if (name !== '') above.cells[at]!.textContent = name
   last.remove()
+}
+
+/** A head without a word heads nothing. */
+function unnamed(table: HTMLTableElement): void {
+  for (const cell of table.tHead?.querySelectorAll('th:empty') ?? []) cell.replaceWith(document.createElement('td'))
 }
 
 function align(table: HTMLTableElement): void {

@@ -1,6 +1,6 @@
 // Printed text with its colours. Long text is drawn in part until a person asks for all.
 import { memo, useMemo, useState, type CSSProperties } from 'react'
-import { fold, spans, type Style } from '../core/text.ts'
+import { fold, readable, spans, type Style } from '../core/text.ts'
 
 const HEAD = 20_000
 const TAIL = 10_000
@@ -55,5 +55,7 @@ function styleOf(style: Style): CSSProperties | undefined {
 
 /** White on a colour is meant to be white, whatever white text on the page is. */
 function onColour(color: string | null, background: string | null): string | null {
-  return background !== null && color?.endsWith('white)') ? '#fff' : color
+  if (color === null) return null
+  if (background === null) return readable(color)
+  return color.endsWith('white)') ? '#fff' : color
 }

@@ -1,7 +1,7 @@
 // What the kernel knows about the name at the cursor, in a tooltip: Shift-Tab asks, typing, moving and Escape put it away.
 import { StateEffect, StateField } from '@codemirror/state'
 import { showTooltip, type EditorView, type Tooltip } from '@codemirror/view'
-import { fold, spans } from '../../core/text.ts'
+import { fold, readable, spans } from '../../core/text.ts'
 
 const show = StateEffect.define<Tooltip | null>()
 
@@ -44,7 +44,7 @@ function drawn(text: string): HTMLElement {
   for (const { text: piece, style } of spans(fold(text))) {
     const span = document.createElement('span')
     span.textContent = piece
-    if (style.color) span.style.color = style.color
+    if (style.color) span.style.color = readable(style.color)
     if (style.bold) span.style.fontWeight = '600'
     box.append(span)
   }

@@ -1,5 +1,5 @@
 // Above the cells: what is shown, how the kernel is, and what can be done to all of them.
-import { ChevronsRight, Download, Ellipsis, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
+import { ChevronsRight, Download, Ellipsis, Maximize2, Minimize2, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
 import { NOTEBOOK_COMMANDS } from '../../core/commands.ts'
 import { bytes } from '../../core/format.ts'
 import { isBusy, runnable, type Session } from '../../core/notebook.ts'
@@ -26,6 +26,8 @@ export function Toolbar({
   onPane,
   files,
   memoryLimit,
+  full,
+  onFull,
 }: {
   store: SessionStore
   actions: CellActions
@@ -34,6 +36,8 @@ export function Toolbar({
   onPane: (pane: Pane) => void
   files: number
   memoryLimit: number | null
+  full: boolean
+  onFull: () => void
 }) {
   const { session } = view
   const busy = isBusy(session)
@@ -57,6 +61,11 @@ export function Toolbar({
         </IconButton>
         <More id={store.id} view={view} actions={actions} />
       </div>
+      <span className={`hidden md:block ${pane === 'notebook' ? '' : 'ml-auto'}`}>
+        <IconButton label={full ? 'Show the chat again' : 'Full screen'} onClick={onFull}>
+          {full ? <Minimize2 size={15} /> : <Maximize2 size={15} />}
+        </IconButton>
+      </span>
     </header>
   )
 }
