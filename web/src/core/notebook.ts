@@ -173,7 +173,8 @@ function adoptCell(before: CellView | undefined, cell: Cell): CellView {
   if (before === undefined) return view(cell)
   const same = before.execution_id === cell.execution_id
   if (same && isActive(before.status)) return rebase(before, cell.source)
-  const next: CellView = same ? { ...before, ...cell } : { ...view(cell), draft: before.draft, conflict: before.conflict }
+  const outputs = withIds(cell.outputs, before.outputs)
+  const next: CellView = same ? { ...before, ...cell, outputs } : { ...view(cell), draft: before.draft, conflict: before.conflict }
   return rebase(next, cell.source)
 }
 
@@ -253,6 +254,7 @@ function placed(cells: readonly CellView[], cell: CellView, after: string | null
 
 function executed(session: Session, event: SessionEvent): Session {
   const next = { ...sessionDuring(session, event), waiting: waitingAfter(session.waiting, event) }
+  if (event.event === 'update_display_data') return { ...next, cells: next.cells.map((cell) => updatedCell(cell, event)) }
   if (event.cell_id === null) return next
   const known = next.cells.some((cell) => cell.id === event.cell_id)
   if (!known && event.event !== 'execution_start') return next
@@ -261,6 +263,13 @@ function executed(session: Session, event: SessionEvent): Session {
     ...next,
     cells: cells.map((cell) => (cell.id === event.cell_id ? executedCell(cell, event) : cell)),
   }
+}
+
+/** A display may be updated from another cell than the one that showed it. */
+function updatedCell(cell: CellView, event: SessionEvent): CellView {
+  const update = outputEvent(event)
+  if (update === null || !cell.outputs.some((output) => 'transient' in output && output.transient?.display_id)) return cell
+  return { ...cell, ...foldOutput({ outputs: cell.outputs, clearing: cell.clearing }, update) }
 }
 
 function blank(id: string): Cell {

@@ -174,7 +174,7 @@ function Produced({
       )}
       {cell.outputs.length > 0 && !hidden && (
         <div className="flex flex-col gap-2 pt-2" data-outputs>
-          <Outputs outputs={cell.outputs} run={cell.execution_id ?? ''} live={isActive(cell.status)} onFrame={onFrame} />
+          <Outputs outputs={cell.outputs} run={cell.execution_id ?? ''} live={isActive(cell.status)} onFrame={onFrame} source={cell.source} />
         </div>
       )}
       {input !== null && <Answer key={input.executionId + input.prompt} input={input} onAnswer={(value) => void store.answer(value)} />}
