@@ -1,7 +1,7 @@
 """A language model on OpenAI's wire that does as it is told: it calls the code in a question's fence, and is done.
 
 A question that says "refuse once" is refused the first time; one that begins with "Say:" is answered by what follows, and
-by how many times it was asked.
+by how many times it was asked. Told to fix a cell, it divides by 1 where the cell divides by 0.
 """
 
 import json
@@ -71,7 +71,8 @@ def answer(messages: list[dict[str, Any]], times: int) -> Iterable[tuple[dict[st
         return [({"role": "assistant", "content": f"{last['content'][4:].strip()} ({times})"}, None), ({}, "stop")]
     if code is None:
         return [({"role": "assistant", "content": "That is "}, None), ({"content": "all."}, None), ({}, "stop")]
-    arguments = json.dumps({"title": "As told", "code": code[1]})
+    told = code[1].replace("/ 0", "/ 1") if str(last["content"]).startswith("Fix cell") else code[1]
+    arguments = json.dumps({"title": "As told", "code": told})
     pieces = [arguments[at : at + 9] for at in range(0, len(arguments), 9)]
     function = {"name": "executeNotebook", "arguments": ""}
     call = {"index": 0, "id": f"call_{len(messages)}", "type": "function", "function": function}

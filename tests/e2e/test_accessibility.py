@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from person import SALES, add_cell, ask, cells, drop, ended, run_cell
+from person import SALES, add_cell, ask, cells, choose_model, drop, ended, run_cell
 from playwright.sync_api import APIRequestContext, Frame, Page, expect
 
 AXE = (Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js").read_text()
@@ -91,6 +91,11 @@ def test_the_notebook_and_its_outputs(page: Page, session: str, check: Callable[
     page.keyboard.press("Shift+Tab")
     expect(page.get_by_role("tooltip")).to_be_visible()
     check("inspection")
+    choose_model(page, "scripted")
+    cells(page).nth(1).get_by_role("button", name="Fix with AI").click()
+    expect(page.locator("[data-turn=assistant][data-state=complete]")).to_be_visible()
+    expect(page.get_by_role("group", name="Proposed change")).to_be_visible()
+    check("proposed change")
     asking = add_cell(page, "input('Name? ')")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_label("Name?")).to_be_visible()

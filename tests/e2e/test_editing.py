@@ -5,6 +5,8 @@ import re
 from person import add_cell, cells, choose_model, ended, run_cell, saved, write
 from playwright.sync_api import APIRequestContext, Locator, Page, expect
 
+COMPLETE = "[data-turn=assistant][data-state=complete]"
+
 
 def three(page: Page) -> None:
     for source in ("one = 1", "two = 2", "three = 3"):
@@ -197,13 +199,51 @@ def test_a_frame_of_a_traceback_leads_to_its_line(page: Page, session: str) -> N
     assert page.evaluate("() => getSelection().toString()").strip() == "return a / b"
 
 
-def test_the_model_is_asked_to_fix_and_to_explain_a_cell(page: Page, session: str) -> None:
+def test_the_model_is_asked_to_explain_a_cell(page: Page, session: str) -> None:
     choose_model(page, "scripted")
-    failed = run_cell(page, "1 / 0", status="error")
+    cell = run_cell(page, "x = 1")
+    more(cell, "Explain this cell")
+    expect(page.locator("[data-turn=user]")).to_contain_text("Explain cell 1")
+    expect(page.locator(COMPLETE)).to_be_visible()
+
+
+def fixed(page: Page) -> Locator:
+    """A cell of a person, and what the model proposes for it."""
+    choose_model(page, "scripted")
+    failed = run_cell(page, "a = 'mine'\nprint(1 / 0)\nb = 'too'", status="error")
     failed.get_by_role("button", name="Fix with AI").click()
-    asked = page.locator("[data-turn=user]")
-    expect(asked.first).to_contain_text("Fix cell 1. It ends with ZeroDivisionError: division by zero")
-    expect(page.locator("[data-turn=assistant][data-state=complete]")).to_be_visible()
-    more(failed, "Explain this cell")
-    expect(asked.nth(1)).to_contain_text("Explain cell 1")
-    expect(page.locator("[data-turn=assistant][data-state=complete]")).to_have_count(2)
+    expect(page.locator("[data-turn=user]")).to_contain_text(
+        "Fix cell 1. It ends with ZeroDivisionError: division by zero"
+    )
+    expect(page.locator(COMPLETE)).to_be_visible()
+    expect(failed.get_by_role("group", name="Proposed change")).to_be_visible()
+    return failed
+
+
+def test_a_change_of_a_persons_cell_is_seen_and_accepted(page: Page, session: str, api: APIRequestContext) -> None:
+    mine = fixed(page)
+    lines = mine.locator("[data-diff]")
+    assert [line.get_attribute("data-diff") for line in lines.all()] == ["same", "old", "new", "same"]
+    expect(lines.nth(1)).to_contain_text("print(1 / 0)")
+    expect(lines.nth(2)).to_contain_text("print(1 / 1)")
+    page.reload()
+    mine.get_by_role("button", name="Accept and run").click()
+    ended(mine, "ok")
+    expect(mine.locator("[data-outputs]")).to_contain_text("1.0")
+    expect(mine.locator("[data-proposed]")).to_have_count(0)
+    saved(page, api, session, ["a = 'mine'\nprint(1 / 1)\nb = 'too'"])
+
+
+def test_a_change_that_is_rejected_leaves_the_cell_as_it_was(page: Page, session: str, api: APIRequestContext) -> None:
+    mine = fixed(page)
+    mine.get_by_role("button", name="Reject").click()
+    expect(mine.locator("[data-proposed]")).to_have_count(0)
+    expect(mine).to_be_focused()
+    saved(page, api, session, ["a = 'mine'\nprint(1 / 0)\nb = 'too'"])
+
+
+def test_the_analyst_says_that_it_cannot_read_code(page: Page, session: str) -> None:
+    failed = run_cell(page, "1 / 0", status="error")
+    expect(failed.get_by_role("button", name="Fix with AI")).to_have_count(0)
+    more(failed, "Fix with AI")
+    expect(page.get_by_role("alert")).to_contain_text("Choose a language model")

@@ -7,8 +7,9 @@ import { VariablesView } from './artifacts/notebook/variables.tsx'
 import { SessionStore } from './artifacts/notebook/store.ts'
 import { Tab, Toolbar, type Pane } from './artifacts/notebook/toolbar.tsx'
 import { Chat } from './chat/chat.tsx'
-import type { ModelChoice } from './chat/composer.tsx'
+import { isBuiltIn, type ModelChoice } from './chat/composer.tsx'
 import type { Uploads } from './chat/uploads.ts'
+import type { Fix } from './core/asking.ts'
 import type { ToolItem } from './core/chat.ts'
 import { CELL_COMMANDS, NOTEBOOK_COMMANDS, type CellCommand, type NotebookCommand } from './core/commands.ts'
 import { previewOf } from './core/tree.ts'
@@ -78,10 +79,14 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     },
     [show],
   )
+  const [fixes, setFixes] = useState<readonly Fix[]>([])
   const [full, setFull] = useState(false)
+  const helper = useRef(false)
+  helper.current = props.model.chosen !== null && !isBuiltIn(props.model.chosen)
   const [wish, setWish] = useState<string | null>(null)
   const [actions] = useState(() =>
     cellActions(store, (question) => {
+      if (!helper.current) return store.complain(NO_HELPER)
       setWish(question)
       setFull(false)
       setTab('chat')
@@ -135,6 +140,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
               wish={first ?? wish}
               onAsked={onAsked}
               onWriting={setWriting}
+              onFixes={setFixes}
               onChanged={props.onChanged}
               cellNumber={cellNumber}
               showCell={showCell}
@@ -149,7 +155,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
             <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} full={full} onFull={() => setFull(!full)} />
             {pane === 'variables' && <VariablesView kernelId={id} session={view.session} />}
             {pane === 'notebook' && (
-              <NotebookView store={store} actions={actions} view={view} writing={writing} />
+              <NotebookView store={store} actions={actions} view={view} writing={writing} fixes={fixes} helped={helper.current} />
             )}
             {pane === 'files' && (
               <FilesView kernelId={id} files={files} uploads={uploads} onDelete={remove} onImport={importFile} limits={props.limits.told} />
@@ -187,6 +193,11 @@ function paletteOf(
 
 async function readNotebook(url: string): Promise<unknown> {
   return (await api.request(url)).json()
+}
+
+const NO_HELPER = {
+  message: 'The built-in analyst is a program of rules: it cannot read code.',
+  hint: 'Choose a language model below the chat to have cells fixed and explained.',
 }
 
 function promptsFor(files: readonly FileEntry[]): readonly string[] {

@@ -4,6 +4,7 @@ import type { UIMessage } from 'ai'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { StickToBottom, useStickToBottomContext } from 'use-stick-to-bottom'
 import { ArrowDown } from 'lucide-react'
+import { fixesIn, type Fix } from '../core/asking.ts'
 import { followUps, spentOn, turns, writing, type Message, type ToolItem } from '../core/chat.ts'
 import { dollars, short } from '../core/format.ts'
 import { Button, IconButton } from '../ui/button.tsx'
@@ -22,6 +23,8 @@ export interface ChatProps {
   readonly wish: string | null
   readonly onAsked: () => void
   readonly onWriting: (item: ToolItem | null) => void
+  /** What the model answered to wishes to fix cells. */
+  readonly onFixes: (fixes: readonly Fix[]) => void
   readonly onChanged: () => void
   readonly cellNumber: (cellId: string) => number | null
   readonly showCell: (cellId: string) => void
@@ -56,6 +59,11 @@ export function Chat(props: ChatProps) {
   const draft = useMemo(() => writing(messages, answering), [messages, answering])
   const { onWriting } = props
   useEffect(() => onWriting(draft), [draft, onWriting])
+  const { onFixes } = props
+  const fixes = useMemo(() => (answering ? null : fixesIn(shown)), [answering, shown])
+  useEffect(() => {
+    if (fixes !== null) onFixes(fixes)
+  }, [fixes, onFixes])
 
   const send = (question: string): void => {
     const files = uploads.list.filter((one) => one.state === 'done').map((one) => one.name)

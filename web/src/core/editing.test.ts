@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { questionAbout } from './asking.ts'
+import { fixesIn, proposals, questionAbout } from './asking.ts'
+import type { Turn } from './chat.ts'
 import { CELL_COMMANDS, keyName, matched, NOTEBOOK_COMMANDS } from './commands.ts'
+import { diff } from './diff.ts'
 import { adopt, edit, empty, outputsHidden, view, type CellView } from './notebook.ts'
 import { fitting, marked } from './palette.ts'
 import { cellOfCount, traceParts } from './traceback.ts'
@@ -143,5 +145,44 @@ describe('the palette', () => {
   })
   test('is walked through round and round', () => {
     expect([marked(0, -1, 3), marked(2, 1, 3), marked(0, 1, 0)]).toEqual([2, 0, 0])
+  })
+})
+
+describe('a proposed change', () => {
+  const kinds = (before: string, after: string): string[] => diff(before, after).map((line) => `${line.kind} ${line.text}`)
+  test('is told line by line', () => {
+    expect(kinds('a\nb\nc', 'a\nx\nc')).toEqual(['same a', 'old b', 'new x', 'same c'])
+    expect(kinds('a\nb\nc\nd', 'b\nd\ne')).toEqual(['old a', 'same b', 'old c', 'same d', 'new e'])
+    expect(kinds('a', 'a')).toEqual(['same a'])
+  })
+  test('of texts beyond measure is all of them', () => {
+    const long = (word: string): string => Array.from({ length: 2000 }, (_, at) => `${word} ${at}`).join('\n')
+    expect(diff(long('a'), long('b'))).toHaveLength(4000)
+  })
+
+  const broken = cell('mine', { source: '1 / 0\n', status: 'error' })
+  const asked = questionAbout(broken, 1, 'fix')
+  const turns = (text: string, state: 'complete' | 'running'): Turn[] => [
+    { role: 'user', id: 'u', text, files: [] },
+    {
+      role: 'assistant',
+      id: 'a',
+      state,
+      problem: null,
+      items: [{ kind: 'tool', id: 't', title: '', code: '1 / 1', phase: 'ok', status: 'ok', cellId: 'its', executionId: 'x', error: null }],
+    },
+  ]
+  test('is found for the cell that was to be fixed, when the answer is finished', () => {
+    const cells = [broken, cell('its', { source: '1 / 1' })]
+    const fixes = fixesIn(turns(asked, 'complete'))
+    expect(proposals(fixes, cells)).toEqual([{ cellId: 'mine', code: '1 / 1', from: 'its' }])
+    expect(fixesIn(turns(asked, 'running'))).toEqual([])
+    expect(fixesIn(turns('Explain this', 'complete'))).toEqual([])
+  })
+  test('is none once either cell has changed its part', () => {
+    const fixes = fixesIn(turns(asked, 'complete'))
+    expect(proposals(fixes, [cell('mine', { source: '1 / 2' }), cell('its', { source: '1 / 1' })])).toEqual([])
+    expect(proposals(fixes, [broken])).toEqual([])
+    expect(proposals(fixes, [broken, cell('its', { source: '1 / 0' })])).toEqual([])
   })
 })

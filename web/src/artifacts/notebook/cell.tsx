@@ -16,6 +16,7 @@ import { Editor, type EditorHandle } from './editor.tsx'
 import { command } from './keys.ts'
 import { Outputs } from './outputs.tsx'
 import type { SessionStore } from './store.ts'
+import { Proposed } from './proposed.tsx'
 import { Tools } from './tools.tsx'
 
 export const Cell = memo(function Cell({
@@ -24,6 +25,9 @@ export const Cell = memo(function Cell({
   store,
   actions,
   input,
+  proposed,
+  onSettle,
+  helped,
   place,
   memory,
 }: {
@@ -32,6 +36,10 @@ export const Cell = memo(function Cell({
   store: SessionStore
   actions: CellActions
   input: InputRequest | null
+  /** What a model would make of this cell's code, until a person has settled it. */
+  proposed: string | null
+  onSettle: (cellId: string, take: boolean) => void
+  helped: boolean
   /** How many executions come before this cell's, while it waits. */
   place: number | null
   /** What the kernel holds while this cell runs, in bytes. */
@@ -97,7 +105,8 @@ export const Cell = memo(function Cell({
           <Tools cell={cell} actions={actions} onRun={() => run('stay')} onEdit={edit} rendered={rendered} />
         </div>
         {cell.conflict !== null && <Conflict theirs={cell.conflict} onChoose={(keep) => store.resolve(cell.id, keep)} />}
-        {cell.type === 'code' && <Produced cell={cell} store={store} actions={actions} input={input} place={place} memory={memory} />}
+        {proposed !== null && <Proposed before={source} after={proposed} onSettle={(take) => onSettle(cell.id, take)} />}
+        {cell.type === 'code' && <Produced cell={cell} store={store} actions={actions} input={input} place={place} memory={memory} helped={helped && proposed === null} />}
       </div>
     </section>
   )
@@ -150,6 +159,7 @@ function Produced({
   input,
   place,
   memory,
+  helped,
 }: {
   cell: CellView
   store: SessionStore
@@ -157,6 +167,7 @@ function Produced({
   input: InputRequest | null
   place: number | null
   memory: number
+  helped: boolean
 }) {
   const facts = <Facts cell={cell} kernelId={store.id} place={place} memory={memory} />
   const onFrame = useMemo(() => (count: number, line: number) => actions.goToFrame(cell.id, count, line), [actions, cell.id])
@@ -178,7 +189,7 @@ function Produced({
         </div>
       )}
       {input !== null && <Answer key={input.executionId + input.prompt} input={input} onAnswer={(value) => void store.answer(value)} />}
-      {applies(cell, 'fix') && (
+      {helped && applies(cell, 'fix') && (
         <Button look="outline" onClick={() => actions.perform(cell.id, 'fix')} className="mt-2 h-7 px-2">
           <Sparkles size={14} /> {CELL_COMMANDS.fix.label}
         </Button>

@@ -1,12 +1,13 @@
 // The notebook beside the chat: toolbar, cells, and the cell a model is writing.
 import { Plus } from 'lucide-react'
-import { useEffect, useRef, useState } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { isActive, placeInLine, runnable, type Session } from '../../core/notebook.ts'
 import { sourceOf } from '../../core/notebook.ts'
+import { proposals, type Fix } from '../../core/asking.ts'
 import type { ToolItem } from '../../core/chat.ts'
 import { Button } from '../../ui/button.tsx'
 import { Banner } from '../../ui/banner.tsx'
-import type { CellActions } from './actions.ts'
+import { focusCell, type CellActions } from './actions.ts'
 import { Cell, DraftCell } from './cell.tsx'
 import type { SessionStore, StoreView } from './store.ts'
 
@@ -15,13 +16,30 @@ export function NotebookView({
   view,
   writing,
   actions,
+  fixes,
+  helped,
 }: {
   store: SessionStore
   view: StoreView
   writing: ToolItem | null
   actions: CellActions
+  fixes: readonly Fix[]
+  /** A language model is there to be asked about cells. */
+  helped: boolean
 }) {
+  const proposed = useMemo(() => new Map(proposals(fixes, view.session.cells).map((one) => [one.cellId, one])), [fixes, view.session.cells])
   const { session } = view
+  const latest = useRef(proposed)
+  latest.current = proposed
+  const settle = useCallback(
+    (cellId: string, take: boolean): void => {
+      const proposal = latest.current.get(cellId)
+      if (!proposal) return
+      focusCell(cellId)
+      void store.settle(proposal, take)
+    },
+    [store],
+  )
   const draft = writing !== null && !alreadyThere(session, writing.code) ? writing : null
   const scroller = useRef<HTMLDivElement>(null)
   useFollow(scroller, session, draft)
@@ -39,6 +57,9 @@ export function NotebookView({
             store={store}
             actions={actions}
             input={session.input?.cellId === cell.id ? session.input : null}
+            proposed={proposed.get(cell.id)?.code ?? null}
+            onSettle={settle}
+            helped={helped}
             place={placeInLine(session, cell)}
             memory={cell.status === 'running' ? session.memory : 0}
           />

@@ -14,6 +14,7 @@ import {
   type Session,
 } from '../../core/notebook.ts'
 import { above, did, redo, standing, undo, UNTOUCHED, type Action, type Past, type Step } from '../../core/undo.ts'
+import type { Proposal } from '../../core/asking.ts'
 import { never } from '../../core/outputs.ts'
 import * as api from '../../wire/client.ts'
 import { watchSession } from '../../wire/events.ts'
@@ -269,6 +270,16 @@ export class SessionStore {
   complain(problem: Problem): void {
     this.#problem = problem
     this.#publish()
+  }
+
+  /** The change a model has tried in cell `from` goes into a person's cell, or nowhere; the model's cell has done its part. */
+  async settle({ cellId, code, from }: Proposal, take: boolean): Promise<void> {
+    if (take) {
+      this.apply({ kind: 'type', cellId, source: code })
+      await this.save(cellId)
+    }
+    await this.remove(from)
+    if (take) await this.run(cellId)
   }
 
   // taking back
