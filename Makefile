@@ -10,7 +10,7 @@ PAGE = src/cellblock/static/index.html
 # As pip does: a company's own certificate authority is known to the system.
 export UV_SYSTEM_CERTS = 1
 
-.PHONY: run test test-all check setup setup-dev dist bench lock openapi clean
+.PHONY: run test test-all check setup setup-dev dist bench bench-web lock openapi clean
 
 run: setup
 	@exec $(BIN)/cellblock serve
@@ -60,6 +60,9 @@ dist: setup
 
 bench: setup-dev
 	$(BIN)/python -m bench
+
+bench-web: setup-dev
+	$(BIN)/python -m bench.web
 
 openapi: setup-dev
 	$(BIN)/python scripts/write-generated

@@ -507,6 +507,7 @@ export function isBusy(session: Session): boolean {
 export function announcement(before: Session, after: Session): string | null {
   if (before === after || !before.loaded) return null
   for (const [at, cell] of after.cells.entries()) {
+    if (cell === before.cells[at]) continue
     const then = before.cells.find((other) => other.id === cell.id)
     if (then && isActive(then.status) && !isActive(cell.status)) return `Cell ${at + 1} ${OUTCOMES[cell.status ?? 'ok']}.`
   }

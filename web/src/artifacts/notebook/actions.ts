@@ -5,7 +5,7 @@ import { isActive, outputsHidden, type CellView } from '../../core/notebook.ts'
 import { never } from '../../core/outputs.ts'
 import { cellOfCount } from '../../core/traceback.ts'
 import { announce } from '../../ui/live.tsx'
-import { goToLine } from './editor.tsx'
+import { goToLine, wantEditor } from './editor.tsx'
 import type { SessionStore } from './store.ts'
 
 export interface CellActions {
@@ -130,14 +130,14 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
     step: (id, step, where) => {
       const next = cells()[at(id) + step]
       if (!next) return false
-      if (where === 'editor' && boxOf(next.id)?.querySelector('.cm-content')) focusEditor(next.id)
+      if (where === 'editor' && boxOf(next.id)?.querySelector('[data-editor]')) focusEditor(next.id)
       else focusCell(next.id)
       return true
     },
     goToFrame: (failed, count, line) => {
       const id = cellOfCount(cells(), failed, count)
-      const content = id === null ? null : boxOf(id)?.querySelector<HTMLElement>('.cm-content')
-      if (!content || !goToLine(content, line)) announce('That cell is no longer in the notebook.')
+      if (id === null) announce('That cell is no longer in the notebook.')
+      else withEditor(id, (content) => goToLine(content, line))
     },
   }
 }
@@ -182,9 +182,15 @@ function focusSoon(id: string, tries = 20): void {
   else if (tries > 0) requestAnimationFrame(() => focusSoon(id, tries - 1))
 }
 
-/** The editor of a cell, also of one that React has not drawn yet. */
-export function focusEditor(id: string, tries = 20): void {
-  const content = boxOf(id)?.querySelector<HTMLElement>('.cm-content')
-  if (content) content.focus()
-  else if (tries > 0) requestAnimationFrame(() => focusEditor(id, tries - 1))
+export function focusEditor(id: string): void {
+  withEditor(id, (content) => content.focus())
+}
+
+/** The editor of a cell, also of one that React has not drawn yet, or that is made only when it comes near the window. */
+function withEditor(id: string, act: (content: HTMLElement) => void, tries = 60): void {
+  const box = boxOf(id)
+  const content = box?.querySelector<HTMLElement>('.cm-content')
+  if (content) return act(content)
+  if (box) wantEditor(box)
+  if (tries > 0) requestAnimationFrame(() => withEditor(id, act, tries - 1))
 }

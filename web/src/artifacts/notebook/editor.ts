@@ -1,11 +1,12 @@
 // CodeMirror for one cell: what Jupyter users expect of a cell, and nothing else.
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, type CompletionSource } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
-import { python } from '@codemirror/lang-python'
+import { python, pythonLanguage } from '@codemirror/lang-python'
 import { bracketMatching, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language'
 import { Compartment, EditorState, Prec, Transaction } from '@codemirror/state'
 import { drawSelection, EditorView, keymap, placeholder } from '@codemirror/view'
-import { tags } from '@lezer/highlight'
+import { highlightTree, tags } from '@lezer/highlight'
+import { StyleModule } from 'style-mod'
 import type { Completion } from '../../wire/client.ts'
 import { inspectAt, inspection, isAsking, putAway } from './inspection.ts'
 
@@ -74,6 +75,24 @@ export function follow(view: EditorView, source: string): void {
     changes: { from, to: now.length, insert: next.slice(from) },
     annotations: [Transaction.remote.of(true), Transaction.addToHistory.of(from === 0 && now !== '')],
   })
+}
+
+export interface ColouredText {
+  readonly text: string
+  readonly look: string
+}
+
+/** Python as it will look in an editor. */
+export function colours(source: string): readonly ColouredText[] {
+  if (COLOURS.module) StyleModule.mount(document, COLOURS.module)
+  const found: ColouredText[] = []
+  let at = 0
+  highlightTree(pythonLanguage.parser.parse(source), COLOURS, (from, to, look) => {
+    if (from > at) found.push({ text: source.slice(at, from), look: '' })
+    found.push({ text: source.slice(from, to), look })
+    at = to
+  })
+  return at < source.length ? [...found, { text: source.slice(at), look: '' }] : found
 }
 
 function shown(source: string): string {

@@ -63,6 +63,7 @@ export function Frame({
       ref={ref}
       title={label}
       src="/frame.html"
+      loading="lazy"
       sandbox="allow-scripts"
       referrerPolicy="no-referrer"
       className="block w-full border-0"

@@ -62,7 +62,7 @@ function BlockView({ block, live, onFrame, caption }: { block: Block; live: bool
 function Printed({ block, live }: { block: Extract<Block, { kind: 'text' }>; live: boolean }) {
   return (
     <Scrolling live={live}>
-      <Ansi text={block.text.replace(/\n$/, '')} className={block.name === 'stderr' ? 'border-l-2 border-line-strong pl-3 text-ink-2' : ''} />
+      <Ansi live={live} text={block.text.replace(/\n$/, '')} className={block.name === 'stderr' ? 'border-l-2 border-line-strong pl-3 text-ink-2' : ''} />
     </Scrolling>
   )
 }
