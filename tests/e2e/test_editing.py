@@ -247,3 +247,19 @@ def test_the_analyst_says_that_it_cannot_read_code(page: Page, session: str) -> 
     expect(failed.get_by_role("button", name="Fix with AI")).to_have_count(0)
     more(failed, "Fix with AI")
     expect(page.get_by_role("alert")).to_contain_text("Choose a language model")
+
+
+def test_cells_are_changed_by_a_finger(phone: Page) -> None:
+    made = phone.request.post("/api/jupyter/kernel", data={}).json()["id"]
+    phone.goto(f"/c/{made}")
+    phone.get_by_role("tab", name=re.compile("^Notebook")).first.tap()
+    cell = add_cell(phone, "print('twice')")
+    cell.get_by_role("button", name="More for this cell").tap()
+    phone.get_by_role("menuitem", name="Duplicate").tap()
+    expect(cells(phone)).to_have_count(2)
+    cells(phone).nth(1).get_by_role("button", name="Delete cell").tap()
+    phone.get_by_role("button", name="Undo", exact=True).tap()
+    expect(cells(phone)).to_have_count(2)
+    cells(phone).nth(1).get_by_role("button", name="Run cell").first.tap()
+    ended(cells(phone).nth(1), "ok")
+    assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390

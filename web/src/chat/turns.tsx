@@ -1,6 +1,7 @@
 // The transcript: questions, answers, and the cells an answer made, each one line that leads to it.
 import { ArrowUpRight, Check, ChevronRight, CircleAlert, Copy, LoaderCircle, Pencil, RefreshCw } from 'lucide-react'
-import { memo, useState, type KeyboardEvent } from 'react'
+import { memo, useMemo, useState, type KeyboardEvent } from 'react'
+import { wishIn } from '../core/asking.ts'
 import { never } from '../core/outputs.ts'
 import { wordsOf, type Item, type ToolItem, type Turn } from '../core/chat.ts'
 import { Button, IconButton } from '../ui/button.tsx'
@@ -50,6 +51,7 @@ export const TurnView = memo(function TurnView(props: TurnProps) {
 
 function Question({ turn, final, idle, actions }: TurnProps & { turn: Extract<Turn, { role: 'user' }> }) {
   const [editing, setEditing] = useState(false)
+  const wish = useMemo(() => wishIn(turn.text), [turn.text])
   if (editing) {
     return (
       <Rewrite
@@ -66,7 +68,17 @@ function Question({ turn, final, idle, actions }: TurnProps & { turn: Extract<Tu
   return (
     <div className="group/turn flex flex-col items-end gap-1" data-turn="user">
       {turn.files.length > 0 && <p className="text-xs text-ink-3">{turn.files.join(', ')}</p>}
-      <p className="max-w-[88%] rounded-xl bg-hover px-4 py-2 break-words whitespace-pre-wrap">{turn.text}</p>
+      <div className="max-w-[88%] rounded-xl bg-hover px-4 py-2 break-words">
+        <p className="whitespace-pre-wrap">{wish?.said ?? turn.text}</p>
+        {wish && (
+          <details className="text-sm">
+            <summary className="w-fit text-ink-2 hover:text-ink">Sent along</summary>
+            <div className="mt-1">
+              <Markdown text={wish.along} />
+            </div>
+          </details>
+        )}
+      </div>
       <div className={`flex gap-0.5 opacity-0 group-hover/turn:opacity-100 focus-within:opacity-100 pointer-coarse:opacity-100 ${idle ? '' : 'invisible'}`}>
         <CopyButton label="Copy the question" text={turn.text} />
         <IconButton label="Edit the question" className="size-7" onClick={() => setEditing(true)}>

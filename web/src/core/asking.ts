@@ -26,6 +26,12 @@ function fenced(language: string, text: string): string {
   return `${fence}${language}\n${text.replace(/\n$/, '')}\n${fence}`
 }
 
+/** A wish as a person reads it: one sentence, and what was sent along; null for a question in a person's own words. */
+export function wishIn(text: string): { readonly said: string; readonly along: string } | null {
+  const found = /^((?:Fix|Explain) cell \d+[.:][^\n]*)\n\n([\s\S]+)$/.exec(text)
+  return found && /^`{3,}/m.test(found[2]!) ? { said: found[1]!.replace(/:$/, '.'), along: found[2]! } : null
+}
+
 /** What the model answered to a wish to fix a cell: the code that was to be fixed, and the cell with the code it ran instead. */
 export interface Fix {
   readonly asked: string

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { fixesIn, proposals, questionAbout } from './asking.ts'
+import { fixesIn, proposals, questionAbout, wishIn } from './asking.ts'
 import type { Turn } from './chat.ts'
 import { CELL_COMMANDS, keyName, matched, NOTEBOOK_COMMANDS } from './commands.ts'
 import { diff } from './diff.ts'
 import { adopt, edit, empty, outputsHidden, view, type CellView } from './notebook.ts'
-import { fitting, marked } from './palette.ts'
+import { fitting, inOrder, marked } from './palette.ts'
 import { cellOfCount, traceParts } from './traceback.ts'
 import { above, did, redo, standing, undo, UNTOUCHED, type Past, type Step } from './undo.ts'
 import type { Cell } from '../wire/types.ts'
@@ -115,6 +115,11 @@ describe('a question about a cell', () => {
     expect(fix).toContain('```text\nCell In[1], line 1\n```')
     expect(fix.endsWith('```python\n1 / 0\n```')).toBe(true)
   })
+  test('is one sentence to a person, and what was sent along', () => {
+    expect(wishIn(questionAbout(cell('a', { source: '1' }), 2, 'explain'))).toEqual({ said: 'Explain cell 2.', along: '```python\n1\n```' })
+    expect(wishIn('Explain cell 2: what for?')).toBeNull()
+    expect(wishIn('How are sales?\n\n```x```')).toBeNull()
+  })
   test('code that has fences of its own stays whole', () => {
     expect(questionAbout(cell('a', { source: 's = """\n```\n"""' }), 1, 'explain')).toContain('````python\ns = """\n```\n"""\n````')
   })
@@ -142,6 +147,10 @@ describe('the palette', () => {
     expect(labels('above run')).toEqual(['Run all above'])
     expect(labels('notebook')).toEqual(['Restart the kernel'])
     expect(labels('zebra')).toEqual([])
+  })
+  test('begins with the cell and ends with other conversations', () => {
+    const groups = ['Conversation', 'Cell', 'Page', 'Cell'].map((group, at) => ({ id: String(at), group, label: '', keys: '' }))
+    expect(inOrder(groups).map((item) => item.id)).toEqual(['1', '3', '2', '0'])
   })
   test('is walked through round and round', () => {
     expect([marked(0, -1, 3), marked(2, 1, 3), marked(0, 1, 0)]).toEqual([2, 0, 0])

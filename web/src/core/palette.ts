@@ -9,6 +9,13 @@ export interface PaletteItem {
 
 const MOST = 60
 
+const GROUPS = ['Cell', 'Notebook', 'View', 'Page', 'Theme', 'Conversation']
+
+/** What is nearest to a person's hands first. */
+export function inOrder<Item extends PaletteItem>(items: readonly Item[]): readonly Item[] {
+  return [...items].sort((a, b) => GROUPS.indexOf(a.group) - GROUPS.indexOf(b.group))
+}
+
 /** All in their order when nothing is typed; else those whose label or group has every word, earlier and whole matches first. */
 export function fitting<Item extends PaletteItem>(items: readonly Item[], typed: string): readonly Item[] {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean)

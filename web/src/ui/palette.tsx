@@ -1,13 +1,13 @@
 // Every command of the page by its name: Ctrl-K, type, Enter.
 import { useId, useMemo, useRef, useState, type KeyboardEvent } from 'react'
 import { CELL_COMMANDS, NOTEBOOK_COMMANDS, type Command } from '../core/commands.ts'
-import { fitting, marked } from '../core/palette.ts'
+import { fitting, inOrder, marked } from '../core/palette.ts'
 import { allCommands, type PaletteCommand } from './commands.ts'
 import { Dialog } from './dialog.tsx'
 import { keysShown } from './menu.tsx'
 
 export function Palette({ onClose }: { onClose: () => void }) {
-  const [commands] = useState(allCommands)
+  const [commands] = useState(() => inOrder(allCommands()))
   const [typed, setTyped] = useState('')
   const [at, setAt] = useState(0)
   const list = useRef<HTMLUListElement>(null)
