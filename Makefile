@@ -10,7 +10,7 @@ PAGE = src/cellblock/static/index.html
 # As pip does: a company's own certificate authority is known to the system.
 export UV_SYSTEM_CERTS = 1
 
-.PHONY: run test test-all check setup setup-dev dist bench bench-long lock openapi clean
+.PHONY: run test test-all check setup setup-dev dist bench bench-long bench-web lock openapi clean
 
 run: setup
 	@exec $(BIN)/cellblock serve
@@ -64,6 +64,9 @@ bench: setup-dev
 # A thousand kernels in a row, and three hundred at once.
 bench-long: setup-dev
 	$(BIN)/python -m bench churn scale
+
+bench-web: setup-dev
+	$(BIN)/python -m bench.web
 
 openapi: setup-dev
 	$(BIN)/python scripts/write-generated

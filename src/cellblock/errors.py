@@ -10,6 +10,7 @@ CellblockError
 │   ├── ExecutionNotFound     execution_not_found
 │   ├── CellNotFound          cell_not_found
 │   ├── FileNotFound          file_not_found
+│   ├── VariableNotFound      variable_not_found
 │   ├── ConversationNotFound  conversation_not_found
 │   └── EnvironmentNotFound   environment_not_found
 ├── MethodNotAllowed          method_not_allowed     405
@@ -122,6 +123,11 @@ class CellNotFound(NotFound):
 class FileNotFound(NotFound):
     code = "file_not_found"
     default_hint = "GET …/files lists the files."
+
+
+class VariableNotFound(NotFound):
+    code = "variable_not_found"
+    default_hint = "GET …/variables lists the variables."
 
 
 class ConversationNotFound(NotFound):

@@ -23,6 +23,8 @@ CellType: TypeAlias = Literal["code", "markdown"]
 
 MAX_IMPORT = 32 << 20  # bytes of an imported notebook
 MAX_CELLS = 2000
+MAX_NOTED = 20  # files a cell left that its metadata name
+MAX_DELETED = 20  # cells that a deletion may be taken back for
 LIVE_LIMIT = 1 << 20  # bytes of outputs folded from events while a cell runs
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -75,14 +77,12 @@ class Notebook:
     _edited: int = 0  # the revision of the last change a person may have written
     _live: dict[str, _Live] = field(default_factory=dict)
     _display_ids: dict[str, list[str | None]] = field(default_factory=dict)
+    _deleted: dict[str, Cell] = field(default_factory=dict)  # the last ones, oldest first
 
     @classmethod
     def from_view(cls, view: NotebookView, new_id: Callable[[], str]) -> "Notebook":
         """A notebook that was stored as its view; cells that were running then are not any more."""
-        cells = [copy.deepcopy(cell) for cell in view["cells"]]
-        for cell in cells:
-            if cell["status"] is not None and cell["status"] not in FINAL:
-                cell["status"] = "cancelled"
+        cells = [_at_rest(copy.deepcopy(cell)) for cell in view["cells"]]
         made = cls(view["kernel_id"], view["environment"], new_id, view["title"], cells, dict(view["metadata"]))
         made.revision = made._edited = view["revision"]
         return made
@@ -133,23 +133,50 @@ class Notebook:
         self._changed(edit=True)
         return cell
 
-    def edit(self, cell_id: str, *, source: str | None = None, type: CellType | None = None) -> Cell:
-        """Another source or type; a cell that is no longer code loses its outputs. CellNotFound."""
+    def edit(
+        self,
+        cell_id: str,
+        *,
+        source: str | None = None,
+        type: CellType | None = None,
+        outputs_hidden: bool | None = None,
+    ) -> Cell:
+        """Another source or type; a cell that is no longer code loses its outputs. CellNotFound.
+
+        `outputs_hidden` is noted where Jupyter looks for it.
+        """
         cell = self.cell(cell_id)
+        if outputs_hidden is not None:
+            _hide_outputs(cell, outputs_hidden)
         if source is not None:
             cell["source"] = clean(source)
         if type is not None and type != cell["type"]:
             cell["type"] = type
             self._forget(cell_id)
             cell.update({"outputs": [], "execution_count": None, "status": None, "execution_id": None})
-        self._changed(edit=True)
+        self._changed(edit=source is not None or type is not None)
         return cell
 
     def delete(self, cell_id: str) -> None:
-        """Removes a cell. CellNotFound."""
-        del self.cells[self._index(cell_id)]
+        """Removes a cell; of the last ones, `restore` brings each back. CellNotFound."""
+        cell = self.cells.pop(self._index(cell_id))
+        self._deleted[cell_id] = cell
+        if len(self._deleted) > MAX_DELETED:
+            del self._deleted[next(iter(self._deleted))]
         self._forget(cell_id)
         self._changed(edit=True)
+
+    def restore(self, cell_id: str, *, after: str | None) -> Cell:
+        """Puts a deleted cell back as it was, outputs included, behind `after` or at the top. CellNotFound."""
+        at = 0 if after is None else self._index(after) + 1
+        if cell_id not in self._deleted:
+            raise CellNotFound(f"No cell {cell_id[:80]!r} was deleted lately.")
+        if len(self.cells) >= MAX_CELLS:
+            raise TooLarge(f"A notebook has at most {MAX_CELLS} cells.")
+        cell = _at_rest(self._deleted.pop(cell_id))
+        self.cells.insert(at, cell)
+        self._changed(edit=True)
+        return cell
 
     def move(self, cell_id: str, *, after: str | None) -> None:
         """Puts a cell behind `after`, or at the top. CellNotFound."""
@@ -213,6 +240,7 @@ class Notebook:
     def _started(self, cell: Cell, execution_id: str, content: dict[str, Any]) -> bool:
         self._live[cell["id"]] = _Live(execution_id, Outputs(LIVE_LIMIT))
         self._display_ids.pop(cell["id"], None)
+        cell["metadata"].pop("cellblock", None)
         rewritten = cell["source"] != content["code"]
         cell.update(
             {
@@ -246,6 +274,7 @@ class Notebook:
                 "status": result["status"],
             }
         )
+        _note(cell, result)
         ids = live.outputs.display_ids()
         if any(ids) and len(ids) == len(cell["outputs"]):
             self._display_ids[cell["id"]] = ids
@@ -314,6 +343,29 @@ class Notebook:
     def _forget(self, cell_id: str) -> None:
         self._live.pop(cell_id, None)
         self._display_ids.pop(cell_id, None)
+
+
+def _at_rest(cell: Cell) -> Cell:
+    """A cell that nothing runs any more."""
+    if cell["status"] is not None and cell["status"] not in FINAL:
+        cell["status"] = "cancelled"
+    return cell
+
+
+def _hide_outputs(cell: Cell, hidden: bool) -> None:
+    jupyter = cell["metadata"].get("jupyter")
+    cell["metadata"]["jupyter"] = {**(jupyter if isinstance(jupyter, dict) else {}), "outputs_hidden": hidden}
+
+
+def _note(cell: Cell, result: Any) -> None:
+    """What a Result knows and nbformat has no place for: how long it took, which files it left, where all its text is."""
+    files = [file["path"] for file in result["files"] if file["change"] != "deleted"]
+    cell["metadata"]["cellblock"] = {
+        "run_ms": result["timing"]["run_ms"],
+        **({"files": files[:MAX_NOTED]} if files else {}),
+        **({"truncated": True} if result["truncated"] else {}),
+        **({"spill": result["spill"]} if result["spill"] else {}),
+    }
 
 
 def _fold_display(outputs: Outputs, content: dict[str, Any]) -> None:

@@ -14,9 +14,11 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
+from pydantic_ai.usage import RequestUsage
 
 from cellblock.adapters.chat import history
 from cellblock.adapters.chat.history import Ask, CellRef, Transcript, Turn
+from cellblock.adapters.chat.spending import spent
 from cellblock.errors import InvalidRequest
 from cellblock.notebook import Cell, NotebookView
 
@@ -76,6 +78,24 @@ def notebook(*cells: Cell) -> NotebookView:
 
 def shown(transcript: Transcript, *cells: Cell, active: bool = False) -> list[dict[str, Any]]:
     return history.ui_messages(transcript, notebook(*cells), active=active)
+
+
+def test_what_an_answer_took_is_summed_and_priced_where_prices_are_known() -> None:
+    def response(model: str) -> ModelResponse:
+        usage = RequestUsage(input_tokens=1000, output_tokens=10)
+        return ModelResponse(parts=[TextPart("x")], usage=usage, model_name=model, provider_name="openai")
+
+    priced = spent([response("gpt-4o"), response("gpt-4o")])
+    assert priced is not None
+    assert (priced["input_tokens"], priced["output_tokens"]) == (2000, 20)
+    assert priced["cost"] is not None
+    assert priced["cost"] > 0
+    assert spent([response("gpt-4o"), response("of-our-own")]) == {
+        "input_tokens": 2000,
+        "output_tokens": 20,
+        "cost": None,
+    }
+    assert spent([ModelResponse(parts=[TextPart("counted by nobody")])]) is None
 
 
 def test_an_answer_is_one_message_with_its_steps_and_the_cell_as_the_notebook_has_it() -> None:

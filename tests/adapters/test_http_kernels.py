@@ -99,6 +99,10 @@ def test_a_kernel_completes_inspects_and_tells_its_variables(live: Live, kernel:
     assert "DataFrame" in reply["data"]["text/plain"]
     (variable,) = [v for v in live.get(f"{KERNELS}/{kernel}/variables").json() if v["name"] == "frame"]
     assert (variable["type"], variable["shape"]) == ("pandas.DataFrame", [2, 1])
+    table = live.get(f"{KERNELS}/{kernel}/variables/frame", params={"sort": 0, "descending": True, "limit": 1}).json()
+    assert (table["kind"], table["total"], table["index"], table["rows"]) == ("table", 2, ["1"], [["2"]])
+    missing = live.get(f"{KERNELS}/{kernel}/variables/nothing")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "variable_not_found")
 
 
 # the notebook
@@ -126,6 +130,10 @@ def test_cells_are_added_edited_moved_and_deleted(live: Live, kernel: str) -> No
     assert [cell["source"] for cell in view["cells"]] == ["# Title", "one", "2"]
     view = live.delete(f"{cells}/{title}").json()
     assert [cell["source"] for cell in view["cells"]] == ["one", "2"]
+    view = live.post(f"{cells}/{title}/restore", json={"after": first}).json()
+    assert [cell["source"] for cell in view["cells"]] == ["one", "# Title", "2"]
+    view = live.patch(f"{cells}/{first}", json={"outputs_hidden": True}).json()
+    assert view["cells"][0]["metadata"] == {"jupyter": {"outputs_hidden": True}}
 
 
 def test_a_stale_edit_changes_nothing_and_brings_the_current_notebook(live: Live, kernel: str) -> None:
@@ -145,6 +153,7 @@ def test_a_stale_edit_changes_nothing_and_brings_the_current_notebook(live: Live
         ("PATCH", "/cells/nowhere", {"source": "1"}),
         ("DELETE", "/cells/nowhere", None),
         ("POST", "/cells/nowhere/move", {"after": None}),
+        ("POST", "/cells/nowhere/restore", {"after": None}),
         ("POST", "/cells", {"type": "code", "after": "nowhere"}),
     ],
 )
@@ -223,6 +232,7 @@ def test_a_watcher_sees_a_snapshot_then_everything(live: Live, kernel: str) -> N
         ("POST", "/complete", {"code": "", "cursor_pos": 0}),
         ("POST", "/inspect", {"code": "", "cursor_pos": 0}),
         ("GET", "/variables", None),
+        ("GET", "/variables/x", None),
         ("GET", "/events", None),
         ("GET", "/notebook", None),
         ("GET", "/notebook?format=py", None),

@@ -30,9 +30,12 @@ Ids = dict[str, str]
 def ids(live: Live) -> Iterator[tuple[Ids, Ids]]:
     """A session with a cell, and its execution: path parameters for routes below kernel and below execute."""
     kernel = live.create(title="OpenAPI")
-    result = live.post("/api/jupyter/execute", json={"code": "print(1)", "kernel_id": kernel}).json()
+    result = live.post("/api/jupyter/execute", json={"code": "word = 1; print(1)", "kernel_id": kernel}).json()
     live.put(f"/api/jupyter/kernel/{kernel}/files/a.txt", content=b"a")
-    yield {"id": kernel, "cell_id": result["cell_id"], "path": "a.txt"}, {"id": result["id"], "path": "a.txt"}
+    yield (
+        {"id": kernel, "cell_id": result["cell_id"], "path": "a.txt", "name": "word"},
+        {"id": result["id"], "path": "a.txt"},
+    )
     live.delete(f"/api/jupyter/kernel/{kernel}")
 
 

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 import scripted_model
-from playwright.sync_api import APIRequestContext, BrowserContext, Page, Request, expect
+from playwright.sync_api import APIRequestContext, Browser, BrowserContext, Page, Request, expect
 
 TESTS = Path(__file__).parent
 RESULTS = TESTS.parents[1] / "test-results"
@@ -112,6 +112,16 @@ def context(context: BrowserContext, server: str) -> Iterator[BrowserContext]:
     yield context
     assert [request.url for request in outside] == [], "the page asked another host"
     assert broken == [], "the page raised"
+
+
+@pytest.fixture
+def phone(browser: Browser, server: str, browser_context_args: dict[str, Any]) -> Iterator[Page]:
+    """A page 390 pixels wide, under a finger."""
+    held = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    context = browser.new_context(**{**browser_context_args, **held})
+    context.add_init_script(f"try {{ localStorage['cellblock.model'] ||= '{ANALYST}' }} catch {{}}")
+    yield context.new_page()
+    context.close()
 
 
 @pytest.fixture

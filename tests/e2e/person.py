@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import APIRequestContext, Locator, Page, expect
 
 SALES = """region,product,units,revenue
 North,Desk,3,960.50
@@ -72,3 +72,14 @@ def run_cell(page: Page, code: str, status: str = "ok") -> Locator:
     page.keyboard.press("Control+Enter")
     ended(cell, status)
     return cell
+
+
+def saved(page: Page, api: APIRequestContext, session: str, sources: list[str]) -> None:
+    """Waits until the server's notebook has these sources."""
+    found: list[str] = []
+    for _ in range(100):
+        found = [cell["source"] for cell in api.get(f"/api/jupyter/kernel/{session}/notebook").json()["cells"]]
+        if found == sources:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(found)

@@ -1,11 +1,13 @@
 """A language model on OpenAI's wire that does as it is told: it calls the code in a question's fence, and is done.
 
-A question that says "refuse once" is refused the first time.
+A question that says "refuse once" is refused the first time; one that begins with "Say:" is answered by what follows, and
+by how many times it was asked. Told to fix a cell, it divides by 1 where the cell divides by 0.
 """
 
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +21,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     refused: ClassVar[set[str]] = set()
+    asked: ClassVar[Counter[str]] = Counter()
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -31,15 +34,18 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
         self.end_headers()
-        for delta, reason in answer(body["messages"]):
+        self.asked[said] += 1
+        for delta, reason in answer(body["messages"], self.asked[said]):
             choice = {"index": 0, "delta": delta, "finish_reason": reason}
             chunk = {
                 "id": "c",
                 "object": "chat.completion.chunk",
                 "created": 1,
-                "model": "scripted",
+                "model": "gpt-4o",
                 "choices": [choice],
             }
+            if reason:
+                chunk["usage"] = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
@@ -57,13 +63,16 @@ class Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-def answer(messages: list[dict[str, Any]]) -> Iterable[tuple[dict[str, Any], str | None]]:
+def answer(messages: list[dict[str, Any]], times: int) -> Iterable[tuple[dict[str, Any], str | None]]:
     """Deltas with their finish reason: a call for a question that has code, words for everything else."""
     last = messages[-1]
     code = FENCE.search(str(last.get("content"))) if last["role"] == "user" else None
+    if last["role"] == "user" and str(last["content"]).startswith("Say:"):
+        return [({"role": "assistant", "content": f"{last['content'][4:].strip()} ({times})"}, None), ({}, "stop")]
     if code is None:
         return [({"role": "assistant", "content": "That is "}, None), ({"content": "all."}, None), ({}, "stop")]
-    arguments = json.dumps({"title": "As told", "code": code[1]})
+    told = code[1].replace("/ 0", "/ 1") if str(last["content"]).startswith("Fix cell") else code[1]
+    arguments = json.dumps({"title": "As told", "code": told})
     pieces = [arguments[at : at + 9] for at in range(0, len(arguments), 9)]
     function = {"name": "executeNotebook", "arguments": ""}
     call = {"index": 0, "id": f"call_{len(messages)}", "type": "function", "function": function}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from person import SALES, add_cell, ask, cells, choose_model, drop, ended, run_cell
-from playwright.sync_api import APIRequestContext, Browser, Page, expect
+from playwright.sync_api import APIRequestContext, Page, expect
 
 ANSWERED = "[data-turn=assistant][data-state=complete]"
 
@@ -36,7 +36,7 @@ def test_files_come_in_by_picking_and_pasting_and_go_out_and_away(page: Page, se
     rows = page.get_by_role("listitem").filter(has=page.get_by_role("button", name=re.compile("^Delete ")))
     expect(rows).to_have_count(3)
     with page.expect_download() as download:
-        page.get_by_role("link", name="made.txt").click()
+        page.locator("[data-files]").get_by_role("link", name="Download made.txt").click()
     assert Path(download.value.path()).read_text() == "made by code"
     page.get_by_role("button", name="Delete pasted.csv").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
@@ -45,7 +45,7 @@ def test_files_come_in_by_picking_and_pasting_and_go_out_and_away(page: Page, se
 
 def test_a_file_over_the_limit_is_told_before_it_is_sent(page: Page) -> None:
     page.goto("/")
-    expect(page.get_by_text("Files up to 1 MiB each.")).to_be_visible()
+    expect(page.get_by_text("Files up to 1 MiB each, 1 GiB in all.")).to_be_visible()
     drop(page, "big.csv", "x" * (2 << 20))
     expect(page.locator("[data-upload=failed]")).to_contain_text("2 MiB is more than the limit of 1 MiB")
     assert page.url.endswith("/")
@@ -180,15 +180,6 @@ def test_the_theme_is_chosen_and_kept(page: Page) -> None:
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 21)"
 
 
-@pytest.fixture
-def phone(browser: Browser, server: str, browser_context_args: dict[str, object]) -> Page:
-    context = browser.new_context(
-        **{**browser_context_args, "viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-    )
-    context.add_init_script("try { localStorage['cellblock.model'] ||= 'builtin:analyst' } catch {}")
-    return context.new_page()
-
-
 def test_the_whole_path_on_a_phone(phone: Page, api: APIRequestContext) -> None:
     take = lambda name: phone.screenshot(path=Path(__file__).parents[2] / "test-results" / f"{name}.png")  # noqa: E731
     phone.goto("/")
@@ -203,6 +194,5 @@ def test_the_whole_path_on_a_phone(phone: Page, api: APIRequestContext) -> None:
     cell.get_by_role("button", name="Run cell").first.tap()
     ended(cell, "ok")
     phone.get_by_role("tab", name=re.compile("^Files")).first.click()
-    expect(phone.get_by_role("link", name="sales.csv")).to_be_visible()
+    expect(phone.get_by_role("link", name="Download sales.csv")).to_be_visible()
     take("files-phone-light")
-    phone.context.close()

@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from interpreting import OWNER, Bench, text
@@ -24,7 +25,9 @@ from cellblock.errors import (
     QueueFull,
     StaleRevision,
     Unavailable,
+    VariableNotFound,
 )
+from cellblock.host import looking
 from cellblock.host.config import ExecuteRequest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -405,6 +408,49 @@ evil, _hidden = Evil(), 1
     assert len(found["text"]["preview"]) <= 200
     after = await bench.run("print(sorted(set(globals()) - {'a'})[:0], _)", kernel_id)
     assert after["execution_count"] == 2
+
+
+async def test_a_table_is_seen_page_by_page_in_any_order_and_other_things_as_text(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    code = """
+import pandas as pd
+table = pd.DataFrame({'a': [3, 1, 2], 'b': ['x', None, 'z' * 999], 'mixed': [1, 'one', None]}, index=[10, 20, 30])
+column = table['a']
+words = ['a', 'b']
+class Evil:
+    def __repr__(self): raise SystemExit
+evil = Evil()
+
+"""
+    assert (await bench.run(code, kernel_id))["status"] == "ok"
+
+    async def look(name: str, **more: Any) -> Any:
+        asked = {"offset": 0, "limit": 50, "sort": None, "descending": False, **more}
+        return await bench.interpreter.variable(OWNER, kernel_id, name, **asked)
+
+    whole = await look("table")
+    assert (whole["total"], whole["columns_total"], whole["index"]) == (3, 3, ["10", "20", "30"])
+    assert [(column["name"], column["numeric"]) for column in whole["columns"]] == [
+        ("a", True),
+        ("b", False),
+        ("mixed", False),
+    ]
+    assert whole["rows"][1][:2] == ["1", None]
+    assert len(whole["rows"][2][1]) == 200
+    page = await look("table", offset=1, limit=1, sort=0)
+    assert (page["total"], page["index"], page["rows"][0][0]) == (3, ["30"], "2")
+    assert (await look("table", sort=2, descending=True))["index"][-1] == "30"
+    assert (await look("column", sort=0, descending=True))["rows"] == [["3"], ["2"], ["1"]]
+    assert await look("words") == {"kind": "text", "text": "['a', 'b']"}
+    assert await look("evil") == {"kind": "text", "text": "<SystemExit>"}
+    with pytest.raises(VariableNotFound):
+        await look("nothing")
+
+
+@pytest.mark.parametrize("told", ["", "[]", '{"kind": "table"}', '{"kind": "text", "text": 1}', "not json"])
+async def test_what_a_kernel_tells_of_a_variable_is_read_with_suspicion(told: str) -> None:
+    with pytest.raises(Unavailable):
+        looking.read(told)
 
 
 async def test_completion_and_inspection(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from inline_snapshot import snapshot
 
 from cellblock.errors import CellblockError, CellNotFound, InvalidRequest, StaleRevision, TooLarge
 from cellblock.execution import Event, Execution
-from cellblock.notebook import MAX_CELLS, MAX_IMPORT, Notebook, from_ipynb
+from cellblock.notebook import MAX_CELLS, MAX_DELETED, MAX_IMPORT, Notebook, from_ipynb
 
 LIMIT = 10_000
 
@@ -151,6 +151,53 @@ def test_a_view_is_a_copy(notebook: Notebook) -> None:
     notebook.edit(cell["id"], source="b")
     assert view["cells"][0]["source"] == "a"
     assert notebook.cell(cell["id"])["metadata"] == {"tags": ["t"]}
+
+
+def test_a_deletion_is_taken_back_with_the_outputs(notebook: Notebook) -> None:
+    first, second = notebook.add("1"), notebook.add("2")
+    execution, _ = run(notebook, second["id"], "print(2)")
+    hear(notebook, execution, "stream", {"name": "stdout", "text": "2"})
+    end(notebook, execution)
+    before = notebook.view()["cells"]
+    notebook.delete(second["id"])
+    notebook.restore(second["id"], after=first["id"])
+    assert notebook.view()["cells"] == before
+    with pytest.raises(CellNotFound):
+        notebook.restore(second["id"], after=None)
+
+
+def test_a_cell_that_was_deleted_while_it_ran_comes_back_at_rest(notebook: Notebook) -> None:
+    cell = notebook.add("1")
+    run(notebook, cell["id"], "while True: pass")
+    notebook.delete(cell["id"])
+    assert notebook.restore(cell["id"], after=None)["status"] == "cancelled"
+
+
+def test_deleted_cells_are_kept_in_a_bounded_number(notebook: Notebook) -> None:
+    ids = [notebook.add(str(n))["id"] for n in range(MAX_DELETED + 1)]
+    for id in ids:
+        notebook.delete(id)
+    with pytest.raises(CellNotFound):
+        notebook.restore(ids[0], after=None)
+    notebook.restore(ids[1], after=None)
+
+
+def test_hidden_outputs_are_noted_where_jupyter_looks_and_make_no_edit_stale(notebook: Notebook) -> None:
+    cell = notebook.add("1", metadata={"jupyter": {"source_hidden": True}})
+    revision = notebook.revision
+    notebook.edit(cell["id"], outputs_hidden=True)
+    assert notebook.to_ipynb()["cells"][0]["metadata"]["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
+    notebook.require(revision)
+
+
+def test_what_a_run_took_and_left_is_kept_with_its_cell_until_the_next_run(notebook: Notebook) -> None:
+    cell = notebook.add("1")
+    execution, _ = run(notebook, cell["id"], "1")
+    end(notebook, execution)
+    noted = notebook.cell(cell["id"])["metadata"]["cellblock"]
+    assert noted["run_ms"] == execution.result()["timing"]["run_ms"]
+    run(notebook, cell["id"], "2", "x2")
+    assert notebook.cell(cell["id"])["metadata"] == {}
 
 
 # --- executions ------------------------------------------------------------------------------------------------------

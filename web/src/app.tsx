@@ -1,7 +1,7 @@
 // The page: conversations at the side, and either an empty start or one conversation.
 import { PanelLeft } from 'lucide-react'
 import { useCallback, useEffect, useRef, useState } from 'react'
-import { Conversations } from './chat/conversations.tsx'
+import { Conversations, THEMES } from './chat/conversations.tsx'
 import type { ModelChoice } from './chat/composer.tsx'
 import { Start } from './chat/start.tsx'
 import { useUploads } from './chat/uploads.ts'
@@ -10,13 +10,17 @@ import { titleOf } from './core/chat.ts'
 import { sampleFile } from './sample/sample.ts'
 import { Banner } from './ui/banner.tsx'
 import { IconButton } from './ui/button.tsx'
+import { useCommands } from './ui/commands.ts'
 import { DropTarget } from './ui/drop.tsx'
+import { MENUS } from './ui/menu.tsx'
 import { announce, LiveRegion } from './ui/live.tsx'
+import { Palette, Shortcuts } from './ui/palette.tsx'
 import { goTo, useConversationId } from './ui/route.ts'
+import { chooseTheme } from './ui/theme.ts'
 import { TokenGate } from './ui/token-gate.tsx'
 import * as api from './wire/client.ts'
 import type { ConversationItem, Model } from './wire/types.ts'
-import { Workspace } from './workspace.tsx'
+import { Workspace, type Limits } from './workspace.tsx'
 
 const WIDE = '(min-width: 1100px)'
 
@@ -25,16 +29,16 @@ export function App() {
   const [first, setFirst] = useState<string | null>(null)
   const [problem, setProblem] = useState<api.ApiError | null>(null)
   const [side, setSide] = useState(() => matchMedia(WIDE).matches)
-  const [items, refresh, locked] = useConversations(setProblem)
+  const reached = useCallback(() => setProblem((now) => (now?.status === 0 ? null : now)), [])
+  const [items, refresh, locked] = useConversations(setProblem, reached)
   const model = useModels()
-  const uploadLimit = useUploadLimit()
+  const limits = useLimits()
   const session = useSession(id)
   const uploads = useUploads({
     session,
-    limit: uploadLimit,
+    limit: limits.upload,
     onDone: (name) => announce(`${name} is uploaded.`),
   })
-  const limit = uploadLimit === null ? '' : `Files up to ${bytes(uploadLimit)} each.`
 
   const known = items.find((item) => item.id === id)
   useEffect(() => {
@@ -67,6 +71,15 @@ export function App() {
       <PanelLeft size={16} />
     </IconButton>
   )
+  const [over, setOver] = useState<'palette' | 'shortcuts' | null>(null)
+  useKey('k', () => setOver('palette'))
+  useCommands(() => [
+    { id: 'new', group: 'Page', label: 'New conversation', keys: '', run: () => open(null) },
+    { id: 'side', group: 'Page', label: side ? 'Hide conversations' : 'Show conversations', keys: '', run: () => setSide(!side) },
+    { id: 'keys', group: 'Page', label: 'Keyboard shortcuts', keys: '', run: () => setOver('shortcuts') },
+    ...THEMES.map(({ value, label }) => ({ id: `theme-${value}`, group: 'Theme', label: `Theme: ${label}`, keys: '', run: () => chooseTheme(value) })),
+    ...items.map((item) => ({ id: `open-${item.id}`, group: 'Conversation', label: titleOf(item.title), keys: '', run: () => open(item.id) })),
+  ])
   if (locked) return <TokenGate />
   return (
     <div className="flex h-full">
@@ -80,6 +93,7 @@ export function App() {
               current={id}
               onOpen={open}
               onHide={() => setSide(false)}
+              onCommands={() => setOver('palette')}
               onRename={(one, title) => attempt(api.renameConversation(one, title))}
               onDelete={(one) => {
                 attempt(api.deleteKernel(one))
@@ -103,7 +117,7 @@ export function App() {
             <Start
               uploads={uploads}
               model={model}
-              limit={limit}
+              limit={limits.told}
               starting={first !== null}
               onAsk={ask}
               onSample={() => void sampleFile().then((file) => uploads.add([file]))}
@@ -119,14 +133,34 @@ export function App() {
             onChanged={refresh}
             uploads={uploads}
             model={model}
-            limit={limit}
+            limits={limits}
             menu={menu}
           />
         )}
       </main>
-      <DropTarget onFiles={uploads.add} limit={limit} />
+      {over === 'palette' && <Palette onClose={() => setOver(null)} />}
+      {over === 'shortcuts' && <Shortcuts onClose={() => setOver(null)} />}
+      <section id={MENUS} aria-label="Menus" />
+      <DropTarget onFiles={uploads.add} limit={limits.told} />
     </div>
   )
+}
+
+/** Ctrl or Command with a letter, wherever the focus is. */
+function useKey(letter: string, act: () => void): void {
+  const latest = useRef(act)
+  useEffect(() => {
+    latest.current = act
+  })
+  useEffect(() => {
+    const listen = (event: KeyboardEvent): void => {
+      if (event.key.toLowerCase() !== letter || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return
+      event.preventDefault()
+      latest.current()
+    }
+    addEventListener('keydown', listen, { capture: true })
+    return () => removeEventListener('keydown', listen, { capture: true })
+  }, [letter])
 }
 
 function asProblem(error: unknown): api.ApiError {
@@ -161,14 +195,21 @@ function useSession(id: string | null): () => Promise<string> {
   }, [id])
 }
 
-function useConversations(onProblem: (error: api.ApiError) => void): [readonly ConversationItem[], () => void, boolean] {
+function useConversations(
+  onProblem: (error: api.ApiError) => void,
+  onReached: () => void,
+): [readonly ConversationItem[], () => void, boolean] {
   const [items, setItems] = useState<readonly ConversationItem[]>([])
   const [locked, setLocked] = useState(false)
   const [version, setVersion] = useState(0)
   useEffect(() => {
     let gone = false
     api.listConversations().then(
-      (page) => gone || setItems(page.items),
+      (found) => {
+        if (gone) return
+        setItems(found)
+        onReached()
+      },
       (error: unknown) => {
         if (gone) return
         if (asProblem(error).status === 401) setLocked(true)
@@ -178,7 +219,7 @@ function useConversations(onProblem: (error: api.ApiError) => void): [readonly C
     return () => {
       gone = true
     }
-  }, [version, onProblem])
+  }, [version, onProblem, onReached])
   return [items, useCallback(() => setVersion((count) => count + 1), []), locked]
 }
 
@@ -209,13 +250,18 @@ function useModels(): ModelChoice {
   return { models, chosen, choose }
 }
 
-function useUploadLimit(): number | null {
-  const [limit, setLimit] = useState<number | null>(null)
+const UNKNOWN: Limits = { told: '', upload: null, memory: null }
+
+function useLimits(): Limits {
+  const [limits, setLimits] = useState(UNKNOWN)
   useEffect(() => {
     api.getStatus().then(
-      (status) => setLimit(status.limits?.upload_limit ?? null),
+      ({ limits: { upload_limit: upload = null, workspace_limit: workspace = null, memory_limit: memory = null } = {} }) => {
+        const all = workspace === null ? '' : `, ${bytes(workspace)} in all`
+        setLimits({ upload, memory, told: upload === null ? '' : `Files up to ${bytes(upload)} each${all}.` })
+      },
       () => {},
     )
   }, [])
-  return limit
+  return limits
 }

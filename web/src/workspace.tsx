@@ -1,19 +1,32 @@
 // One conversation: the chat, and beside it the notebook and the files; on a phone they are tabs.
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore, type ReactNode } from 'react'
-import { focusCell, NotebookView } from './artifacts/notebook/notebook.tsx'
+import { applies, cellActions, focusCell, type CellActions } from './artifacts/notebook/actions.ts'
+import { NotebookView } from './artifacts/notebook/notebook.tsx'
 import { FilesView } from './artifacts/notebook/files.tsx'
+import { VariablesView } from './artifacts/notebook/variables.tsx'
 import { SessionStore } from './artifacts/notebook/store.ts'
 import { Tab, Toolbar, type Pane } from './artifacts/notebook/toolbar.tsx'
 import { Chat } from './chat/chat.tsx'
-import type { ModelChoice } from './chat/composer.tsx'
+import { isBuiltIn, type ModelChoice } from './chat/composer.tsx'
 import type { Uploads } from './chat/uploads.ts'
+import type { Fix } from './core/asking.ts'
 import type { ToolItem } from './core/chat.ts'
+import { CELL_COMMANDS, NOTEBOOK_COMMANDS, type CellCommand, type NotebookCommand } from './core/commands.ts'
+import { previewOf } from './core/tree.ts'
 import { SAMPLE_NAME, SAMPLE_PROMPTS } from './sample/sample.ts'
 import { Button } from './ui/button.tsx'
+import { useCommands, type PaletteCommand } from './ui/commands.ts'
 import { announce } from './ui/live.tsx'
 import { Split } from './ui/split.tsx'
 import * as api from './wire/client.ts'
 import type { FileEntry } from './wire/types.ts'
+
+export interface Limits {
+  /** What files may be, in a sentence; empty until it is known. */
+  readonly told: string
+  readonly upload: number | null
+  readonly memory: number | null
+}
 
 export interface WorkspaceProps {
   readonly id: string
@@ -23,7 +36,7 @@ export interface WorkspaceProps {
   readonly onChanged: () => void
   readonly uploads: Uploads
   readonly model: ModelChoice
-  readonly limit: string
+  readonly limits: Limits
   readonly menu: ReactNode
 }
 
@@ -66,8 +79,35 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     },
     [show],
   )
+  const [fixes, setFixes] = useState<readonly Fix[]>([])
+  const [full, setFull] = useState(false)
+  const helper = useRef(false)
+  helper.current = props.model.chosen !== null && !isBuiltIn(props.model.chosen)
+  const [wish, setWish] = useState<string | null>(null)
+  const [actions] = useState(() =>
+    cellActions(store, (question) => {
+      if (!helper.current) return store.complain(NO_HELPER)
+      setWish(question)
+      setFull(false)
+      setTab('chat')
+    }),
+  )
+  useCommands(() => paletteOf(store, actions, show, () => setFull(!full)))
+  const { first, onFirstSent } = props
+  const onAsked = useCallback(() => {
+    onFirstSent()
+    setWish(null)
+  }, [onFirstSent])
   const prompts = useMemo(() => promptsFor(files), [files])
   const count = files.filter((file) => file.type === 'file').length
+  const importFile = (path: string): void => {
+    show('notebook')
+    announce(`${path} is being opened.`)
+    void readNotebook(api.fileUrl(id, path)).then(
+      (ipynb) => store.replace(ipynb),
+      () => store.complain({ message: `${path} is no notebook.`, hint: '' }),
+    )
+  }
   const remove = (path: string): void => {
     void api.deleteFile(id, path).then(refreshFiles, refreshFiles)
   }
@@ -76,14 +116,17 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     <div className="flex min-h-0 min-w-0 flex-1 flex-col">
       <div className="flex h-12 shrink-0 items-center gap-1 border-b border-line px-2 md:hidden">
         {props.menu}
-        <div role="tablist" aria-label="View" className="flex gap-1">
+        <h1 className="sr-only">{props.title}</h1>
+        <div role="tablist" aria-label="View" className="flex min-w-0 gap-0.5 overflow-x-auto">
           <Tab selected={tab === 'chat'} onSelect={() => show('chat')} label="Chat" />
           <Tab selected={tab === 'notebook'} onSelect={() => show('notebook')} label="Notebook" count={view.session.cells.length} />
           <Tab selected={tab === 'files'} onSelect={() => show('files')} label="Files" count={count} />
+          <Tab selected={tab === 'variables'} onSelect={() => show('variables')} label="Variables" />
         </div>
       </div>
       <Split
         second={tab !== 'chat'}
+        full={full}
         left={
           <div className="flex min-h-0 flex-1 flex-col">
             <div className="hidden h-12 shrink-0 items-center gap-2 px-3 md:flex">
@@ -94,9 +137,10 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
               id={id}
               history={conversation.messages}
               running={conversation.running}
-              first={props.first}
-              onFirstSent={props.onFirstSent}
+              wish={first ?? wish}
+              onAsked={onAsked}
               onWriting={setWriting}
+              onFixes={setFixes}
               onChanged={props.onChanged}
               cellNumber={cellNumber}
               showCell={showCell}
@@ -108,11 +152,13 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
         }
         right={
           <div className="flex min-h-0 flex-1 flex-col bg-surface">
-            <Toolbar store={store} view={view} pane={pane} onPane={show} files={count} />
-            {pane === 'notebook' ? (
-              <NotebookView store={store} view={view} writing={writing} />
-            ) : (
-              <FilesView kernelId={id} files={files} uploads={uploads} onDelete={remove} limits={props.limit} />
+            <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} full={full} onFull={() => setFull(!full)} />
+            {pane === 'variables' && <VariablesView kernelId={id} session={view.session} />}
+            {pane === 'notebook' && (
+              <NotebookView store={store} actions={actions} view={view} writing={writing} fixes={fixes} helped={helper.current} />
+            )}
+            {pane === 'files' && (
+              <FilesView kernelId={id} files={files} uploads={uploads} onDelete={remove} onImport={importFile} limits={props.limits.told} />
             )}
           </div>
         }
@@ -121,8 +167,42 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
   )
 }
 
+const PANES: readonly { readonly pane: 'chat' | Pane; readonly label: string }[] = [
+  { pane: 'chat', label: 'Show the chat' },
+  { pane: 'notebook', label: 'Show the notebook' },
+  { pane: 'files', label: 'Show the files' },
+  { pane: 'variables', label: 'Show the variables' },
+]
+
+function paletteOf(
+  store: SessionStore,
+  actions: CellActions,
+  show: (pane: 'chat' | Pane) => void,
+  toggleFull: () => void,
+): readonly PaletteCommand[] {
+  const cell = store.attended === null ? undefined : store.cell(store.attended)
+  const ofCell = (Object.keys(CELL_COMMANDS) as CellCommand[]).filter((name) => cell && applies(cell, name))
+  const overall = Object.keys(NOTEBOOK_COMMANDS) as NotebookCommand[]
+  return [
+    ...ofCell.map((name) => ({ ...CELL_COMMANDS[name], id: name, group: 'Cell', run: () => actions.perform(cell!.id, name) })),
+    ...overall.map((name) => ({ ...NOTEBOOK_COMMANDS[name], id: name, group: 'Notebook', run: () => actions.overall(name) })),
+    ...PANES.map(({ pane, label }) => ({ id: `show-${pane}`, group: 'View', label, keys: '', run: () => show(pane) })),
+    { id: 'full', group: 'View', label: 'Full screen for the notebook, or back', keys: '', run: toggleFull },
+  ]
+}
+
+async function readNotebook(url: string): Promise<unknown> {
+  return (await api.request(url)).json()
+}
+
+const NO_HELPER = {
+  message: 'The built-in analyst is a program of rules: it cannot read code.',
+  hint: 'Choose a language model below the chat to have cells fixed and explained.',
+}
+
 function promptsFor(files: readonly FileEntry[]): readonly string[] {
-  const first = files.find((file) => file.type === 'file')
+  const regular = files.filter((file) => file.type === 'file')
+  const first = regular.find((file) => previewOf(file.path) === 'table') ?? regular[0]
   if (!first) return []
   if (first.path === SAMPLE_NAME) return SAMPLE_PROMPTS
   return [`Describe ${first.path}`, 'What stands out in this data?']

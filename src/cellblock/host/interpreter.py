@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cellblock.errors import VariableNotFound
 from cellblock.execution import Event, Result
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Environments
@@ -12,6 +13,7 @@ from cellblock.host.executions import Executions
 from cellblock.host.housekeeping import Housekeeping
 from cellblock.host.launcher import Launcher
 from cellblock.host.lock import DataDirectory
+from cellblock.host.looking import VariableView
 from cellblock.host.one_shots import OneShots
 from cellblock.host.recovery import recover
 from cellblock.host.sessions import Export, KernelView, Session, Sessions
@@ -177,6 +179,19 @@ class Interpreter:
         """
         return await (await self._session(owner, id)).variables()
 
+    async def variable(
+        self, owner: str, id: str, name: str, *, offset: int, limit: int, sort: int | None, descending: bool
+    ) -> VariableView:
+        """One variable: rows of a table from `offset`, ordered by the column at `sort`, or what `repr` says.
+
+        VariableNotFound; Unavailable while the kernel is busy for longer than a few seconds.
+        """
+        session = await self._session(owner, id)
+        view = await session.variable(name, offset=offset, limit=limit, sort=sort, descending=descending)
+        if view is None:
+            raise VariableNotFound(f"There is no variable {name[:80]!r}.")
+        return view
+
     # executions
 
     async def submit(self, owner: str, request: ExecuteRequest) -> Result:
@@ -264,13 +279,22 @@ class Interpreter:
         *,
         source: str | None = None,
         type: Literal["code", "markdown"] | None = None,
+        outputs_hidden: bool | None = None,
         revision: int | None = None,
     ) -> NotebookView:
-        """Changes a cell's source or type. CellNotFound, StaleRevision."""
-        return (await self._session(owner, id)).edit_cell(cell_id, source=source, type=type, revision=revision)
+        """Changes a cell's source or type, or hides its outputs. CellNotFound, StaleRevision."""
+        return (await self._session(owner, id)).edit_cell(
+            cell_id, source=source, type=type, outputs_hidden=outputs_hidden, revision=revision
+        )
 
     async def delete_cell(self, owner: str, id: str, cell_id: str, *, revision: int | None = None) -> NotebookView:
         return (await self._session(owner, id)).delete_cell(cell_id, revision=revision)
+
+    async def restore_cell(
+        self, owner: str, id: str, cell_id: str, *, after: str | None, revision: int | None = None
+    ) -> NotebookView:
+        """Takes a deletion back: the cell with its outputs, behind cell `after`. CellNotFound, StaleRevision."""
+        return (await self._session(owner, id)).restore_cell(cell_id, after=after, revision=revision)
 
     async def move_cell(
         self, owner: str, id: str, cell_id: str, *, after: str | None, revision: int | None = None

@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 from cellblock.content import Malformed, clean
 from cellblock.errors import CellblockError, KernelFault, KernelNotFound, QueueFull, Unavailable
 from cellblock.execution import ErrorInfo, Event, KernelState, Status, timestamp
-from cellblock.host import snippets
+from cellblock.host import looking, snippets
 from cellblock.host.answers import completion, inspection, variables
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Engine
@@ -480,6 +480,14 @@ class Session:
         except Malformed:
             raise Unavailable("The kernel's answer was no list of variables.") from None
 
+    async def variable(
+        self, name: str, *, offset: int, limit: int, sort: int | None, descending: bool
+    ) -> looking.VariableView | None:
+        if self.state in ("released", "starting"):
+            return None
+        code = looking.question(name, offset=offset, limit=limit, sort=sort, descending=descending)
+        return looking.read(await self.peek(code, timeout=VARIABLES_SECONDS))
+
     async def peek(self, code: str, *, timeout: float) -> str:
         """See `Interpreter.peek`."""
         self._room_in_queue()
@@ -521,16 +529,27 @@ class Session:
         return self._edited("cell_added", cell["id"], content)
 
     def edit_cell(
-        self, cell_id: str, *, source: str | None, type: CellType | None, revision: int | None
+        self,
+        cell_id: str,
+        *,
+        source: str | None,
+        type: CellType | None,
+        outputs_hidden: bool | None = None,
+        revision: int | None,
     ) -> NotebookView:
         self.notebook.require(revision)
-        cell = self.notebook.edit(cell_id, source=source, type=type)
+        cell = self.notebook.edit(cell_id, source=source, type=type, outputs_hidden=outputs_hidden)
         return self._edited("cell_edited", cell_id, {"cell": {**cell}})
 
     def delete_cell(self, cell_id: str, *, revision: int | None) -> NotebookView:
         self.notebook.require(revision)
         self.notebook.delete(cell_id)
         return self._edited("cell_deleted", cell_id, {"cell_id": cell_id})
+
+    def restore_cell(self, cell_id: str, *, after: str | None, revision: int | None) -> NotebookView:
+        self.notebook.require(revision)
+        cell = self.notebook.restore(cell_id, after=after)
+        return self._edited("cell_added", cell_id, {"cell": {**cell}, "after": after})
 
     def move_cell(self, cell_id: str, *, after: str | None, revision: int | None) -> NotebookView:
         self.notebook.require(revision)

@@ -70,6 +70,55 @@ def variables():
     return json.dumps([describe(name, value) for name, value in sorted(found, key=lambda each: each[0])[:200]])
 """
 
+LOOK = r"""
+def look(name, offset, limit, sort, descending, columns=100, width=200, text=20000):
+    import json, sys
+    shell = get_ipython()
+    if name not in shell.user_ns:
+        return "null"
+    value = shell.user_ns[name]
+    def short(item, limit=width):
+        try:
+            said = item if isinstance(item, str) else str(item)
+        except (Exception, SystemExit) as problem:
+            said = "<%s>" % type(problem).__name__
+        said = said.encode("utf-8", "replace").decode()
+        return said if len(said) <= limit else said[:limit - 1] + "…"
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(value, pandas.Series):
+        value = value.to_frame("" if value.name is None else value.name)
+    if pandas is None or not isinstance(value, pandas.DataFrame):
+        try:
+            said = value if isinstance(value, str) else repr(value)
+        except (Exception, SystemExit) as problem:
+            said = "<%s>" % type(problem).__name__
+        return json.dumps({"kind": "text", "text": short(said, text)})
+    total, wide = value.shape
+    frame = value.iloc[:, :columns]
+    if sort is not None and 0 <= sort < frame.shape[1]:
+        column = frame.iloc[:, sort].reset_index(drop=True)
+        try:
+            order = column.sort_values(ascending=not descending, kind="stable").index
+        except TypeError:
+            order = column.astype(str).sort_values(ascending=not descending, kind="stable").index
+        frame = frame.iloc[order]
+    frame = frame.iloc[offset:offset + limit]
+    parts = [frame.iloc[:, at] for at in range(frame.shape[1])]
+    told = [[None if missing else short(item) for item, missing in zip(part, part.isna())] for part in parts]
+    return json.dumps({
+        "kind": "table",
+        "total": total,
+        "columns_total": wide,
+        "columns": [
+            {"name": short(column), "type": short(part.dtype),
+             "numeric": bool(pandas.api.types.is_numeric_dtype(part.dtype) and not pandas.api.types.is_bool_dtype(part.dtype))}
+            for column, part in zip(frame.columns, parts)
+        ],
+        "index": [short(item) for item in frame.index],
+        "rows": [list(row) for row in zip(*told)],
+    })
+"""
+
 
 def silently(source: str, call: str) -> str:
     """Code that runs `source` in a namespace of its own and prints what `call` gives there."""

@@ -4,7 +4,9 @@ import type { UIMessage } from 'ai'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { StickToBottom, useStickToBottomContext } from 'use-stick-to-bottom'
 import { ArrowDown } from 'lucide-react'
-import { turns, writing, type Message, type ToolItem } from '../core/chat.ts'
+import { fixesIn, type Fix } from '../core/asking.ts'
+import { followUps, spentOn, turns, writing, type Message, type ToolItem } from '../core/chat.ts'
+import { dollars, short } from '../core/format.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { announce } from '../ui/live.tsx'
 import { chatTransport } from '../wire/chat.ts'
@@ -17,10 +19,12 @@ export interface ChatProps {
   readonly id: string
   readonly history: readonly Message[]
   readonly running: boolean
-  /** The first question, asked before this conversation was there. */
-  readonly first: string | null
-  readonly onFirstSent: () => void
+  /** A question asked elsewhere: before this conversation was there, or about a cell. It waits for its turn. */
+  readonly wish: string | null
+  readonly onAsked: () => void
   readonly onWriting: (item: ToolItem | null) => void
+  /** What the model answered to wishes to fix cells. */
+  readonly onFixes: (fixes: readonly Fix[]) => void
   readonly onChanged: () => void
   readonly cellNumber: (cellId: string) => number | null
   readonly showCell: (cellId: string) => void
@@ -55,6 +59,11 @@ export function Chat(props: ChatProps) {
   const draft = useMemo(() => writing(messages, answering), [messages, answering])
   const { onWriting } = props
   useEffect(() => onWriting(draft), [draft, onWriting])
+  const { onFixes } = props
+  const fixes = useMemo(() => (answering ? null : fixesIn(shown)), [answering, shown])
+  useEffect(() => {
+    if (fixes !== null) onFixes(fixes)
+  }, [fixes, onFixes])
 
   const send = (question: string): void => {
     const files = uploads.list.filter((one) => one.state === 'done').map((one) => one.name)
@@ -70,26 +79,43 @@ export function Chat(props: ChatProps) {
     const said = question.parts.map((part) => String(part['text'] ?? '')).join('\n')
     void chat.sendMessage({ text: said, messageId: question.id })
   }
+  const edit = (id: string, said: string): void => {
+    const { metadata } = messages.find((message) => message.id === id) ?? {}
+    chat.clearError()
+    void chat.sendMessage({ text: said, messageId: id, ...(metadata ? { metadata } : {}) })
+  }
+  const regenerate = (id: string): void => {
+    chat.clearError()
+    void chat.regenerate({ messageId: id })
+  }
   const stop = (): void => {
     void stopConversation(id).catch(() => chat.stop())
   }
 
-  const { first, onFirstSent } = props
-  const asked = useRef(false)
+  const { wish, onAsked } = props
+  const asked = useRef<string | null>(null)
   useEffect(() => {
-    if (first === null || asked.current) return
-    asked.current = true
-    onFirstSent()
-    send(first)
+    if (wish === null) asked.current = null
+    if (wish === null || asked.current === wish || answering) return
+    asked.current = wish
+    onAsked()
+    send(wish)
   })
 
   const { cellNumber, showCell } = props
-  const latestRetry = useRef(retry)
-  latestRetry.current = retry
+  const latest = useRef({ retry, edit, regenerate })
+  latest.current = { retry, edit, regenerate }
   const actions: TurnActions = useMemo(
-    () => ({ cellNumber, showCell, retry: () => latestRetry.current() }),
+    () => ({
+      cellNumber,
+      showCell,
+      retry: () => latest.current.retry(),
+      edit: (turn, said) => latest.current.edit(turn, said),
+      regenerate: (turn) => latest.current.regenerate(turn),
+    }),
     [cellNumber, showCell],
   )
+  const next = useMemo(() => (answering ? [] : followUps(shown, props.prompts)), [answering, shown, props.prompts])
   const lastTurn = shown.at(-1)
   const told = lastTurn?.role === 'assistant' && lastTurn.problem !== null
 
@@ -98,13 +124,14 @@ export function Chat(props: ChatProps) {
       <StickToBottom className="relative min-h-0 flex-1 overflow-hidden" resize="instant" initial="instant">
         <StickToBottom.Content className="mx-auto flex max-w-[720px] flex-col gap-6 px-4 pt-6 pb-6 md:px-6" role="log" aria-label="Conversation" aria-live="off">
           {shown.map((turn, at) => (
-            <TurnView key={turn.id} turn={turn} last={at === shown.length - 1 && !answering} actions={actions} />
+            <TurnView key={turn.id} turn={turn} last={at === shown.length - 1} final={at >= shown.length - 2} idle={!answering} actions={actions} />
           ))}
           {chat.status === 'submitted' && <p className="text-sm text-ink-3">Thinking…</p>}
           {chat.error && !told && (
             <Problem message={chat.error.message} hint={chat.error instanceof ApiError ? chat.error.hint : ''} onRetry={retry} />
           )}
-          {shown.length === 0 && !answering && <Prompts prompts={props.prompts} onChoose={send} />}
+          {shown.length === 0 && !answering && <Prompts title="You could ask" prompts={props.prompts} onChoose={send} />}
+          {text === '' && <Prompts title="Ask next" prompts={next} onChoose={send} />}
         </StickToBottom.Content>
         <ToEnd />
       </StickToBottom>
@@ -120,16 +147,28 @@ export function Chat(props: ChatProps) {
           autoFocus={matchMedia('(pointer: fine)').matches}
         />
         <ModelNote model={model} />
+        <Spending messages={messages} />
       </div>
     </div>
   )
 }
 
-function Prompts({ prompts, onChoose }: { prompts: readonly string[]; onChoose: (prompt: string) => void }) {
+/** What the conversation has taken so far, where a provider counts. */
+function Spending({ messages }: { messages: readonly Message[] }) {
+  const spent = useMemo(() => spentOn(messages), [messages])
+  if (spent === null) return null
+  return (
+    <p className="px-1 pt-2 text-xs text-ink-3 tabular-nums" data-spent>
+      {short(spent.tokens)} tokens{spent.cost !== null && `, about ${dollars(spent.cost)}`}
+    </p>
+  )
+}
+
+function Prompts({ title, prompts, onChoose }: { title: string; prompts: readonly string[]; onChoose: (prompt: string) => void }) {
   if (prompts.length === 0) return null
   return (
-    <div className="flex flex-col items-start gap-1 pt-2">
-      <p className="pb-1 text-sm text-ink-3">You could ask</p>
+    <div role="group" aria-label={title} className="flex flex-col items-start gap-1 pt-2">
+      <p className="pb-1 text-sm text-ink-3">{title}</p>
       {prompts.map((prompt) => (
         <Button key={prompt} look="outline" onClick={() => onChoose(prompt)} className="h-auto min-h-8 py-1.5 text-left font-normal whitespace-normal!">
           {prompt}

@@ -175,9 +175,13 @@ function ModelPicker({ model }: { model: ModelChoice }) {
   )
 }
 
+export function isBuiltIn(model: Model): boolean {
+  return model.provider.toLowerCase().replace('-', ' ') === 'built in'
+}
+
 /** What the built-in analyst is, said where it is used. */
 export function ModelNote({ model }: { model: ModelChoice }) {
-  if (model.chosen?.provider.toLowerCase().replace('-', ' ') !== 'built in') return null
+  if (model.chosen === null || !isBuiltIn(model.chosen)) return null
   return (
     <p className="px-1 pt-2 text-xs text-ink-3">
       The built-in analyst works by rules. It is not a language model, and it needs no key.

@@ -1,10 +1,10 @@
 // The list of conversations, and what holds for the whole page.
-import { Ellipsis, Monitor, Moon, PanelLeft, Pencil, SquarePen, Sun, Trash2 } from 'lucide-react'
+import { Command as CommandIcon, Ellipsis, Monitor, Moon, PanelLeft, Pencil, Search, SquarePen, Sun, Trash2 } from 'lucide-react'
 import { useState } from 'react'
-import { titleOf } from '../core/chat.ts'
-import { IconButton } from '../ui/button.tsx'
+import { found, titleOf } from '../core/chat.ts'
+import { Button, IconButton } from '../ui/button.tsx'
 import { Confirm } from '../ui/dialog.tsx'
-import { Menu, MenuChoices, MenuItem } from '../ui/menu.tsx'
+import { keysShown, Menu, MenuChoices, MenuItem } from '../ui/menu.tsx'
 import { chooseTheme, useTheme, type Theme } from '../ui/theme.ts'
 import type { ConversationItem } from '../wire/types.ts'
 
@@ -15,11 +15,14 @@ export interface ConversationsProps {
   readonly onRename: (id: string, title: string) => void
   readonly onDelete: (id: string) => void
   readonly onHide: () => void
+  readonly onCommands: () => void
 }
 
-export function Conversations({ items, current, onOpen, onRename, onDelete, onHide }: ConversationsProps) {
+export function Conversations({ items, current, onOpen, onRename, onDelete, onHide, onCommands }: ConversationsProps) {
   const [renaming, setRenaming] = useState<string | null>(null)
   const [doomed, setDoomed] = useState<ConversationItem | null>(null)
+  const [wanted, setWanted] = useState('')
+  const shown = found(items, wanted)
   return (
     <nav aria-label="Conversations" className="flex h-full w-60 flex-col border-r border-line bg-page">
       <div className="flex h-12 shrink-0 items-center gap-1 pr-2 pl-4">
@@ -41,8 +44,22 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
           <PanelLeft size={16} />
         </IconButton>
       </div>
+      {items.length > 1 && (
+        <label className="mx-2 mb-1 flex h-8 shrink-0 items-center gap-2 rounded-md px-2 text-ink-3 focus-within:bg-hover hover:bg-hover">
+          <Search size={14} className="shrink-0" />
+          <input
+            type="search"
+            aria-label="Search conversations"
+            placeholder="Search"
+            value={wanted}
+            onChange={(event) => setWanted(event.target.value)}
+            onKeyDown={(event) => event.key === 'Escape' && setWanted('')}
+            className="min-w-0 flex-1 bg-transparent text-sm text-ink outline-none placeholder:text-ink-3"
+          />
+        </label>
+      )}
       <ul className="min-h-0 flex-1 overflow-y-auto px-2 py-1">
-        {items.map((item) => (
+        {shown.map((item) => (
           <li key={item.id}>
             {renaming === item.id ? (
               <Rename
@@ -63,10 +80,15 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
             )}
           </li>
         ))}
-        {items.length === 0 && <li className="px-2 py-2 text-sm text-ink-3">No conversations yet</li>}
+        {shown.length === 0 && (
+          <li className="px-2 py-2 text-sm text-ink-3">{items.length === 0 ? 'No conversations yet' : 'No title has these words'}</li>
+        )}
       </ul>
       <div className="flex h-12 shrink-0 items-center px-2">
         <ThemeMenu />
+        <Button onClick={onCommands} className="ml-auto px-2 font-normal" aria-keyshortcuts="Control+K">
+          <CommandIcon size={14} /> Commands <span className="text-xs text-ink-3 pointer-coarse:hidden">{keysShown('Ctrl+K')}</span>
+        </Button>
       </div>
       {doomed !== null && (
         <Confirm
@@ -147,7 +169,7 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string) => v
   )
 }
 
-const THEMES: readonly { value: Theme; label: string }[] = [
+export const THEMES: readonly { value: Theme; label: string }[] = [
   { value: 'system', label: 'As the system' },
   { value: 'light', label: 'Light' },
   { value: 'dark', label: 'Dark' },

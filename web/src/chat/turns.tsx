@@ -1,35 +1,152 @@
 // The transcript: questions, answers, and the cells an answer made, each one line that leads to it.
-import { ArrowUpRight, ChevronRight, CircleAlert, LoaderCircle } from 'lucide-react'
-import { memo, useState } from 'react'
+import { ArrowUpRight, Check, ChevronRight, CircleAlert, Copy, LoaderCircle, Pencil, RefreshCw } from 'lucide-react'
+import { memo, useMemo, useState, type KeyboardEvent } from 'react'
+import { wishIn } from '../core/asking.ts'
 import { never } from '../core/outputs.ts'
-import type { Item, ToolItem, Turn } from '../core/chat.ts'
-import { Button } from '../ui/button.tsx'
+import { wordsOf, type Item, type ToolItem, type Turn } from '../core/chat.ts'
+import { Button, IconButton } from '../ui/button.tsx'
 import { Markdown } from '../ui/markdown.tsx'
 
 export interface TurnActions {
   readonly cellNumber: (cellId: string) => number | null
   readonly showCell: (cellId: string) => void
   readonly retry: () => void
+  /** Asks this question in other words; what followed it is replaced. */
+  readonly edit: (turnId: string, text: string) => void
+  readonly regenerate: (turnId: string) => void
 }
 
-export const TurnView = memo(function TurnView({ turn, last, actions }: { turn: Turn; last: boolean; actions: TurnActions }) {
-  if (turn.role === 'user') {
-    return (
-      <div className="flex flex-col items-end gap-1" data-turn="user">
-        {turn.files.length > 0 && <p className="text-xs text-ink-3">{turn.files.join(', ')}</p>}
-        <p className="max-w-[88%] rounded-xl bg-hover px-4 py-2 break-words whitespace-pre-wrap">{turn.text}</p>
-      </div>
-    )
-  }
+export interface TurnProps {
+  readonly turn: Turn
+  readonly last: boolean
+  /** Nothing but its own answer follows. */
+  readonly final: boolean
+  /** No answer is being written. */
+  readonly idle: boolean
+  readonly actions: TurnActions
+}
+
+export const TurnView = memo(function TurnView(props: TurnProps) {
+  const { turn, last, idle, actions } = props
+  if (turn.role === 'user') return <Question {...props} turn={turn} />
   return (
-    <div className="flex flex-col gap-3" data-turn="assistant" data-state={turn.state}>
+    <div className="group/turn flex flex-col gap-3" data-turn="assistant" data-state={turn.state}>
       {turn.items.map((item, at) => (
         <ItemView key={at} item={item} actions={actions} />
       ))}
-      <Ending turn={turn} last={last} onRetry={actions.retry} />
+      <Ending turn={turn} last={last && idle} onRetry={actions.retry} />
+      {!(last && !idle) && (
+        <div className="-mt-1 -ml-2 flex gap-0.5">
+          <CopyButton label="Copy the answer" text={wordsOf(turn)} />
+          {last && (
+            <IconButton label="Answer again" className="size-7" onClick={() => actions.regenerate(turn.id)}>
+              <RefreshCw size={14} />
+            </IconButton>
+          )}
+        </div>
+      )}
     </div>
   )
 })
+
+function Question({ turn, final, idle, actions }: TurnProps & { turn: Extract<Turn, { role: 'user' }> }) {
+  const [editing, setEditing] = useState(false)
+  const wish = useMemo(() => wishIn(turn.text), [turn.text])
+  if (editing) {
+    return (
+      <Rewrite
+        text={turn.text}
+        final={final}
+        onCancel={() => setEditing(false)}
+        onSend={(text) => {
+          setEditing(false)
+          actions.edit(turn.id, text)
+        }}
+      />
+    )
+  }
+  return (
+    <div className="group/turn flex flex-col items-end gap-1" data-turn="user">
+      {turn.files.length > 0 && <p className="text-xs text-ink-3">{turn.files.join(', ')}</p>}
+      <div className="max-w-[88%] rounded-xl bg-hover px-4 py-2 break-words">
+        <p className="whitespace-pre-wrap">{wish?.said ?? turn.text}</p>
+        {wish && (
+          <details className="text-sm">
+            <summary className="w-fit text-ink-2 hover:text-ink">Sent along</summary>
+            <div className="mt-1">
+              <Markdown text={wish.along} />
+            </div>
+          </details>
+        )}
+      </div>
+      <div className={`flex gap-0.5 opacity-0 group-hover/turn:opacity-100 focus-within:opacity-100 pointer-coarse:opacity-100 ${idle ? '' : 'invisible'}`}>
+        <CopyButton label="Copy the question" text={turn.text} />
+        <IconButton label="Edit the question" className="size-7" onClick={() => setEditing(true)}>
+          <Pencil size={14} />
+        </IconButton>
+      </div>
+    </div>
+  )
+}
+
+function Rewrite({ text, final, onSend, onCancel }: { text: string; final: boolean; onSend: (text: string) => void; onCancel: () => void }) {
+  const [value, setValue] = useState(text)
+  const ready = value.trim() !== ''
+  const onKey = (event: KeyboardEvent): void => {
+    if (event.key === 'Escape') onCancel()
+    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
+    event.preventDefault()
+    if (ready) onSend(value.trim())
+  }
+  return (
+    <form
+      data-turn="user"
+      className="flex flex-col gap-2 rounded-xl border border-line-strong bg-surface p-3 focus-within:border-accent"
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (ready) onSend(value.trim())
+      }}
+    >
+      <textarea
+        autoFocus
+        aria-label="The question in other words"
+        rows={Math.min(10, value.split('\n').length + 1)}
+        value={value}
+        onChange={(event) => setValue(event.target.value)}
+        onKeyDown={onKey}
+        onFocus={(event) => event.target.setSelectionRange(value.length, value.length)}
+        className="w-full resize-none bg-transparent px-1 outline-none"
+      />
+      <div className="flex flex-wrap items-center justify-end gap-2">
+        <p className="mr-auto px-1 text-xs text-ink-3">
+          {final ? 'The answer is made again.' : 'All that follows this question is replaced.'} Cells stay in the notebook.
+        </p>
+        <Button look="outline" onClick={onCancel}>
+          Cancel
+        </Button>
+        <Button look="accent" type="submit" disabled={!ready}>
+          Send
+        </Button>
+      </div>
+    </form>
+  )
+}
+
+function CopyButton({ label, text }: { label: string; text: string }) {
+  const [copied, setCopied] = useState(false)
+  if (text === '') return null
+  const copy = (): void => {
+    void navigator.clipboard.writeText(text).then(() => {
+      setCopied(true)
+      setTimeout(() => setCopied(false), 2000)
+    })
+  }
+  return (
+    <IconButton label={copied ? 'Copied' : label} className="size-7" onClick={copy}>
+      {copied ? <Check size={14} /> : <Copy size={14} />}
+    </IconButton>
+  )
+}
 
 function Ending({ turn, last, onRetry }: { turn: Extract<Turn, { role: 'assistant' }>; last: boolean; onRetry: () => void }) {
   if (turn.problem !== null) return <Problem message={turn.problem.message} hint={turn.problem.hint} onRetry={last ? onRetry : null} />

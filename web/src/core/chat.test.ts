@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { TOOL, turns, writing, type Message, type Part } from './chat.ts'
+import { followUps, found, spentOn, TOOL, turns, wordsOf, writing, type Message, type Part } from './chat.ts'
+import { dollars, short } from './format.ts'
 
 const assistant = (id: string, parts: Part[], metadata?: unknown): Message => ({ id, role: 'assistant', parts, metadata })
 const user = (text: string): Message => ({ id: 'u', role: 'user', parts: [{ type: 'text', text }] })
@@ -45,4 +46,43 @@ describe('code being written', () => {
     expect(writing([assistant('1', [call('1', 'input-available'), cellPart('a', { toolCallId: '1' })])], true)).toBeNull()
     expect(writing([assistant('1', [call('1', 'input-streaming', '')])], true)).toBeNull()
   })
+})
+
+describe('what could be asked next', () => {
+  const answered = (parts: Part[]) => turns([user('Plot it'), assistant('1', parts, { state: 'complete' })])
+  test('is what was suggested and not asked, then what fits the answer', () => {
+    const shown = answered([call('1', 'output-available'), cellPart('a', { toolCallId: '1' })])
+    expect(followUps(shown, ['Plot it', 'Show the top 3'])).toEqual(['Show the top 3', 'What stands out in this data?'])
+  })
+  test('is another way when the code failed, and nothing before the end', () => {
+    const failed = answered([call('1', 'output-available'), cellPart('a', { toolCallId: '1', status: 'error' })])
+    expect(followUps(failed, ['Show the top 3'])[0]).toBe('Try it another way')
+    expect(followUps(turns([user('q'), assistant('1', [], { state: 'running' })]), ['x'])).toEqual([])
+    expect(followUps([], ['x'])).toEqual([])
+  })
+})
+
+describe('what answers took', () => {
+  const cost = (input: number, cost: number | null) => assistant('1', [], { usage: { input_tokens: input, output_tokens: 5, cost } })
+  test('is summed, and has a price only when every part has one', () => {
+    expect(spentOn([user('q'), cost(10, 0.1), cost(20, 0.2)])).toMatchObject({ tokens: 40, cost: 0.30000000000000004 })
+    expect(spentOn([cost(10, 0.1), cost(20, null)])).toEqual({ tokens: 40, cost: null })
+    expect(spentOn([user('q'), assistant('1', [])])).toBeNull()
+  })
+  test('is told in short', () => {
+    expect([short(950), short(12_345), short(1_200_000), short(999_960)]).toEqual(['950', '12.3k', '1.2M', '1M'])
+    expect([dollars(0.0042), dollars(1.254), dollars(0), dollars(0.00001)]).toEqual(['$0.0042', '$1.25', '$0', 'less than $0.0001'])
+  })
+})
+
+test('an answer in words leaves its code out', () => {
+  const [turn] = turns([assistant('1', [{ type: 'text', text: 'I look. ' }, call('1', 'output-available'), { type: 'text', text: 'It is 7.' }])])
+  expect(wordsOf(turn!)).toBe('I look.\n\nIt is 7.')
+})
+
+test('conversations are found by the words of their title', () => {
+  const items = [{ title: 'Revenue by region' }, { title: 'Top products' }, { title: null }]
+  expect(found(items, 'REGION rev')).toEqual([items[0]])
+  expect(found(items, 'new conv')).toEqual([items[2]])
+  expect(found(items, ' ')).toEqual(items)
 })

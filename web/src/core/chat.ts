@@ -43,6 +43,47 @@ export type Turn =
       readonly problem: { readonly message: string; readonly hint: string } | null
     }
 
+/** What an answer as a person reads it says: its words, without its code. */
+export function wordsOf(turn: Turn): string {
+  if (turn.role === 'user') return turn.text
+  return turn.items.flatMap((item) => (item.kind === 'text' ? [item.text.trim()] : [])).join('\n\n')
+}
+
+export interface Spent {
+  readonly tokens: number
+  /** An estimate in US dollars; null when a part of it is not known. */
+  readonly cost: number | null
+}
+
+/** What all answers have taken; null where nobody counted. */
+export function spentOn(messages: readonly Message[]): Spent | null {
+  const usages = messages.flatMap((message) => usageOf(message) ?? [])
+  if (usages.length === 0) return null
+  const known = usages.every((usage) => usage.cost !== null)
+  return {
+    tokens: usages.reduce((sum, usage) => sum + usage.tokens, 0),
+    cost: known ? usages.reduce((sum, usage) => sum + (usage.cost ?? 0), 0) : null,
+  }
+}
+
+function usageOf(message: Message): Spent | null {
+  const usage = (message.metadata as { usage?: Record<string, unknown> } | null | undefined)?.usage
+  if (!usage) return null
+  const cost = usage['cost']
+  return { tokens: Number(usage['input_tokens'] ?? 0) + Number(usage['output_tokens'] ?? 0), cost: typeof cost === 'number' ? cost : null }
+}
+
+/** What could be asked next: what was suggested and not asked yet, then what fits the last answer. At most three. */
+export function followUps(shown: readonly Turn[], suggested: readonly string[]): readonly string[] {
+  const last = shown.at(-1)
+  if (last?.role !== 'assistant' || last.state !== 'complete') return []
+  const asked = new Set(shown.flatMap((turn) => (turn.role === 'user' ? [turn.text.trim()] : [])))
+  const calls = last.items.filter((item) => item.kind === 'tool')
+  const failed = calls.at(-1)?.phase === 'failed'
+  const fitting = failed ? ['Try it another way'] : calls.length > 0 ? ['What stands out in this data?'] : []
+  return [...(failed ? fitting : suggested), ...(failed ? suggested : fitting)].filter((one) => !asked.has(one)).slice(0, 3)
+}
+
 export type AnswerState = 'running' | 'complete' | 'stopped' | 'error' | 'interrupted'
 
 export const TOOL = 'tool-executeNotebook'
@@ -185,4 +226,10 @@ export function writing(messages: readonly Message[], active: boolean): ToolItem
 /** A conversation's name until it has one. */
 export function titleOf(title: string | null | undefined): string {
   return title?.trim() || 'New conversation'
+}
+
+/** The conversations whose title has all these words, in any order and case. */
+export function found<Item extends { readonly title: string | null }>(items: readonly Item[], wanted: string): readonly Item[] {
+  const words = wanted.toLowerCase().split(/\s+/).filter(Boolean)
+  return items.filter((item) => words.every((word) => titleOf(item.title).toLowerCase().includes(word)))
 }

@@ -21,6 +21,20 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
+/** US dollars, with as many places as small sums need: $0.0042, $1.25. */
+export function dollars(amount: number): string {
+  if (amount === 0) return '$0'
+  if (amount < 0.0001) return 'less than $0.0001'
+  return `$${amount.toFixed(amount < 0.1 ? 4 : 2)}`
+}
+
+/** Large counts in short: 950, 12.3k, 1.2M. */
+export function short(count: number): string {
+  if (count < 1000) return String(count)
+  const [value, unit] = count < 999_950 ? [count / 1000, 'k'] : [count / 1_000_000, 'M']
+  return `${trimZero(value.toFixed(1))}${unit}`
+}
+
 /** When something was, seen from now: a time of day today, a date before. */
 export function moment(iso: string, now: Date): string {
   const then = new Date(iso)

@@ -102,6 +102,22 @@ describe('an execution', () => {
   })
 })
 
+test('a display is updated from another cell than the one that showed it', () => {
+  const shown = { data: { 'text/plain': 'old' }, metadata: {}, transient: { display_id: 'd' } }
+  const session = play(
+    loaded(cell('a'), cell('b')),
+    event('execution_start', { status: 'running', code: '1' }, on),
+    event('display_data', shown, on),
+    event('execution_end', result({ outputs: [{ output_type: 'display_data', data: shown.data, metadata: {} }] }), on),
+    event('execution_start', { status: 'running', code: '2' }, { execution_id: 'y', cell_id: 'b' }),
+    event('update_display_data', { ...shown, data: { 'text/plain': 'new' } }, { execution_id: 'y', cell_id: 'b' }),
+  )
+  expect(session.cells[0]?.outputs[0]).toMatchObject({ data: { 'text/plain': 'new' } })
+  const answered = adopt(session, notebook(session.cells.map(({ id, outputs }) => cell(id, id, { execution_id: id === 'a' ? 'x' : 'y', status: 'ok', outputs: outputs.map((one) => ({ ...one, transient: {} })) })), 2))
+  expect(answered.cells[0]?.outputs[0]).toMatchObject({ transient: { display_id: 'd' } })
+  expect(session.cells[1]?.outputs).toEqual([])
+})
+
 describe('a snapshot in the middle of a run', () => {
   test('replaces what was folded before it, and the rest follows', () => {
     const before = play(

@@ -44,9 +44,17 @@ export interface Session {
   readonly cells: readonly CellView[]
   readonly phase: KernelPhase
   readonly queue: number
+  /** Executions that wait for their turn, the next one first. */
+  readonly waiting: readonly string[]
+  /** What the kernel's sandbox holds, in bytes; 0 when it is not known. */
+  readonly memory: number
+  /** Grows with every execution that ends: variables may be others then. */
+  readonly ended: number
   readonly input: InputRequest | null
   /** A sentence on what state was lost, until a person puts it away. */
   readonly notice: string | null
+  /** The cell that ran in a fresh kernel without what the cells above it make. */
+  readonly noticeCell: string | null
   /** Grows with every change of the workspace. */
   readonly filesVersion: number
   /** Something happened that this page cannot replay: take the notebook again. */
@@ -63,8 +71,12 @@ export function empty(kernelId: string): Session {
     cells: [],
     phase: 'starting',
     queue: 0,
+    waiting: [],
+    memory: 0,
+    ended: 0,
     input: null,
     notice: null,
+    noticeCell: null,
     filesVersion: 0,
     stale: false,
   }
@@ -110,22 +122,30 @@ function snapshot(session: Session, content: SessionEvent['content']): Session {
 
 const PHASES: ReadonlySet<unknown> = new Set<KernelPhase>(['starting', 'idle', 'busy', 'released'])
 
-function phaseIn(session: Session, content: SessionEvent['content']): Pick<Session, 'phase' | 'queue'> {
+function phaseIn(session: Session, content: SessionEvent['content']): Pick<Session, 'phase' | 'queue' | 'memory' | 'waiting'> {
   const kernel = (content['kernel'] ?? content) as Record<string, unknown>
   const phase = PHASES.has(kernel['state']) ? (kernel['state'] as KernelPhase) : session.phase
   const queue = kernel['queue'] ?? content['queue']
-  return { phase, queue: typeof queue === 'number' ? queue : Array.isArray(queue) ? queue.length : session.queue }
+  const memory = kernel['memory_bytes']
+  const waiting = content['queue']
+  return {
+    phase,
+    queue: typeof queue === 'number' ? queue : Array.isArray(queue) ? queue.length : session.queue,
+    memory: phase === 'released' ? 0 : typeof memory === 'number' ? memory : session.memory,
+    waiting: Array.isArray(waiting) ? waiting.map(String) : session.waiting,
+  }
 }
 
 function kernelState(session: Session, content: SessionEvent['content']): Session {
   const notice = content['notice']
-  const { phase, queue } = phaseIn(session, content)
+  const { phase, ...rest } = phaseIn(session, content)
   return {
     ...session,
+    ...rest,
     phase,
-    queue,
     input: phase === 'busy' ? session.input : null,
     notice: typeof notice === 'string' && notice ? notice : session.notice,
+    noticeCell: typeof notice === 'string' && notice ? null : session.noticeCell,
   }
 }
 
@@ -153,7 +173,8 @@ function adoptCell(before: CellView | undefined, cell: Cell): CellView {
   if (before === undefined) return view(cell)
   const same = before.execution_id === cell.execution_id
   if (same && isActive(before.status)) return rebase(before, cell.source)
-  const next: CellView = same ? { ...before, ...cell } : { ...view(cell), draft: before.draft, conflict: before.conflict }
+  const outputs = withIds(cell.outputs, before.outputs)
+  const next: CellView = same ? { ...before, ...cell, outputs } : { ...view(cell), draft: before.draft, conflict: before.conflict }
   return rebase(next, cell.source)
 }
 
@@ -164,19 +185,27 @@ export function view(cell: Cell): CellView {
     conflict: null,
     clearing: false,
     startedAt: null,
-    runMs: runMs(cell.metadata),
-    truncated: false,
-    spill: null,
     limit: null,
-    created: [],
+    ...noted(cell.metadata),
   }
 }
 
-/** The time the server noted for a cell, where it did. */
-function runMs(metadata: Cell['metadata'] | undefined): number | null {
-  const own = metadata?.['cellblock'] as { run_ms?: unknown } | undefined
-  const value = own?.run_ms
-  return typeof value === 'number' ? value : null
+/** What the server noted of a cell's last run; an imported notebook may say anything there. */
+function noted(metadata: Cell['metadata'] | undefined): Pick<CellView, 'runMs' | 'truncated' | 'spill' | 'created'> {
+  const own = (metadata?.['cellblock'] ?? {}) as Readonly<Record<string, unknown>>
+  const { run_ms: took, truncated, spill, files } = own
+  return {
+    runMs: typeof took === 'number' ? took : null,
+    truncated: truncated === true,
+    spill: typeof spill === 'string' ? spill : null,
+    created: Array.isArray(files) ? files.filter((path): path is string => typeof path === 'string') : [],
+  }
+}
+
+/** Whether a person has folded the outputs of a cell away; noted as Jupyter does. */
+export function outputsHidden(cell: Cell): boolean {
+  const jupyter = cell.metadata['jupyter'] as { outputs_hidden?: unknown } | undefined
+  return jupyter?.outputs_hidden === true
 }
 
 /** A draft meets a new source of the server: dropped when they agree, merged when it can be, else shown as a conflict. */
@@ -224,7 +253,8 @@ function placed(cells: readonly CellView[], cell: CellView, after: string | null
 // executions
 
 function executed(session: Session, event: SessionEvent): Session {
-  const next = sessionDuring(session, event)
+  const next = { ...sessionDuring(session, event), waiting: waitingAfter(session.waiting, event) }
+  if (event.event === 'update_display_data') return { ...next, cells: next.cells.map((cell) => updatedCell(cell, event)) }
   if (event.cell_id === null) return next
   const known = next.cells.some((cell) => cell.id === event.cell_id)
   if (!known && event.event !== 'execution_start') return next
@@ -235,8 +265,28 @@ function executed(session: Session, event: SessionEvent): Session {
   }
 }
 
+/** A display may be updated from another cell than the one that showed it. */
+function updatedCell(cell: CellView, event: SessionEvent): CellView {
+  const update = outputEvent(event)
+  if (update === null || !cell.outputs.some((output) => 'transient' in output && output.transient?.display_id)) return cell
+  return { ...cell, ...foldOutput({ outputs: cell.outputs, clearing: cell.clearing }, update) }
+}
+
 function blank(id: string): Cell {
   return { id, type: 'code', source: '', outputs: [], execution_count: null, status: null, execution_id: null, metadata: {} }
+}
+
+function waitingAfter(waiting: readonly string[], event: SessionEvent): readonly string[] {
+  const id = event.execution_id
+  if (id === null) return waiting
+  if (event.event === 'execution_start' && event.content['status'] === 'queued') return [...waiting.filter((one) => one !== id), id]
+  return waiting.includes(id) ? waiting.filter((one) => one !== id) : waiting
+}
+
+/** How many executions come before this cell's; null when it does not wait. */
+export function placeInLine(session: Session, cell: CellView): number | null {
+  if (cell.status !== 'queued' || cell.execution_id === null) return null
+  return Math.max(0, session.waiting.indexOf(cell.execution_id))
 }
 
 /** What an execution changes about the session as a whole. */
@@ -252,6 +302,8 @@ function sessionDuring(session: Session, event: SessionEvent): Session {
     ...session,
     input: session.input?.executionId === event.execution_id ? null : session.input,
     notice: lost ? (result.notice ?? 'The kernel was replaced: its variables and imports are gone.') : session.notice,
+    noticeCell: lost ? event.cell_id : session.noticeCell,
+    ended: session.ended + 1,
     filesVersion: session.filesVersion + (result.files?.length ? 1 : 0),
   }
 }
@@ -362,10 +414,12 @@ export type Edit =
   | { readonly kind: 'type'; readonly cellId: string; readonly source: string }
   | { readonly kind: 'resolve'; readonly cellId: string; readonly keep: 'mine' | 'theirs' }
   | { readonly kind: 'add'; readonly cell: Cell; readonly after: string | null }
+  | { readonly kind: 'hide'; readonly cellId: string; readonly hidden: boolean }
   | { readonly kind: 'delete'; readonly cellId: string }
   | { readonly kind: 'move'; readonly cellId: string; readonly after: string | null }
   | { readonly kind: 'retype'; readonly cellId: string; readonly type: CellType }
   | { readonly kind: 'asked'; readonly input: InputRequest }
+  | { readonly kind: 'measured'; readonly memory: number }
   | { readonly kind: 'dismiss' }
 
 /** What the page shows at once, before the server has confirmed it. */
@@ -377,6 +431,8 @@ export function edit(session: Session, change: Edit): Session {
       return withCell(session, change.cellId, (cell) => resolved(cell, change.keep))
     case 'retype':
       return withCell(session, change.cellId, (cell) => ({ ...cell, type: change.type, outputs: [], status: null }))
+    case 'hide':
+      return withCell(session, change.cellId, (cell) => hidden(cell, change.hidden))
     case 'add':
       return { ...session, cells: placed(session.cells, view(change.cell), change.after) ?? session.cells }
     case 'delete':
@@ -385,8 +441,10 @@ export function edit(session: Session, change: Edit): Session {
       return moved(session, change.cellId, change.after)
     case 'asked':
       return isWaiting(session, change.input) ? { ...session, input: change.input } : session
+    case 'measured':
+      return change.memory === session.memory ? session : { ...session, memory: change.memory }
     case 'dismiss':
-      return { ...session, notice: null }
+      return { ...session, notice: null, noticeCell: null }
     default:
       return never(change)
   }
@@ -404,6 +462,11 @@ function typed(cell: CellView, source: string): CellView {
   if (source === sourceOf(cell)) return cell
   const base = cell.draft?.base ?? cell.source
   return { ...cell, draft: source === cell.source ? null : { source, base } }
+}
+
+function hidden(cell: CellView, hide: boolean): CellView {
+  const jupyter = cell.metadata['jupyter'] as object | undefined
+  return { ...cell, metadata: { ...cell.metadata, jupyter: { ...jupyter, outputs_hidden: hide } } }
 }
 
 function resolved(cell: CellView, keep: 'mine' | 'theirs'): CellView {
@@ -444,6 +507,7 @@ export function isBusy(session: Session): boolean {
 export function announcement(before: Session, after: Session): string | null {
   if (before === after || !before.loaded) return null
   for (const [at, cell] of after.cells.entries()) {
+    if (cell === before.cells[at]) continue
     const then = before.cells.find((other) => other.id === cell.id)
     if (then && isActive(then.status) && !isActive(cell.status)) return `Cell ${at + 1} ${OUTCOMES[cell.status ?? 'ok']}.`
   }

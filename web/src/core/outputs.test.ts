@@ -58,6 +58,15 @@ describe('blocks', () => {
     expect(found.map((block) => block.kind)).toEqual(['frame', 'text', 'frame'])
     expect(found[0]?.kind === 'frame' && found[0].bundles.length).toBe(2)
   })
+  test('a figure stands alone, so that it can be enlarged and saved', () => {
+    const found = blocks([data({ 'text/html': '1' }), data({ 'application/vnd.plotly.v1+json': {} }), data({ 'image/svg+xml': '<svg/>' })])
+    expect(found.map((block) => block.kind === 'frame' && block.figure)).toEqual([false, true, true])
+  })
+  test('sound and films play in the page, JSON is a tree', () => {
+    expect(blocks([data({ 'audio/wav': 'aGk=\n', 'text/plain': 'p' })])[0]).toEqual({ kind: 'media', mime: 'audio/wav', data: 'aGk=' })
+    expect(blocks([data({ 'application/json': { a: 1 }, 'text/plain': 'p' })])[0]).toEqual({ kind: 'json', value: { a: 1 } })
+    expect(blocks([data({ 'audio/"><script>': 'x', 'text/plain': 'p' })])[0]?.kind).toBe('text')
+  })
   test('a picture wins over its text and gets words for who cannot see it', () => {
     expect(blocks([data({ 'image/png': 'aGk=\n', 'text/plain': '<Figure size 640x480 with 1 Axes>' })])[0]).toMatchObject({
       kind: 'image',

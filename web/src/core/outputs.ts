@@ -48,16 +48,18 @@ function updated(output: Output, event: Extract<OutputEvent, { kind: 'update' }>
   return { ...output, data: event.data, metadata: event.metadata }
 }
 
-/** What is drawn: consecutive outputs for the frame are one block, since some libraries spread one figure over several. */
+/** What is drawn: consecutive markup is one block, since some libraries spread one figure over several; a figure stands alone. */
 export type Block =
   | { readonly kind: 'text'; readonly name: 'stdout' | 'stderr' | 'result'; readonly text: string }
   | { readonly kind: 'error'; readonly ename: string; readonly evalue: string; readonly traceback: string }
-  | { readonly kind: 'image'; readonly mime: string; readonly data: string; readonly alt: string; readonly width: number | null }
+  | { readonly kind: 'image'; readonly mime: string; readonly data: string; readonly alt: string; readonly width: number | null; readonly svg: string | null }
+  | { readonly kind: 'media'; readonly mime: string; readonly data: string }
   | { readonly kind: 'markdown'; readonly text: string }
   | { readonly kind: 'latex'; readonly text: string }
-  | { readonly kind: 'json'; readonly text: string }
+  | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'file'; readonly mime: string; readonly data: string }
-  | { readonly kind: 'frame'; readonly bundles: readonly MimeBundle[] }
+  /** `figure`: one drawing, which can be enlarged and saved. */
+  | { readonly kind: 'frame'; readonly bundles: readonly MimeBundle[]; readonly figure: boolean }
 
 export function blocks(outputs: readonly Output[]): Block[] {
   const found: Block[] = []
@@ -65,11 +67,15 @@ export function blocks(outputs: readonly Output[]): Block[] {
     const block = blockOf(output)
     const last = found.at(-1)
     if (block === null) continue
-    if (block.kind === 'frame' && last?.kind === 'frame') {
-      found[found.length - 1] = { kind: 'frame', bundles: [...last.bundles, ...block.bundles] }
+    if (block.kind === 'frame' && last?.kind === 'frame' && !block.figure && !last.figure) {
+      found[found.length - 1] = { kind: 'frame', bundles: [...last.bundles, ...block.bundles], figure: false }
     } else found.push(block)
   }
   return found
+}
+
+export function isFigure(block: Block): boolean {
+  return block.kind === 'image' || (block.kind === 'frame' && block.figure)
 }
 
 function blockOf(output: Output): Block | null {
@@ -97,6 +103,7 @@ const IN_FRAME = [
   /^text\/html$/,
   /^image\/svg\+xml$/,
 ]
+const MEDIA = /^(audio|video)\/[\w.+-]+$/
 const IMAGES = ['image/png', 'image/jpeg', 'image/gif', 'image/webp']
 
 /** The richest form of one display that this page can show. */
@@ -108,6 +115,8 @@ function displayed(data: MimeBundle, metadata: MimeBundle): Block | null {
   const image = IMAGES.find((type) => type in data)
   if (image) return imageBlock(image, data, metadata)
   if ('image/svg+xml' in data) return frame('image/svg+xml', data)
+  const media = types.find((type) => MEDIA.test(type))
+  if (media) return { kind: 'media', mime: media, data: content(data[media]).replace(/\s+/g, '') }
   return textual(data)
 }
 
@@ -119,13 +128,14 @@ function textual(data: MimeBundle): Block | null {
   if (latex !== null) return { kind: 'latex', text: latex }
   if ('application/javascript' in data) return frame('application/javascript', data)
   if ('application/pdf' in data) return { kind: 'file', mime: 'application/pdf', data: content(data['application/pdf']) }
-  if ('application/json' in data) return { kind: 'json', text: pretty(data['application/json']) }
+  if ('application/json' in data) return { kind: 'json', value: data['application/json'] }
   const plain = text('text/plain')
   return plain === null ? null : { kind: 'text', name: 'result', text: plain }
 }
 
 function frame(type: string, data: MimeBundle): Block {
-  return { kind: 'frame', bundles: [{ [type]: data[type], 'text/plain': data['text/plain'] ?? '' }] }
+  const bundle = { [type]: data[type], 'text/plain': data['text/plain'] ?? '' }
+  return { kind: 'frame', bundles: [bundle], figure: /plotly|vega|svg/.test(type) }
 }
 
 function imageBlock(mime: string, data: MimeBundle, metadata: MimeBundle): Block {
@@ -137,6 +147,7 @@ function imageBlock(mime: string, data: MimeBundle, metadata: MimeBundle): Block
     data: content(data[mime]).replace(/\s+/g, ''),
     alt: described(alt),
     width: typeof meta?.width === 'number' && meta.width > 0 ? meta.width : null,
+    svg: 'image/svg+xml' in data ? content(data['image/svg+xml']) : null,
   }
 }
 

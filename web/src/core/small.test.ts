@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { bytes, duration, moment, plural } from './format.ts'
 import { merge } from './merge.ts'
 import { EventParser } from './sse.ts'
+import { figureAlt } from './alt.ts'
 import { fromFrame } from '../frame/protocol.ts'
 
 describe('figures', () => {
@@ -54,8 +55,27 @@ describe('messages of the frame', () => {
   test('are believed only in form and bounds', () => {
     expect(fromFrame({ type: 'height', height: 1e9 })).toEqual({ type: 'height', height: 4000 })
     expect(fromFrame({ type: 'height', height: -5 })).toEqual({ type: 'height', height: 0 })
+    expect(fromFrame({ type: 'saved', format: 'svg', data: '<svg/>' })).toEqual({ type: 'saved', format: 'svg', data: '<svg/>' })
+    for (const saved of [{ format: 'html', data: 'x' }, { format: 'png', data: '<svg/>' }, { format: 'svg', data: 1 }]) {
+      expect(fromFrame({ type: 'saved', ...saved })).toBeNull()
+    }
     for (const wrong of [null, 'ready', { type: 'height', height: NaN }, { type: 'height', height: '9' }, { type: 'other' }]) {
       expect(fromFrame(wrong)).toBeNull()
     }
+  })
+})
+
+describe('a figure in words', () => {
+  test('has the title and the axes that its code names', () => {
+    const code = 'ax.set_title("Revenue by region")\nax.set_xlabel("Region")\nplt.ylabel(\'Revenue, $\')'
+    expect(figureAlt(code, 1)).toBe('Figure: Revenue by region (x: Region, y: Revenue, $)')
+    expect(figureAlt('plt.title("A")', 1)).toBe('Figure: A')
+    expect(figureAlt('plt.xlabel("t")', 1)).toBe('Figure (x: t)')
+  })
+  test('says nothing that could be wrong', () => {
+    expect(figureAlt('plt.title("A")\nplt.title("B")', 1)).toBeNull()
+    expect(figureAlt('plt.title(f"{n} rows")', 1)).toBeNull()
+    expect(figureAlt('plt.title("A")', 2)).toBeNull()
+    expect(figureAlt('subtitle = 1', 1)).toBeNull()
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { append, bare, fold, spans } from './text.ts'
+import { append, bare, fold, readable, spans } from './text.ts'
 
 describe('folding', () => {
   test('a carriage return overwrites the line it is in', () => {
@@ -66,6 +66,10 @@ describe('spans', () => {
   })
   test('a colour that is no number cannot leave its place', () => {
     expect(spans('\x1b[38;2;999;-1;;mx')[0]?.style.color ?? '').not.toContain('999')
+  })
+  test('colours of a code’s own choice are made readable in both themes', () => {
+    expect(readable('rgb(0 135 0)')).toBe('light-dark(oklch(from rgb(0 135 0) min(l, 0.5) c h), oklch(from rgb(0 135 0) max(l, 0.75) c h))')
+    expect(readable('var(--ansi-red)')).toBe('var(--ansi-red)')
   })
   test('links, titles and other escapes are dropped', () => {
     expect(bare('\x1b]8;;https://x.test\x07link\x1b]8;;\x07 \x1b[?25lhidden')).toBe('link hidden')

@@ -177,6 +177,12 @@ export function bare(text: string): string {
     .join('')
 }
 
+/** A colour that code has chosen without knowing the page, as dark or as light as its theme needs it to be read. */
+export function readable(color: string): string {
+  if (!color.startsWith('rgb(')) return color
+  return `light-dark(oklch(from ${color} min(l, 0.5) c h), oklch(from ${color} max(l, 0.75) c h))`
+}
+
 const NAMES = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white'] as const
 
 function named(index: number, bright: boolean): string {

@@ -1,7 +1,8 @@
 // Runs without an origin, behind a policy that lets nothing out: draws what untrusted code has made.
 import './frame.css'
+import { saved, type Plot } from './saving.ts'
 import { dress } from './tables.ts'
-import type { FromFrame, Scheme, ToFrame } from './protocol.ts'
+import type { FromFrame, Picture, Scheme, ToFrame } from './protocol.ts'
 import type { MimeBundle } from '../wire/types.ts'
 
 const root = document.getElementById('outputs')!
@@ -15,9 +16,19 @@ let turn: Promise<void> = Promise.resolve()
 addEventListener('message', (event: MessageEvent<ToFrame>) => {
   if (event.source !== parent) return
   const message = event.data
+  if (message.type === 'save') {
+    turn = turn.then(() => save(message.format)).catch(() => {})
+    return
+  }
   document.documentElement.dataset['scheme'] = message.scheme
   turn = turn.then(() => render(message.bundles, message.scheme))
 })
+
+let plot: Plot | null = null
+
+async function save(format: Picture): Promise<void> {
+  say({ type: 'saved', format, data: await saved(root, plot, format) })
+}
 
 interface Drawn {
   readonly key: string
@@ -29,6 +40,7 @@ const drawn: Drawn[] = []
 /** What is there already stays: a figure does not start over because another one follows. */
 async function render(bundles: readonly MimeBundle[], scheme: Scheme): Promise<void> {
   for (const old of drawn.splice(bundles.length)) old.box.remove()
+  if (plot !== null && !plot.box.isConnected) plot = null
   for (const [at, bundle] of bundles.entries()) {
     const key = JSON.stringify(bundle)
     if (drawn[at]?.key === key) continue
@@ -93,8 +105,9 @@ async function plotly(box: HTMLElement, data: unknown): Promise<void> {
     data: figure.data,
     layout: { autosize: true, ...figure.layout },
     frames: figure.frames ?? [],
-    config: { responsive: true, displaylogo: false, ...figure.config },
+    config: { responsive: true, displaylogo: false, modeBarButtonsToRemove: ['toImage'], ...figure.config },
   })
+  plot = { box, image: (format) => Plotly.toImage(box, { format, scale: format === 'png' ? 2 : 1 }) }
 }
 
 async function vega(box: HTMLElement, spec: unknown, scheme: Scheme): Promise<void> {

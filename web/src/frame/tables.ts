@@ -5,7 +5,9 @@ const NUMBER = /^[-+−(]?[$€£]?\d[\d,.'\s]*(e[-+]?\d+)?\s?[%)]?$|^-?inf$|^Na
 export function dress(root: ParentNode): void {
   for (const table of root.querySelectorAll<HTMLTableElement>('table.dataframe')) {
     oneHead(table)
+    unnamed(table)
     align(table)
+    sortable(table)
     scroll(table)
   }
   for (const line of root.querySelectorAll('p')) {
@@ -23,6 +25,11 @@ function oneHead(table: HTMLTableElement): void {
   if (!names.every((name, at) => name === '' || columns[at] === '')) return
   for (const [at, name] of names.entries()) if (name !== '') above.cells[at]!.textContent = name
   last.remove()
+}
+
+/** A head without a word heads nothing. */
+function unnamed(table: HTMLTableElement): void {
+  for (const cell of table.tHead?.querySelectorAll('th:empty') ?? []) cell.replaceWith(document.createElement('td'))
 }
 
 function align(table: HTMLTableElement): void {
@@ -55,6 +62,48 @@ function place(row: HTMLTableRowElement, visit: (cell: HTMLTableCellElement, col
     visit(cell, column)
     column += cell.colSpan
   }
+}
+
+/** Heads that order the rows. Not where rows are left out, or where a cell stands for several: that order would lie. */
+function sortable(table: HTMLTableElement): void {
+  const body = table.tBodies[0]
+  const heads = [...(table.tHead?.rows ?? [])]
+  if (!body || heads.length !== 1 || body.rows.length < 2 || body.rows.length > 5000) return
+  const rows = [...body.rows]
+  if (rows.some((row) => [...row.cells].some((cell) => cell.rowSpan > 1 || cell.colSpan > 1 || /^(\.\.\.|…|⋮)$/.test(cell.textContent ?? '')))) return
+  for (const [at, head] of [...heads[0]!.cells].entries()) {
+    if (head.tagName !== 'TH') continue
+    const button = document.createElement('button')
+    button.append(...head.childNodes)
+    head.append(button)
+    button.addEventListener('click', () => order(head, at, body, rows))
+  }
+}
+
+const ORDERS = ['ascending', 'descending', 'none'] as const
+
+function order(head: HTMLTableCellElement, at: number, body: HTMLTableSectionElement, rows: readonly HTMLTableRowElement[]): void {
+  const before = ORDERS.indexOf((head.getAttribute('aria-sort') ?? 'none') as (typeof ORDERS)[number])
+  const next = ORDERS[(before + 1) % ORDERS.length]!
+  for (const cell of head.parentElement?.children ?? []) cell.removeAttribute('aria-sort')
+  if (next !== 'none') head.setAttribute('aria-sort', next)
+  const sign = next === 'descending' ? -1 : 1
+  const numeric = head.classList.contains('number')
+  const value = (row: HTMLTableRowElement): string => row.cells[at]?.textContent?.trim() ?? ''
+  const sorted = next === 'none' ? rows : [...rows].sort((a, b) => compared(value(a), value(b), numeric, sign))
+  body.append(...sorted)
+}
+
+/** Missing figures come last, whichever way. */
+function compared(a: string, b: string, numeric: boolean, sign: 1 | -1): number {
+  if (!numeric) return sign * a.localeCompare(b, 'en', { numeric: true })
+  const [left, right] = [figure(a), figure(b)]
+  if (Number.isNaN(left) || Number.isNaN(right)) return Number(Number.isNaN(left)) - Number(Number.isNaN(right))
+  return sign * (left - right)
+}
+
+function figure(text: string): number {
+  return text === '' ? Number.NaN : Number(text.replace(/[,'\s$€£%]/g, '').replace('−', '-'))
 }
 
 function scroll(table: HTMLTableElement): void {

@@ -1,22 +1,30 @@
-// Printed text with its colours. Long text is drawn in part until a person asks for all.
+// Printed text with its colours. Long text is drawn in part until a person asks for all; while it grows, less of it: it is
+// drawn again with every frame.
 import { memo, useMemo, useState, type CSSProperties } from 'react'
-import { fold, spans, type Style } from '../core/text.ts'
+import { fold, readable, spans, type Style } from '../core/text.ts'
 
-const HEAD = 20_000
-const TAIL = 10_000
+interface Part {
+  readonly head: number
+  readonly tail: number
+}
 
-export const Ansi = memo(function Ansi({ text, className = '' }: { text: string; className?: string }) {
+const AT_REST: Part = { head: 20_000, tail: 10_000 }
+const GROWING: Part = { head: 2_000, tail: 6_000 }
+
+export const Ansi = memo(function Ansi({ text, className = '', live = false }: { text: string; className?: string; live?: boolean }) {
   const [all, setAll] = useState(false)
-  const cut = !all && text.length > 2 * (HEAD + TAIL)
+  const { head, tail } = live ? GROWING : AT_REST
+  const cut = !all && text.length > 2 * (head + tail)
   return (
     <pre className={`mono overflow-x-auto whitespace-pre ${className}`} tabIndex={cut ? 0 : undefined}>
-      <Colours text={cut ? lineEnd(text.slice(0, HEAD)) : text} />
-      {cut && (
+      <Colours text={cut ? lineEnd(text.slice(0, head)) : text} />
+      {cut && live && <span className="my-2 block text-xs text-ink-3">The middle is shown when the cell has ended.</span>}
+      {cut && !live && (
         <button type="button" onClick={() => setAll(true)} className="my-2 block rounded px-2 text-xs text-accent hover:underline">
           Show all {text.length.toLocaleString('en')} characters
         </button>
       )}
-      {cut && <Colours text={text.slice(-TAIL)} />}
+      {cut && <Colours text={lineStart(text.slice(-tail))} />}
     </pre>
   )
 })
@@ -24,6 +32,10 @@ export const Ansi = memo(function Ansi({ text, className = '' }: { text: string;
 function lineEnd(text: string): string {
   const at = text.lastIndexOf('\n')
   return at > 0 ? text.slice(0, at) : text
+}
+
+function lineStart(text: string): string {
+  return text.slice(text.indexOf('\n') + 1)
 }
 
 function Colours({ text }: { text: string }) {
@@ -55,5 +67,7 @@ function styleOf(style: Style): CSSProperties | undefined {
 
 /** White on a colour is meant to be white, whatever white text on the page is. */
 function onColour(color: string | null, background: string | null): string | null {
-  return background !== null && color?.endsWith('white)') ? '#fff' : color
+  if (color === null) return null
+  if (background === null) return readable(color)
+  return color.endsWith('white)') ? '#fff' : color
 }

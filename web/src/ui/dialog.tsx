@@ -7,11 +7,14 @@ export function Dialog({
   onClose,
   children,
   wide = false,
+  high = false,
 }: {
   label: string
   onClose: () => void
   children: ReactNode
   wide?: boolean
+  /** Near the upper edge, and a little wider: for lists. */
+  high?: boolean
 }) {
   const ref = useRef<HTMLDialogElement>(null)
   useEffect(() => {
@@ -25,7 +28,7 @@ export function Dialog({
       aria-label={label}
       onClose={onClose}
       onClick={(event) => event.target === ref.current && onClose()}
-      className={`m-auto rounded-xl border border-line bg-surface p-0 text-ink shadow-xl shadow-black/20 backdrop:bg-black/40 ${wide ? 'max-h-[94dvh] max-w-[94vw]' : 'w-[min(420px,92vw)]'}`}
+      className={`${high ? 'mx-auto mt-[12dvh]' : 'm-auto'} rounded-xl border border-line bg-surface p-0 text-ink shadow-xl shadow-black/20 backdrop:bg-black/40 ${wide ? 'max-h-[94dvh] max-w-[94vw]' : high ? 'w-[min(560px,94vw)]' : 'w-[min(420px,92vw)]'}`}
     >
       {children}
     </dialog>

@@ -2,11 +2,14 @@
 import * as Radix from '@radix-ui/react-dropdown-menu'
 import type { ReactNode } from 'react'
 
+/** Menus stand above everything, in a place of their own that has a name for those who do not see it. */
+export const MENUS = 'menus'
+
 export function Menu({ trigger, children, align = 'end' }: { trigger: ReactNode; children: ReactNode; align?: 'start' | 'end' }) {
   return (
     <Radix.Root modal={false}>
       <Radix.Trigger asChild>{trigger}</Radix.Trigger>
-      <Radix.Portal>
+      <Radix.Portal container={document.getElementById(MENUS)}>
         <Radix.Content
           align={align}
           sideOffset={4}
@@ -38,6 +41,24 @@ export function MenuItem({
     <Radix.Item disabled={disabled} onSelect={onSelect} className={`${ITEM} ${danger ? 'text-bad' : ''}`}>
       {children}
     </Radix.Item>
+  )
+}
+
+const MAC = /Mac|iPhone|iPad/.test(navigator.platform)
+
+/** Keys as they stand on the keyboard. */
+export function keysShown(keys: string): string {
+  const arrows = keys.replace('ArrowUp', '↑').replace('ArrowDown', '↓')
+  return MAC ? arrows.replace('Ctrl+', '⌘') : arrows
+}
+
+/** The keys of an item, small, at its right end. */
+export function Keys({ keys }: { keys: string }) {
+  if (keys === '') return null
+  return (
+    <kbd className="ml-auto pl-6 font-sans text-xs text-ink-3 pointer-coarse:hidden" aria-hidden>
+      {keysShown(keys)}
+    </kbd>
   )
 }
 

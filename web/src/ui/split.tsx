@@ -5,7 +5,7 @@ const KEY = 'cellblock.split'
 const LEAST = 24
 const MOST = 70
 
-export function Split({ left, right, second }: { left: ReactNode; right: ReactNode; second: boolean }) {
+export function Split({ left, right, second, full }: { left: ReactNode; right: ReactNode; second: boolean; full: boolean }) {
   const [share, setShare] = useState(stored)
   const box = useRef<HTMLDivElement>(null)
 
@@ -30,7 +30,7 @@ export function Split({ left, right, second }: { left: ReactNode; right: ReactNo
 
   return (
     <div ref={box} className="flex min-h-0 flex-1" style={{ '--share': `${share}%` } as React.CSSProperties}>
-      <div className={`min-h-0 min-w-0 flex-1 flex-col md:flex md:w-(--share) md:flex-none ${second ? 'hidden' : 'flex'}`}>{left}</div>
+      <div className={`min-h-0 min-w-0 flex-1 flex-col md:w-(--share) md:flex-none ${full ? 'md:hidden' : 'md:flex'} ${second ? 'hidden' : 'flex'}`}>{left}</div>
       <div
         role="separator"
         aria-orientation="vertical"
@@ -42,7 +42,7 @@ export function Split({ left, right, second }: { left: ReactNode; right: ReactNo
         onPointerDown={(event) => event.currentTarget.setPointerCapture(event.pointerId)}
         onPointerMove={drag}
         onKeyDown={key}
-        className="relative hidden w-px shrink-0 cursor-col-resize touch-none bg-line after:absolute after:inset-y-0 after:-left-1 after:w-2 hover:bg-line-strong focus-visible:bg-accent md:block"
+        className={`relative hidden w-px shrink-0 cursor-col-resize touch-none bg-line after:absolute after:inset-y-0 after:-left-1 after:w-2 hover:bg-line-strong focus-visible:bg-accent ${full ? '' : 'md:block'}`}
       />
       <div className={`min-h-0 min-w-0 flex-1 flex-col md:flex ${second ? 'flex' : 'hidden'}`}>{right}</div>
     </div>

@@ -455,7 +455,7 @@ export interface paths {
         head?: never;
         /**
          * Edit
-         * @description Change a cell's source or type.
+         * @description Change a cell's source or type, or hide its outputs.
          */
         patch: operations["notebooks_edit"];
         trace?: never;
@@ -474,6 +474,26 @@ export interface paths {
          * @description Move a cell.
          */
         post: operations["notebooks_move"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jupyter/kernel/{id}/notebook/cells/{cell_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore
+         * @description Take a deletion back: the cell as it was, outputs included.
+         */
+        post: operations["notebooks_restore"];
         delete?: never;
         options?: never;
         head?: never;
@@ -532,6 +552,26 @@ export interface paths {
          * @description The session's variables.
          */
         get: operations["kernels_variables"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jupyter/kernel/{id}/variables/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Variable
+         * @description One variable: a page of a table, or a text.
+         */
+        get: operations["kernels_variable"];
         put?: never;
         post?: never;
         delete?: never;
@@ -658,6 +698,8 @@ export interface components {
          * @description What changes; what is absent stays.
          */
         CellEdit: {
+            /** Outputs Hidden */
+            outputs_hidden?: boolean | null;
             /** Source */
             source?: string | null;
             /** Type */
@@ -718,6 +760,18 @@ export interface components {
         ChatTitle: {
             /** Title */
             title: string;
+        };
+        /**
+         * Column
+         * @description A column of a table; the cells of a numeric one align right.
+         */
+        Column: {
+            /** Name */
+            name: string;
+            /** Numeric */
+            numeric: boolean;
+            /** Type */
+            type: string;
         };
         /**
          * Complete
@@ -1146,6 +1200,40 @@ export interface components {
         Stopped: {
             /** Stopped */
             stopped: boolean;
+        };
+        /**
+         * TableView
+         * @description Part of a table: `total` rows and `columns_total` columns in all, of which the first ones are here. null: missing.
+         */
+        TableView: {
+            /** Columns */
+            columns: components["schemas"]["Column"][];
+            /** Columns Total */
+            columns_total: number;
+            /** Index */
+            index: string[];
+            /**
+             * Kind
+             * @constant
+             */
+            kind: "table";
+            /** Rows */
+            rows: (string | null)[][];
+            /** Total */
+            total: number;
+        };
+        /**
+         * TextView
+         * @description What `repr` says, cut.
+         */
+        TextView: {
+            /**
+             * Kind
+             * @constant
+             */
+            kind: "text";
+            /** Text */
+            text: string;
         };
         /**
          * Timing
@@ -2761,6 +2849,72 @@ export interface operations {
             };
         };
     };
+    notebooks_restore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The notebook's revision. */
+                "if-match"?: string | null;
+            };
+            path: {
+                id: string;
+                cell_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CellMove"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotebookView"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     kernels_release: {
         parameters: {
             query?: never;
@@ -2877,6 +3031,71 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Variable"][];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    kernels_variable: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+                /** @description The place of the column to order by. */
+                sort?: number | null;
+                descending?: boolean;
+            };
+            header?: never;
+            path: {
+                id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableView"] | components["schemas"]["TextView"];
                 };
             };
             /** @description Not Found */

@@ -7,6 +7,8 @@ import type {
   Model,
   Notebook,
   Result,
+  Variable,
+  VariableView,
 } from './types.ts'
 import type { Message } from '../core/chat.ts'
 
@@ -107,6 +109,26 @@ export interface Completion {
 export const complete = (id: string, code: string, cursor: number, signal: AbortSignal): Promise<Completion> =>
   json(`${KERNEL}/${id}/complete`, { method: 'POST', json: { code, cursor_pos: cursor }, signal })
 
+export interface Inspection {
+  readonly found: boolean
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+export const inspect = (id: string, code: string, cursor: number): Promise<Inspection> =>
+  json(`${KERNEL}/${id}/inspect`, { method: 'POST', json: { code, cursor_pos: cursor, detail_level: 0 } })
+
+export const listVariables = (id: string): Promise<readonly Variable[]> => json(`${KERNEL}/${id}/variables`)
+
+/** One variable; of a table the rows from `offset`, ordered by the column at `sort`. */
+export const lookAt = (
+  id: string,
+  name: string,
+  { offset, limit, sort, descending }: { offset: number; limit: number; sort: number | null; descending: boolean },
+): Promise<VariableView> => {
+  const order = sort === null ? '' : `&sort=${sort}&descending=${descending}`
+  return json(`${KERNEL}/${id}/variables/${encodeURIComponent(name)}?offset=${offset}&limit=${limit}${order}`)
+}
+
 // executions
 
 /** Starts a cell; what becomes of it arrives with the session's events. */
@@ -158,12 +180,19 @@ export const addCell = (id: string, cell: { type: string; source: string; after?
 export const editCell = (
   id: string,
   cellId: string,
-  change: { source?: string; type?: string },
+  change: { source?: string; type?: string; outputs_hidden?: boolean },
   revision: number,
 ): Promise<Notebook> => json(`${KERNEL}/${id}/notebook/cells/${cellId}`, { method: 'PATCH', json: change, revision })
 
 export const deleteCell = (id: string, cellId: string, revision: number): Promise<Notebook> =>
   json(`${KERNEL}/${id}/notebook/cells/${cellId}`, { method: 'DELETE', revision })
+
+export const restoreCell = (id: string, cellId: string, after: string | null): Promise<Notebook> =>
+  json(`${KERNEL}/${id}/notebook/cells/${cellId}/restore`, { method: 'POST', json: { after } })
+
+/** The notebook is replaced by what an .ipynb holds. */
+export const importNotebook = (id: string, ipynb: unknown, revision: number): Promise<Notebook> =>
+  json(`${KERNEL}/${id}/notebook`, { method: 'PUT', json: ipynb, revision })
 
 export const moveCell = (id: string, cellId: string, after: string | null): Promise<Notebook> =>
   json(`${KERNEL}/${id}/notebook/cells/${cellId}/move`, { method: 'POST', json: { after } })
@@ -190,7 +219,21 @@ export const deleteFile = (id: string, path: string): Promise<void> => nothing(f
 
 // conversations
 
-export const listConversations = (): Promise<{ items: ConversationItem[]; next: string | null }> => json('/api/chat')
+const PAGES = 20
+
+/** All conversations, the latest first; no more than a list can hold. */
+export async function listConversations(): Promise<readonly ConversationItem[]> {
+  const found: ConversationItem[] = []
+  let after: string | null = null
+  for (let page = 0; page < PAGES; page++) {
+    const query: string = after === null ? '' : `&after=${encodeURIComponent(after)}`
+    const answer: { items: ConversationItem[]; next: string | null } = await json(`/api/chat?limit=200${query}`)
+    found.push(...answer.items)
+    if (answer.next === null) break
+    after = answer.next
+  }
+  return found
+}
 
 export interface Conversation {
   readonly id: string
@@ -207,7 +250,28 @@ export const listModels = (): Promise<Model[]> => json('/api/models')
 
 export interface Status {
   readonly version?: string
-  readonly limits?: { readonly upload_limit?: number; readonly workspace_limit?: number }
+  readonly limits?: { readonly upload_limit?: number; readonly workspace_limit?: number; readonly memory_limit?: number }
 }
 
 export const getStatus = (): Promise<Status> => json('/api/status')
+
+export interface TextPiece {
+  readonly text: string
+  /** Where the next piece begins, and the size of the whole: bytes. */
+  readonly next: number
+  readonly total: number
+}
+
+/** Part of a text file: whole lines where there are any, so that no character is cut in two. */
+export async function textPiece(url: string, from: number, size: number): Promise<TextPiece> {
+  const response = await fetch(url, { headers: { Range: `bytes=${from}-${from + size - 1}` } }).catch(() => {
+    throw unreachable()
+  })
+  if (response.status === 416) return { text: '', next: 0, total: 0 }
+  if (!response.ok) throw await failure(response)
+  const bytes = new Uint8Array(await response.arrayBuffer())
+  const total = Number(/\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1] ?? from + bytes.length)
+  const newline = bytes.lastIndexOf(10)
+  const used = from + bytes.length >= total || newline < 0 ? bytes.length : newline + 1
+  return { text: new TextDecoder().decode(bytes.subarray(0, used)), next: from + used, total }
+}

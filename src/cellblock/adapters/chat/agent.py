@@ -26,6 +26,7 @@ from typing_extensions import TypedDict
 from cellblock.adapters import tool
 from cellblock.adapters.chat.history import CellRef, State, return_text
 from cellblock.adapters.chat.prompt import FAILURES, LAST_STEP, STEPS, STOP, STOPPED
+from cellblock.adapters.chat.spending import spent
 from cellblock.adapters.wire import dumps
 from cellblock.content import weight
 from cellblock.errors import CellblockError
@@ -186,7 +187,8 @@ class ChatStream(VercelAIEventStream[Deps, str]):
         async for chunk in super().handle_run_result(event):
             if not isinstance(chunk, MessageMetadataChunk):
                 yield chunk
-        yield MessageMetadataChunk(message_metadata=self._ended("complete"))
+        usage = spent(event.result.new_messages())
+        yield MessageMetadataChunk(message_metadata=self._ended("complete") | ({"usage": usage} if usage else {}))
 
     async def on_error(self, error: Exception) -> AsyncIterator[BaseChunk]:
         self.problem = self._explain(error)

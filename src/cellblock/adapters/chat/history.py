@@ -27,6 +27,7 @@ from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from cellblock.adapters.chat.context import Context
+from cellblock.adapters.chat.spending import spent
 from cellblock.adapters.tool import TOOL_NAME
 from cellblock.content import clean
 from cellblock.errors import InvalidRequest
@@ -235,7 +236,9 @@ def user_message(turn: Turn) -> dict[str, Any]:
 
 def assistant_message(turn: Turn, cells: dict[str, Cell]) -> dict[str, Any]:
     state = "interrupted" if turn.state == "running" else turn.state
-    metadata = {"created": turn.created, "model": turn.model, "state": state}
+    metadata: dict[str, Any] = {"created": turn.created, "model": turn.model, "state": state}
+    if usage := spent(turn.messages):
+        metadata["usage"] = usage
     parts = answer_parts(turn, cells)
     if turn.error is not None:
         parts.append({"type": "data-error", "data": turn.error})

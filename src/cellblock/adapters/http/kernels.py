@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Header, Query
+from fastapi import APIRouter, Body, Header, Path, Query
 from starlette.responses import Response
 
 from cellblock.adapters import stream
@@ -12,6 +12,7 @@ from cellblock.adapters.http.request import Owner, Responses, media, problems
 from cellblock.adapters.http.shapes import Complete, CompleteReply, Inspect, InspectReply, KernelIn, Kernels, Variable
 from cellblock.adapters.wire import Json
 from cellblock.host.interpreter import Interpreter
+from cellblock.host.looking import MAX_ROWS, VariableView
 from cellblock.host.sessions import KernelView
 
 
@@ -34,6 +35,8 @@ class KernelRoutes:
         routes.post("/{id}/complete", response_model=CompleteReply, responses=start)(self.complete)
         routes.post("/{id}/inspect", response_model=InspectReply, responses=start)(self.inspect)
         routes.get("/{id}/variables", response_model=list[Variable], responses=start)(self.variables)
+        one = "/{id}/variables/{name}"
+        routes.get(one, response_model=VariableView, responses=start)(self.variable)
         streamed: Responses = {200: {"content": EVENT_STREAM}}
         routes.get("/{id}/events", response_class=Response, responses={**streamed, **problems(404)})(self.events)
         return routes
@@ -86,6 +89,22 @@ class KernelRoutes:
     async def variables(self, owner: Owner, id: str) -> Response:
         """The session's variables."""
         return Json(await self.interpreter.variables(owner, id))
+
+    async def variable(
+        self,
+        owner: Owner,
+        id: str,
+        name: Annotated[str, Path(max_length=500)],
+        offset: Annotated[int, Query(ge=0, le=1 << 62)] = 0,
+        limit: Annotated[int, Query(ge=1, le=MAX_ROWS)] = 50,
+        sort: Annotated[int | None, Query(ge=0, le=10_000, description="The place of the column to order by.")] = None,
+        descending: bool = False,
+    ) -> Response:
+        """One variable: a page of a table, or a text."""
+        view = await self.interpreter.variable(
+            owner, id, name, offset=offset, limit=limit, sort=sort, descending=descending
+        )
+        return Json(view)
 
     async def events(
         self, owner: Owner, id: str, accept: Annotated[str | None, Header(include_in_schema=False)] = None

@@ -39,6 +39,7 @@ class Notebooks:
         routes.post("/cells", status_code=201, response_model=NotebookView, responses=edits)(self.add)
         routes.patch(one, response_model=NotebookView, responses=edits)(self.edit)
         routes.delete(one, response_model=NotebookView, responses=edits)(self.delete)
+        routes.post(f"{one}/restore", response_model=NotebookView, responses={**edits, **problems(413)})(self.restore)
         routes.post(f"{one}/move", response_model=NotebookView, responses=edits)(self.move)
         return routes
 
@@ -70,14 +71,26 @@ class Notebooks:
         )
 
     async def edit(self, owner: Owner, id: str, cell_id: str, body: CellEdit, revision: Revision) -> Response:
-        """Change a cell's source or type."""
+        """Change a cell's source or type, or hide its outputs."""
         return _view(
-            await self.interpreter.edit_cell(owner, id, cell_id, source=body.source, type=body.type, revision=revision)
+            await self.interpreter.edit_cell(
+                owner,
+                id,
+                cell_id,
+                source=body.source,
+                type=body.type,
+                outputs_hidden=body.outputs_hidden,
+                revision=revision,
+            )
         )
 
     async def delete(self, owner: Owner, id: str, cell_id: str, revision: Revision) -> Response:
         """Delete a cell."""
         return _view(await self.interpreter.delete_cell(owner, id, cell_id, revision=revision))
+
+    async def restore(self, owner: Owner, id: str, cell_id: str, body: CellMove, revision: Revision) -> Response:
+        """Take a deletion back: the cell as it was, outputs included."""
+        return _view(await self.interpreter.restore_cell(owner, id, cell_id, after=body.after, revision=revision))
 
     async def move(self, owner: Owner, id: str, cell_id: str, body: CellMove, revision: Revision) -> Response:
         """Move a cell."""

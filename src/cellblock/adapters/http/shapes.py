@@ -87,6 +87,7 @@ class CellEdit(Strict):
 
     source: Text | None = None
     type: Literal["code", "markdown"] | None = None
+    outputs_hidden: bool | None = None
 
 
 class CellMove(Strict):

@@ -1,22 +1,23 @@
 // One cell: its count and state in the margin, its source, what it put out. All decisions are in core or the store.
-import { ArrowDown, ArrowUp, Download, Play, Square, Trash2 } from 'lucide-react'
-import { memo, useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
-import { duration } from '../../core/format.ts'
-import { isActive, OUTCOMES, sourceOf, type CellView, type InputRequest } from '../../core/notebook.ts'
+import { ChevronRight, Download, Play, Sparkles, Square } from 'lucide-react'
+import { memo, useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
+import { CELL_COMMANDS } from '../../core/commands.ts'
+import { bytes, duration, plural } from '../../core/format.ts'
+import { isActive, OUTCOMES, outputsHidden, sourceOf, type CellView, type InputRequest } from '../../core/notebook.ts'
+import { bare } from '../../core/text.ts'
+import { announce } from '../../ui/live.tsx'
+import { LongText } from '../../ui/long-text.tsx'
 import { Button, IconButton } from '../../ui/button.tsx'
+import { Dialog } from '../../ui/dialog.tsx'
 import { Markdown } from '../../ui/markdown.tsx'
-import { complete, fileUrl } from '../../wire/client.ts'
+import { complete, fileUrl, inspect } from '../../wire/client.ts'
+import { applies, type CellActions } from './actions.ts'
 import { Editor, type EditorHandle } from './editor.tsx'
+import { command } from './keys.ts'
 import { Outputs } from './outputs.tsx'
 import type { SessionStore } from './store.ts'
-
-export interface CellActions {
-  /** Runs the cell, or shows a text as it will look; then the focus stays, goes on, or goes into a new cell. */
-  readonly run: (id: string, then: 'stay' | 'next' | 'insert') => void
-  readonly step: (id: string, step: 1 | -1, into: 'cell' | 'editor') => boolean
-  readonly insert: (id: string, where: 'above' | 'below') => void
-  readonly remove: (id: string) => void
-}
+import { Proposed } from './proposed.tsx'
+import { Tools } from './tools.tsx'
 
 export const Cell = memo(function Cell({
   cell,
@@ -24,12 +25,25 @@ export const Cell = memo(function Cell({
   store,
   actions,
   input,
+  proposed,
+  onSettle,
+  helped,
+  place,
+  memory,
 }: {
   cell: CellView
   position: number
   store: SessionStore
   actions: CellActions
   input: InputRequest | null
+  /** What a model would make of this cell's code, until a person has settled it. */
+  proposed: string | null
+  onSettle: (cellId: string, take: boolean) => void
+  helped: boolean
+  /** How many executions come before this cell's, while it waits. */
+  place: number | null
+  /** What the kernel holds while this cell runs, in bytes. */
+  memory: number
 }) {
   const box = useRef<HTMLElement>(null)
   const editor = useRef<EditorHandle>(null)
@@ -55,7 +69,8 @@ export const Cell = memo(function Cell({
       data-status={cell.status ?? ''}
       tabIndex={0}
       aria-label={`Cell ${position}, ${cell.type === 'code' ? 'code' : 'text'}${cell.status && cell.status !== 'ok' ? `, ${OUTCOMES[cell.status]}` : ''}`}
-      onKeyDown={(event) => onKey(event, { cell, store, actions, edit, run, box: box.current })}
+      onKeyDown={(event) => onKey(event, box.current, () => command(event, cell.id, edit, actions))}
+      onFocus={() => store.attend(cell.id)}
       className="group relative grid scroll-my-24 grid-cols-[36px_minmax(0,1fr)] rounded-md outline-offset-4 md:grid-cols-[44px_minmax(0,1fr)]"
     >
       <Margin cell={cell} onRun={() => run('stay')} onStop={() => void store.interrupt()} />
@@ -81,15 +96,17 @@ export const Cell = memo(function Cell({
                   onLeave: () => box.current?.focus(),
                   onEdge: (step) => actions.step(cell.id, step, 'editor'),
                   complete: (code, cursor, signal) => complete(store.id, code, cursor, signal),
+                  inspect: (code, cursor) => inspected(store.id, code, cursor),
                 }}
               />
             </div>
           )}
           {cell.status === 'running' && <div className="sweep absolute inset-x-1 -bottom-px h-0.5 rounded-full bg-accent-wash" aria-hidden />}
-          <Tools cell={cell} store={store} actions={actions} onRun={() => run('stay')} onEdit={edit} rendered={rendered} />
+          <Tools cell={cell} actions={actions} onRun={() => run('stay')} onEdit={edit} rendered={rendered} />
         </div>
         {cell.conflict !== null && <Conflict theirs={cell.conflict} onChoose={(keep) => store.resolve(cell.id, keep)} />}
-        {cell.type === 'code' && <Produced cell={cell} store={store} input={input} />}
+        {proposed !== null && <Proposed before={source} after={proposed} onSettle={(take) => onSettle(cell.id, take)} />}
+        {cell.type === 'code' && <Produced cell={cell} store={store} actions={actions} input={input} place={place} memory={memory} helped={helped && proposed === null} />}
       </div>
     </section>
   )
@@ -118,59 +135,6 @@ function Margin({ cell, onRun, onStop }: { cell: CellView; onRun: () => void; on
   )
 }
 
-function Tools({
-  cell,
-  store,
-  actions,
-  onRun,
-  onEdit,
-  rendered,
-}: {
-  cell: CellView
-  store: SessionStore
-  actions: CellActions
-  onRun: () => void
-  onEdit: () => void
-  rendered: boolean
-}) {
-  return (
-    <div
-      role="toolbar"
-      aria-label="Cell"
-      className="absolute -top-3.5 right-1 flex rounded-md border border-line bg-surface opacity-0 group-hover:opacity-100 group-focus-within:opacity-100 pointer-coarse:pointer-events-none pointer-coarse:group-focus-within:pointer-events-auto"
-    >
-      {cell.type === 'code' ? (
-        <IconButton label="Run cell" keys="Shift+Enter" className="size-7" onClick={onRun} disabled={isActive(cell.status)}>
-          <Play size={14} />
-        </IconButton>
-      ) : (
-        <TextButton label={rendered ? 'Edit' : 'Done'} onClick={rendered ? onEdit : onRun} />
-      )}
-      <TextButton
-        label={cell.type === 'code' ? 'As text' : 'As code'}
-        onClick={() => void store.retype(cell.id, cell.type === 'code' ? 'markdown' : 'code')}
-      />
-      <IconButton label="Move up" className="size-7" onClick={() => void store.move(cell.id, -1)}>
-        <ArrowUp size={14} />
-      </IconButton>
-      <IconButton label="Move down" className="size-7" onClick={() => void store.move(cell.id, 1)}>
-        <ArrowDown size={14} />
-      </IconButton>
-      <IconButton label="Delete cell" keys="D D" className="size-7" onClick={() => actions.remove(cell.id)}>
-        <Trash2 size={14} />
-      </IconButton>
-    </div>
-  )
-}
-
-function TextButton({ label, onClick }: { label: string; onClick: () => void }) {
-  return (
-    <button type="button" onClick={onClick} className="h-7 rounded-md px-2 text-xs text-ink-2 hover:bg-hover hover:text-ink">
-      {label}
-    </button>
-  )
-}
-
 function Conflict({ theirs, onChoose }: { theirs: string; onChoose: (keep: 'mine' | 'theirs') => void }) {
   return (
     <div className="mt-1 rounded-md border border-line px-3 py-2 text-sm" role="alert">
@@ -188,52 +152,98 @@ function Conflict({ theirs, onChoose }: { theirs: string; onChoose: (keep: 'mine
   )
 }
 
-function Produced({ cell, store, input }: { cell: CellView; store: SessionStore; input: InputRequest | null }) {
-  const facts = <Facts cell={cell} kernelId={store.id} />
+function Produced({
+  cell,
+  store,
+  actions,
+  input,
+  place,
+  memory,
+  helped,
+}: {
+  cell: CellView
+  store: SessionStore
+  actions: CellActions
+  input: InputRequest | null
+  place: number | null
+  memory: number
+  helped: boolean
+}) {
+  const facts = <Facts cell={cell} kernelId={store.id} place={place} memory={memory} />
+  const onFrame = useMemo(() => (count: number, line: number) => actions.goToFrame(cell.id, count, line), [actions, cell.id])
+  const hidden = outputsHidden(cell)
   return (
     <div className="min-w-0 pl-3 empty:hidden">
-      {cell.outputs.length > 0 && (
+      {cell.outputs.length > 0 && hidden && (
+        <button
+          type="button"
+          onClick={() => actions.perform(cell.id, 'toggleOutputs')}
+          className="mt-1 flex h-7 items-center gap-1 rounded-md text-xs text-ink-3 hover:text-ink"
+        >
+          <ChevronRight size={12} /> {plural(cell.outputs.length, 'output')} hidden
+        </button>
+      )}
+      {cell.outputs.length > 0 && !hidden && (
         <div className="flex flex-col gap-2 pt-2" data-outputs>
-          <Outputs outputs={cell.outputs} run={cell.execution_id ?? ''} live={isActive(cell.status)} />
+          <Outputs outputs={cell.outputs} run={cell.execution_id ?? ''} live={isActive(cell.status)} onFrame={onFrame} source={cell.source} />
         </div>
       )}
       {input !== null && <Answer key={input.executionId + input.prompt} input={input} onAnswer={(value) => void store.answer(value)} />}
+      {helped && applies(cell, 'fix') && (
+        <Button look="outline" onClick={() => actions.perform(cell.id, 'fix')} className="mt-2 h-7 px-2">
+          <Sparkles size={14} /> {CELL_COMMANDS.fix.label}
+        </Button>
+      )}
       {facts}
     </div>
   )
 }
 
 /** A small line under a cell: how it ended, how long it took, which files it left. */
-function Facts({ cell, kernelId }: { cell: CellView; kernelId: string }) {
-  const words = outcome(cell)
+function Facts({ cell, kernelId, place, memory }: { cell: CellView; kernelId: string; place: number | null; memory: number }) {
+  const words = outcome(cell, place)
   const elapsed = useElapsed(cell)
   if (words === null && elapsed === null && cell.created.length === 0) return null
   return (
-    <p className="flex flex-wrap items-center gap-x-3 pt-1 text-xs text-ink-3">
+    <div className="flex flex-wrap items-center gap-x-3 pt-1 text-xs text-ink-3">
       {words !== null && <span className={isActive(cell.status) ? '' : 'text-bad'}>{words}</span>}
       {elapsed !== null && <span className="tabular-nums">{duration(elapsed)}</span>}
+      {elapsed !== null && memory > 0 && <span className="tabular-nums">{bytes(memory)}</span>}
       {cell.created.slice(0, 6).map((path) => (
         <a key={path} href={fileUrl(kernelId, path)} download="" className="inline-flex items-center gap-1 text-ink-2 hover:text-ink hover:underline">
           <Download size={12} /> {path}
         </a>
       ))}
-      {cell.truncated && <span>The middle of the output was left out{cell.spill ? <>; <Whole kernelId={kernelId} path={cell.spill} /></> : ''}.</span>}
-    </p>
+      {cell.truncated && <span>The middle of the output was left out{cell.spill === null && '.'}</span>}
+      {cell.spill !== null && <Whole kernelId={kernelId} path={cell.spill} />}
+    </div>
   )
 }
 
+/** All the text of an output that was cut: to read here, or as a file. */
 function Whole({ kernelId, path }: { kernelId: string; path: string }) {
+  const [open, setOpen] = useState(false)
   return (
-    <a href={fileUrl(kernelId, path)} download="" className="text-ink-2 underline">
-      download all of it
-    </a>
+    <>
+      <button type="button" onClick={() => setOpen(true)} className="text-ink-2 underline hover:text-ink">
+        Show the whole output
+      </button>
+      <a href={fileUrl(kernelId, path)} download="" className="text-ink-2 underline hover:text-ink">
+        Download it
+      </a>
+      {open && (
+        <Dialog label="All output" onClose={() => setOpen(false)} wide>
+          <LongText url={fileUrl(kernelId, path)} title="All output" onClose={() => setOpen(false)} />
+        </Dialog>
+      )}
+    </>
   )
 }
 
-function outcome(cell: CellView): string | null {
+function outcome(cell: CellView, place: number | null): string | null {
   const { status, limit } = cell
   if (status === null || status === 'ok' || status === 'error' || status === 'running') return null
-  if (status === 'queued') return 'Waiting for its turn'
+  if (status === 'queued') return place === null || place === 0 ? 'Next in line' : `Waiting, ${plural(place, 'cell')} before it`
   const words = OUTCOMES[status].replace(/^was /, '')
   const sentence = words.charAt(0).toUpperCase() + words.slice(1)
   return status === 'timeout' && limit ? `${sentence} after ${limit.value} s` : sentence
@@ -280,54 +290,23 @@ function Answer({ input, onAnswer }: { input: InputRequest; onAnswer: (value: st
   )
 }
 
-interface KeyContext {
-  readonly cell: CellView
-  readonly store: SessionStore
-  readonly actions: CellActions
-  readonly edit: () => void
-  readonly run: (then: 'stay' | 'next' | 'insert') => void
-  readonly box: HTMLElement | null
-}
-
-let lastD = 0
-
-/** Jupyter's command mode: the cell itself has the focus. In its editor only Escape is ours. */
-function onKey(event: KeyboardEvent, { cell, store, actions, edit, run, box }: KeyContext): void {
+/** The cell itself has the focus: its keys are commands. In its editor and its outputs only Escape is ours. */
+function onKey(event: KeyboardEvent, box: HTMLElement | null, obey: () => boolean): void {
   if (event.defaultPrevented) return
-  if (event.key === 'Escape' && event.target !== box) {
-    box?.focus()
-    return
-  }
-  if (event.target !== box) return
-  const handled = command(event, { cell, store, actions, edit, run, box })
-  if (handled) event.preventDefault()
+  if (event.target === box) {
+    if (obey()) event.preventDefault()
+  } else if (event.key === 'Escape' && box?.contains(event.target as Node)) box.focus()
 }
 
-function command(event: KeyboardEvent, { cell, store, actions, edit, run }: KeyContext): boolean {
-  const plain = !event.ctrlKey && !event.metaKey && !event.altKey
-  if (event.key === 'Enter') {
-    if (event.shiftKey) run('next')
-    else if (event.ctrlKey || event.metaKey) run('stay')
-    else if (event.altKey) run('insert')
-    else edit()
-    return true
-  }
-  if (!plain) return false
-  if (event.key === 'ArrowDown' || event.key === 'j') return actions.step(cell.id, 1, 'cell')
-  if (event.key === 'ArrowUp' || event.key === 'k') return actions.step(cell.id, -1, 'cell')
-  if (event.key === 'a') return done(actions.insert(cell.id, 'above'))
-  if (event.key === 'b') return done(actions.insert(cell.id, 'below'))
-  if (event.key === 'm' && cell.type === 'code') return done(store.retype(cell.id, 'markdown'))
-  if (event.key === 'y' && cell.type === 'markdown') return done(store.retype(cell.id, 'code'))
-  if (event.key !== 'd') return false
-  if (event.timeStamp - lastD < 600) actions.remove(cell.id)
-  lastD = event.timeStamp
-  return true
+/** What the kernel says about the name at the cursor; also read out, in short. */
+async function inspected(kernelId: string, code: string, cursor: number): Promise<string | null> {
+  const found = await inspect(kernelId, code, cursor).catch(() => null)
+  const text = found?.found ? String(found.data['text/plain'] ?? '').slice(0, INSPECTED) : null
+  announce(text === null ? 'Nothing is known about this name.' : bare(text).trim().slice(0, 200))
+  return text
 }
 
-function done(_: unknown): true {
-  return true
-}
+const INSPECTED = 12_000
 
 /** Code that a model is writing: it will be the next cell. */
 export function DraftCell({ code, label }: { code: string; label: ReactNode }) {
@@ -350,4 +329,5 @@ const NO_HOOKS = {
   onLeave: () => {},
   onEdge: () => false,
   complete: () => Promise.reject(new Error('not here')),
+  inspect: () => Promise.resolve(null),
 }

@@ -1,12 +1,14 @@
 // CodeMirror for one cell: what Jupyter users expect of a cell, and nothing else.
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, type CompletionSource } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
-import { python } from '@codemirror/lang-python'
+import { python, pythonLanguage } from '@codemirror/lang-python'
 import { bracketMatching, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language'
 import { Compartment, EditorState, Prec, Transaction } from '@codemirror/state'
 import { drawSelection, EditorView, keymap, placeholder } from '@codemirror/view'
-import { tags } from '@lezer/highlight'
+import { highlightTree, tags } from '@lezer/highlight'
+import { StyleModule } from 'style-mod'
 import type { Completion } from '../../wire/client.ts'
+import { inspectAt, inspection, isAsking, putAway } from './inspection.ts'
 
 export interface EditorHooks {
   readonly onChange: (source: string) => void
@@ -14,6 +16,7 @@ export interface EditorHooks {
   readonly onLeave: () => void
   readonly onEdge: (step: 1 | -1) => boolean
   readonly complete: (code: string, cursor: number, signal: AbortSignal) => Promise<Completion>
+  readonly inspect: (code: string, cursor: number) => Promise<string | null>
 }
 
 export interface EditorOptions {
@@ -29,13 +32,16 @@ export function makeEditor(parent: HTMLElement, source: string, options: EditorO
     const typed = update.transactions.some((one) => one.docChanged && !one.annotation(Transaction.remote))
     if (typed) hooks().onChange(update.state.doc.toString())
   })
-  const language = options.code ? [python(), autocompletion({ override: [kernelSource(hooks)] }), closeBrackets()] : []
+  const language = options.code
+    ? [python(), autocompletion({ override: [kernelSource(hooks)] }), closeBrackets(), Prec.highest(keymap.of([question(hooks)]))]
+    : []
   return new EditorView({
     parent,
     state: EditorState.create({
       doc: shown(source),
       extensions: [
         Prec.highest(keymap.of(cellKeys(hooks))),
+        inspection,
         history(),
         drawSelection(),
         language,
@@ -71,8 +77,36 @@ export function follow(view: EditorView, source: string): void {
   })
 }
 
+export interface ColouredText {
+  readonly text: string
+  readonly look: string
+}
+
+/** Python as it will look in an editor. */
+export function colours(source: string): readonly ColouredText[] {
+  if (COLOURS.module) StyleModule.mount(document, COLOURS.module)
+  const found: ColouredText[] = []
+  let at = 0
+  highlightTree(pythonLanguage.parser.parse(source), COLOURS, (from, to, look) => {
+    if (from > at) found.push({ text: source.slice(at, from), look: '' })
+    found.push({ text: source.slice(from, to), look })
+    at = to
+  })
+  return at < source.length ? [...found, { text: source.slice(at), look: '' }] : found
+}
+
 function shown(source: string): string {
   return source.replace(/\n$/, '')
+}
+
+/** The cursor goes to a line, counted from 1; false when the element belongs to no editor. */
+export function goToLine(element: HTMLElement, line: number): boolean {
+  const view = EditorView.findFromDOM(element)
+  if (!view) return false
+  const { from, to } = view.state.doc.line(Math.min(Math.max(line, 1), view.state.doc.lines))
+  view.focus()
+  view.dispatch({ selection: { anchor: from, head: to }, effects: EditorView.scrollIntoView(from, { y: 'center' }) })
+  return true
 }
 
 export function setReadOnly(view: EditorView, readOnly: boolean): void {
@@ -92,6 +126,7 @@ function cellKeys(hooks: () => EditorHooks) {
   }
   const leave = (view: EditorView): boolean => {
     if (completing(view)) return false
+    if (putAway(view)) return true
     hooks().onLeave()
     return true
   }
@@ -103,6 +138,15 @@ function cellKeys(hooks: () => EditorHooks) {
     { key: 'ArrowUp', run: edge(-1) },
     { key: 'Escape', run: leave },
   ]
+}
+
+function question(hooks: () => EditorHooks) {
+  const ask = (view: EditorView): boolean => {
+    if (!isAsking(view)) return false
+    void inspectAt(view, hooks().inspect)
+    return true
+  }
+  return { key: 'Shift-Tab', run: ask }
 }
 
 function completing(view: EditorView): boolean {
@@ -163,6 +207,17 @@ const LOOK = EditorView.theme({
     backgroundColor: 'var(--surface)',
     overflow: 'hidden',
     boxShadow: '0 8px 24px rgb(0 0 0 / 0.12)',
+  },
+  '.cm-inspection': {
+    maxWidth: 'min(640px, 86vw)',
+    maxHeight: '280px',
+    overflow: 'auto',
+    padding: '8px 12px',
+    whiteSpace: 'pre-wrap',
+    overflowWrap: 'anywhere',
+    fontFamily: 'var(--font-mono)',
+    fontSize: '12px',
+    lineHeight: '18px',
   },
   '.cm-tooltip-autocomplete > ul > li': { padding: '2px 8px !important', lineHeight: '20px' },
   '.cm-tooltip-autocomplete > ul': { fontFamily: 'var(--font-mono) !important', fontSize: '12px' },

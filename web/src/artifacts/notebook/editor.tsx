@@ -1,5 +1,6 @@
-// The editor as a component. CodeMirror comes in its own chunk; until it is there the code stands as text.
-import { useEffect, useImperativeHandle, useRef, useState, type Ref } from 'react'
+// The editor as a component. Far from the window the code stands as text; near it, coloured; and CodeMirror, which takes
+// its time, comes when the browser has nothing better to do, or at once when a person wants it.
+import { useEffect, useImperativeHandle, useMemo, useRef, useState, type ReactNode, type Ref } from 'react'
 import type { EditorView } from '@codemirror/view'
 import type { EditorHooks, EditorOptions } from './editor.ts'
 
@@ -9,6 +10,20 @@ export interface EditorHandle {
 
 let loaded: typeof import('./editor.ts') | null = null
 const chunk = import('./editor.ts').then((module) => (loaded = module))
+
+/** The cursor of the editor in `element` goes to a line, counted from 1. */
+export function goToLine(element: HTMLElement, line: number): boolean {
+  return loaded?.goToLine(element, line) ?? false
+}
+
+const WANTED = 'editor-wanted'
+
+/** The editor within this element is made now, if it is not there yet. */
+export function wantEditor(element: HTMLElement): void {
+  element.querySelector('[data-editor]')?.dispatchEvent(new Event(WANTED))
+}
+
+type Stage = 'far' | 'near' | 'made'
 
 export function Editor({
   source,
@@ -27,12 +42,19 @@ export function Editor({
   const view = useRef<EditorView>(null)
   const latest = useRef({ hooks, source, readOnly })
   const wanted = useRef(false)
+  const [stage, setStage] = useState<Stage>(readOnly ? 'made' : 'far')
   const [made, setMade] = useState(false)
   useEffect(() => {
     latest.current = { hooks, source, readOnly }
   })
 
   useEffect(() => {
+    if (stage === 'made') return
+    return whenNear(box.current!, (next) => setStage((now) => (now === 'made' ? now : next)))
+  }, [stage])
+
+  useEffect(() => {
+    if (stage !== 'made') return
     let gone = false
     void chunk.then(({ makeEditor, setReadOnly }) => {
       if (gone || !box.current) return
@@ -48,7 +70,7 @@ export function Editor({
       setMade(false)
     }
     // A cell's kind and label are fixed for the life of its editor: its key holds them.
-  }, [options.label, options.code, options.hint])
+  }, [stage, options.label, options.code, options.hint])
 
   useEffect(() => {
     if (loaded && view.current) loaded.follow(view.current, source)
@@ -57,16 +79,84 @@ export function Editor({
     if (loaded && view.current) loaded.setReadOnly(view.current, readOnly)
   }, [readOnly])
 
-  useImperativeHandle(handle, () => ({
-    focus: () => {
-      wanted.current = true
-      view.current?.focus()
-    },
-  }))
+  const focus = (): void => {
+    wanted.current = true
+    setStage('made')
+    view.current?.focus()
+  }
+  useImperativeHandle(handle, () => ({ focus }))
 
   return (
-    <div ref={box} className="min-w-0 overflow-hidden">
-      {!made && <pre className="mono overflow-x-auto px-3 py-2.5 whitespace-pre">{source || ' '}</pre>}
+    <div ref={box} data-editor className="min-w-0 overflow-hidden">
+      {!made && <Standing source={source} coloured={stage !== 'far' && options.code} onWanted={focus} />}
     </div>
   )
+}
+
+/** The code before its editor: it looks the same. */
+function Standing({ source, coloured, onWanted }: { source: string; coloured: boolean; onWanted: () => void }) {
+  const shown = useColours(source, coloured)
+  return (
+    <pre className="mono overflow-x-auto px-3 py-2.5 whitespace-pre" onPointerDown={onWanted}>
+      {shown || ' '}
+    </pre>
+  )
+}
+
+function useColours(source: string, coloured: boolean): ReactNode {
+  const [ready, setReady] = useState(loaded !== null)
+  useEffect(() => {
+    if (!ready) void chunk.then(() => setReady(true))
+  }, [ready])
+  const text = source.replace(/\n$/, '')
+  return useMemo(() => {
+    if (!coloured || !ready) return text
+    return loaded!.colours(text).map((piece, at) => (piece.look ? <span key={at} className={piece.look}>{piece.text}</span> : piece.text))
+  }, [text, coloured, ready])
+}
+
+const NEAR = '600px'
+
+/** Coloured when it comes near; an editor soon after, and at once when it is wanted. */
+function whenNear(box: HTMLElement, onStage: (stage: Stage) => void): () => void {
+  const make = (): void => onStage('made')
+  const observer = new IntersectionObserver(
+    (seen) => {
+      if (!seen.at(-1)?.isIntersecting) return void waiting.delete(make)
+      onStage('near')
+      soon(make)
+    },
+    { rootMargin: NEAR },
+  )
+  observer.observe(box)
+  box.addEventListener(WANTED, make)
+  return () => {
+    waiting.delete(make)
+    observer.disconnect()
+    box.removeEventListener(WANTED, make)
+  }
+}
+
+// Editors are made one by one between other work; what has been scrolled by meanwhile is left out.
+
+const PATIENCE = 500
+const waiting = new Set<() => void>()
+let asked = false
+
+function soon(make: () => void): void {
+  waiting.add(make)
+  if (asked) return
+  asked = true
+  if ('requestIdleCallback' in window) requestIdleCallback(next, { timeout: PATIENCE })
+  else setTimeout(next, 30)
+}
+
+function next(): void {
+  asked = false
+  const [make] = waiting
+  if (!make) return
+  waiting.delete(make)
+  make()
+  const [another] = waiting
+  if (another) soon(another)
 }

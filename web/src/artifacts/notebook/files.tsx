@@ -1,72 +1,78 @@
-// The workspace: what is in it, in and out.
-import { Download, FileText, Trash2, Upload } from 'lucide-react'
-import { useRef, useState } from 'react'
-import { bytes, moment } from '../../core/format.ts'
+// The workspace: what is in it as a tree, looked at, in and out.
+import { ChevronRight, Download, File, FileSpreadsheet, FileText, Folder as FolderIcon, Image, NotebookText, Trash2, Upload } from 'lucide-react'
+import { useMemo, useRef, useState } from 'react'
+import { bytes, moment, plural } from '../../core/format.ts'
+import { previewOf, rows, tree, type Leaf, type Node, type Preview } from '../../core/tree.ts'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/dialog.tsx'
 import { archiveUrl, fileUrl } from '../../wire/client.ts'
 import type { FileEntry } from '../../wire/types.ts'
 import type { Uploads } from '../../chat/uploads.ts'
+import { FilePreview } from './preview.tsx'
 
-export function FilesView({
-  kernelId,
-  files,
-  uploads,
-  onDelete,
-  limits,
-}: {
-  kernelId: string
-  files: readonly FileEntry[]
-  uploads: Uploads
-  onDelete: (path: string) => void
-  limits: string
-}) {
-  const picker = useRef<HTMLInputElement>(null)
-  const [doomed, setDoomed] = useState<string | null>(null)
-  const shown = files.filter((file) => file.type === 'file')
+export interface FilesProps {
+  readonly kernelId: string
+  readonly files: readonly FileEntry[]
+  readonly uploads: Uploads
+  readonly onDelete: (path: string) => void
+  readonly onImport: (path: string) => void
+  readonly limits: string
+}
+
+export function FilesView({ kernelId, files, uploads, onDelete, onImport, limits }: FilesProps) {
+  const [doomed, setDoomed] = useState<Node | null>(null)
+  const [seen, setSeen] = useState<string | null>(null)
+  const [shut, setShut] = useState<ReadonlySet<string>>(new Set())
+  const root = useMemo(() => tree(files), [files])
+  const shown = rows(root, shut)
+  const toggle = (path: string): void => {
+    const next = new Set(shut)
+    if (!next.delete(path)) next.add(path)
+    setShut(next)
+  }
   return (
-    <div className="min-h-0 flex-1 overflow-y-auto">
+    <div className="min-h-0 flex-1 overflow-y-auto" data-files>
       <div className="mx-auto max-w-[920px] px-4 pt-5 pb-24 md:px-8">
-        <div className="flex items-center gap-2 pb-3">
-          <p className="text-sm text-ink-3">{limits}</p>
-          <div className="ml-auto flex gap-1">
-            {shown.length > 1 && (
-              <a
-                href={archiveUrl(kernelId)}
-                download=""
-                className="inline-flex h-8 items-center gap-2 rounded-md px-3 text-sm font-medium text-ink-2 hover:bg-hover hover:text-ink"
-              >
-                <Download size={14} /> All as zip
-              </a>
-            )}
-            <Button look="outline" onClick={() => picker.current?.click()}>
-              <Upload size={14} /> Upload
-            </Button>
-            <input
-              ref={picker}
-              type="file"
-              multiple
-              hidden
-              onChange={(event) => {
-                uploads.add([...(event.target.files ?? [])])
-                event.target.value = ''
-              }}
-            />
-          </div>
-        </div>
+        <Head kernelId={kernelId} count={root.files} size={root.size} uploads={uploads} limits={limits} />
         {shown.length === 0 ? (
           <p className="py-16 text-center text-sm text-ink-3">No files yet. Drop some anywhere on this page.</p>
         ) : (
           <ul className="border-t border-line">
-            {shown.map((file) => (
-              <li key={file.path} className="group flex h-11 items-center gap-3 border-b border-line">
-                <FileText size={16} className="shrink-0 text-ink-3" />
-                <a href={fileUrl(kernelId, file.path)} download="" className="min-w-0 flex-1 truncate text-sm hover:underline">
-                  {file.path}
-                </a>
-                <span className="w-20 shrink-0 text-right text-xs text-ink-3 tabular-nums">{bytes(file.size)}</span>
-                <span className="hidden w-16 shrink-0 text-right text-xs text-ink-3 tabular-nums md:block">{moment(file.modified, new Date())}</span>
-                <IconButton label={`Delete ${file.path}`} onClick={() => setDoomed(file.path)}>
+            {shown.map(({ node, depth }) => (
+              <li key={node.path} className="flex h-11 items-center gap-3 border-b border-line" style={{ paddingLeft: depth * 20 }}>
+                {node.kind === 'folder' ? (
+                  <button
+                    type="button"
+                    aria-expanded={!shut.has(node.path)}
+                    onClick={() => toggle(node.path)}
+                    className="flex min-w-0 flex-1 items-center gap-2 text-left text-sm font-medium"
+                  >
+                    <ChevronRight size={14} className={`shrink-0 text-ink-3 ${shut.has(node.path) ? '' : 'rotate-90'}`} />
+                    <FolderIcon size={16} className="shrink-0 text-ink-3" />
+                    <span className="truncate">{node.name}</span>
+                    <span className="shrink-0 font-normal text-ink-3">{node.files}</span>
+                  </button>
+                ) : (
+                  <FileName file={node} onOpen={() => setSeen(node.path)} />
+                )}
+                <span className="w-20 shrink-0 text-right text-xs text-ink-3 tabular-nums">{bytes(node.kind === 'folder' ? node.size : node.entry.size)}</span>
+                <span className="hidden w-16 shrink-0 text-right text-xs text-ink-3 tabular-nums md:block">
+                  {node.kind === 'file' && moment(node.entry.modified, new Date())}
+                </span>
+                {node.kind === 'folder' || node.entry.type !== 'file' ? (
+                  <span className="size-8 shrink-0" />
+                ) : (
+                  <a
+                    href={fileUrl(kernelId, node.path)}
+                    download=""
+                    aria-label={`Download ${node.path}`}
+                    title={`Download ${node.path}`}
+                    className="grid size-8 shrink-0 place-items-center rounded-md text-ink-2 hover:bg-hover hover:text-ink"
+                  >
+                    <Download size={14} />
+                  </a>
+                )}
+                <IconButton label={`Delete ${node.path}`} onClick={() => setDoomed(node)}>
                   <Trash2 size={14} />
                 </IconButton>
               </li>
@@ -74,15 +80,88 @@ export function FilesView({
           </ul>
         )}
       </div>
+      {seen !== null && (
+        <FilePreview
+          kernelId={kernelId}
+          path={seen}
+          onClose={() => setSeen(null)}
+          onImport={(path) => {
+            setSeen(null)
+            onImport(path)
+          }}
+        />
+      )}
       {doomed !== null && (
         <Confirm
-          question={`Delete ${doomed}?`}
-          detail="The file is removed from the workspace. Code that reads it will fail."
+          question={`Delete ${doomed.path}?`}
+          detail={
+            doomed.kind === 'folder' && doomed.files > 0
+              ? `The folder and ${plural(doomed.files, 'file')} in it are removed from the workspace.`
+              : 'It is removed from the workspace. Code that reads it will fail.'
+          }
           action="Delete"
-          onConfirm={() => onDelete(doomed)}
+          onConfirm={() => onDelete(doomed.path)}
           onClose={() => setDoomed(null)}
         />
       )}
     </div>
+  )
+}
+
+function Head({ kernelId, count, size, uploads, limits }: { kernelId: string; count: number; size: number; uploads: Uploads; limits: string }) {
+  const picker = useRef<HTMLInputElement>(null)
+  return (
+    <div className="flex flex-wrap items-center gap-x-2 gap-y-1 pb-3">
+      <p className="text-sm text-ink-3">
+        {count > 0 && `${plural(count, 'file')}, ${bytes(size)}. `}
+        {limits}
+      </p>
+      <div className="ml-auto flex gap-1">
+        {count > 1 && (
+          <a href={archiveUrl(kernelId)} download="" className="inline-flex h-8 items-center gap-2 rounded-md px-3 text-sm font-medium text-ink-2 hover:bg-hover hover:text-ink">
+            <Download size={14} /> All as zip
+          </a>
+        )}
+        <Button look="outline" onClick={() => picker.current?.click()}>
+          <Upload size={14} /> Upload
+        </Button>
+        <input
+          ref={picker}
+          type="file"
+          multiple
+          hidden
+          onChange={(event) => {
+            uploads.add([...(event.target.files ?? [])])
+            event.target.value = ''
+          }}
+        />
+      </div>
+    </div>
+  )
+}
+
+const ICONS: Readonly<Record<Preview, typeof File>> = {
+  image: Image,
+  audio: File,
+  video: File,
+  table: FileSpreadsheet,
+  notebook: NotebookText,
+  text: FileText,
+  none: File,
+}
+
+function FileName({ file, onOpen }: { file: Leaf; onOpen: () => void }) {
+  const Icon = ICONS[previewOf(file.path)]
+  if (file.entry.type !== 'file') {
+    return (
+      <span className="flex min-w-0 flex-1 items-center gap-2 text-sm text-ink-3">
+        <Icon size={16} className="shrink-0" /> <span className="truncate">{file.name}</span> (no regular file)
+      </span>
+    )
+  }
+  return (
+    <button type="button" onClick={onOpen} title={file.path} className="flex min-w-0 flex-1 items-center gap-2 text-left text-sm hover:underline">
+      <Icon size={16} className="shrink-0 text-ink-3" /> <span className="truncate">{file.name}</span>
+    </button>
   )
 }

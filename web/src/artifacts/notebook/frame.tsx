@@ -1,14 +1,32 @@
 // The window to untrusted output: a frame without an origin, spoken to by messages only.
-import { useEffect, useRef, useState } from 'react'
-import { fromFrame, type ToFrame } from '../../frame/protocol.ts'
+import { useEffect, useImperativeHandle, useRef, useState, type Ref } from 'react'
+import { fromFrame, type Picture, type ToFrame } from '../../frame/protocol.ts'
 import { useScheme } from '../../ui/theme.ts'
 import type { MimeBundle } from '../../wire/types.ts'
 
-export function Frame({ bundles, label }: { bundles: readonly MimeBundle[]; label: string }) {
+/** What a person can have of what is drawn in a frame. */
+export interface FrameHandle {
+  readonly save: (format: Picture) => void
+}
+
+export function Frame({
+  bundles,
+  label,
+  tall = false,
+  handle,
+}: {
+  bundles: readonly MimeBundle[]
+  label: string
+  /** As high as there is room, whatever the frame says. */
+  tall?: boolean
+  handle?: Ref<FrameHandle>
+}) {
   const ref = useRef<HTMLIFrameElement>(null)
   const [ready, setReady] = useState(false)
   const [height, setHeight] = useState(() => guess(bundles))
   const scheme = useScheme()
+  // A frame may offer files whenever it likes; only what a person has asked for is taken, once.
+  const wanted = useRef<Picture | null>(null)
 
   useEffect(() => {
     const listen = (event: MessageEvent): void => {
@@ -16,6 +34,10 @@ export function Frame({ bundles, label }: { bundles: readonly MimeBundle[]; labe
       const message = fromFrame(event.data)
       if (message?.type === 'ready') setReady(true)
       if (message?.type === 'height') setHeight(message.height)
+      if (message?.type === 'saved' && wanted.current === message.format) {
+        wanted.current = null
+        download(message.format, message.data)
+      }
     }
     addEventListener('message', listen)
     return () => removeEventListener('message', listen)
@@ -23,22 +45,39 @@ export function Frame({ bundles, label }: { bundles: readonly MimeBundle[]; labe
 
   useEffect(() => {
     if (!ready) return
-    const message: ToFrame = { bundles, scheme }
+    const message: ToFrame = { type: 'render', bundles, scheme }
     // The frame has no origin that could be named.
     ref.current?.contentWindow?.postMessage(message, '*')
   }, [ready, bundles, scheme])
+
+  useImperativeHandle(handle, () => ({
+    save: (format) => {
+      wanted.current = format
+      const message: ToFrame = { type: 'save', format }
+      ref.current?.contentWindow?.postMessage(message, '*')
+    },
+  }))
 
   return (
     <iframe
       ref={ref}
       title={label}
       src="/frame.html"
+      loading="lazy"
       sandbox="allow-scripts"
       referrerPolicy="no-referrer"
       className="block w-full border-0"
-      style={{ height }}
+      style={{ height: tall ? '82dvh' : height }}
     />
   )
+}
+
+function download(format: Picture, data: string): void {
+  const png = (): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(data), (char) => char.charCodeAt(0))
+  const file = format === 'png' ? new Blob([png()], { type: 'image/png' }) : new Blob([data], { type: 'image/svg+xml' })
+  const href = URL.createObjectURL(file)
+  Object.assign(document.createElement('a'), { href, download: `figure.${format}` }).click()
+  setTimeout(() => URL.revokeObjectURL(href), 10_000)
 }
 
 /** A height until the frame has told its own, so that the page jumps little. */

@@ -1,21 +1,50 @@
 // The notebook beside the chat: toolbar, cells, and the cell a model is writing.
 import { Plus } from 'lucide-react'
-import { useEffect, useMemo, useRef, useState } from 'react'
-import { isActive, type Session } from '../../core/notebook.ts'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { isActive, placeInLine, runnable, type Session } from '../../core/notebook.ts'
 import { sourceOf } from '../../core/notebook.ts'
+import { proposals, type Fix } from '../../core/asking.ts'
 import type { ToolItem } from '../../core/chat.ts'
 import { Button } from '../../ui/button.tsx'
 import { Banner } from '../../ui/banner.tsx'
-import { Cell, DraftCell, type CellActions } from './cell.tsx'
+import { focusCell, type CellActions } from './actions.ts'
+import { Cell, DraftCell } from './cell.tsx'
 import type { SessionStore, StoreView } from './store.ts'
 
-export function NotebookView({ store, view, writing }: { store: SessionStore; view: StoreView; writing: ToolItem | null }) {
+export function NotebookView({
+  store,
+  view,
+  writing,
+  actions,
+  fixes,
+  helped,
+}: {
+  store: SessionStore
+  view: StoreView
+  writing: ToolItem | null
+  actions: CellActions
+  fixes: readonly Fix[]
+  /** A language model is there to be asked about cells. */
+  helped: boolean
+}) {
+  const proposed = useMemo(() => new Map(proposals(fixes, view.session.cells).map((one) => [one.cellId, one])), [fixes, view.session.cells])
   const { session } = view
-  const actions = useCellActions(store)
+  const latest = useRef(proposed)
+  latest.current = proposed
+  const settle = useCallback(
+    (cellId: string, take: boolean): void => {
+      const proposal = latest.current.get(cellId)
+      if (!proposal) return
+      focusCell(cellId)
+      void store.settle(proposal, take)
+    },
+    [store],
+  )
   const draft = writing !== null && !alreadyThere(session, writing.code) ? writing : null
   const scroller = useRef<HTMLDivElement>(null)
   useFollow(scroller, session, draft)
   return (
+    <div className="relative flex min-h-0 flex-1 flex-col">
     <div ref={scroller} className="min-h-0 flex-1 overflow-y-auto overscroll-contain" data-notebook>
       <div className="mx-auto flex max-w-[920px] flex-col gap-5 px-2 pt-5 pb-24 md:px-5">
         <Notices store={store} view={view} />
@@ -28,11 +57,18 @@ export function NotebookView({ store, view, writing }: { store: SessionStore; vi
             store={store}
             actions={actions}
             input={session.input?.cellId === cell.id ? session.input : null}
+            proposed={proposed.get(cell.id)?.code ?? null}
+            onSettle={settle}
+            helped={helped}
+            place={placeInLine(session, cell)}
+            memory={cell.status === 'running' ? session.memory : 0}
           />
         ))}
         {draft !== null && <DraftCell code={draft.code} label={draft.phase === 'writing' ? 'Being written' : 'About to run'} />}
-        {session.loaded && <AddCell store={store} />}
+        {session.loaded && <AddCell actions={actions} />}
       </div>
+    </div>
+    <Deleted view={view} actions={actions} />
     </div>
   )
 }
@@ -82,11 +118,7 @@ function Notices({ store, view }: { store: SessionStore; view: StoreView }) {
         <Banner
           onClose={() => store.apply({ kind: 'dismiss' })}
           action={
-            session.cells.length > 0 && (
-              <Button look="outline" onClick={() => void store.runAll()}>
-                Run all
-              </Button>
-            )
+            session.cells.length > 0 && <RunAgain store={store} before={session.noticeCell} cells={session.cells} />
           }
         >
           {session.notice}
@@ -101,6 +133,39 @@ function Notices({ store, view }: { store: SessionStore; view: StoreView }) {
   )
 }
 
+/** What brings lost variables back: the cells above the one that missed them, or all. */
+function RunAgain({ store, before, cells }: { store: SessionStore; before: string | null; cells: Session['cells'] }) {
+  const above = before !== null && runnable(cells, undefined, before).length > 0
+  return (
+    <Button look="outline" onClick={() => void (above ? store.runAll(undefined, before) : store.runAll())}>
+      {above ? 'Run all above' : 'Run all'}
+    </Button>
+  )
+}
+
+const TOLD = 8000
+
+/** A deleted cell can be had back for as long as the notebook is open; that it can is said for a while. */
+function Deleted({ view, actions }: { view: StoreView; actions: CellActions }) {
+  const step = view.past.done.at(-1)
+  const [hidden, setHidden] = useState<unknown>(null)
+  useEffect(() => {
+    const timer = setTimeout(() => setHidden(step), TOLD)
+    return () => clearTimeout(timer)
+  }, [step])
+  if (step?.kind !== 'deleted' || hidden === step) return null
+  return (
+    <div className="pointer-events-none absolute inset-x-0 bottom-4 z-20 flex justify-center px-3">
+      <p className="pointer-events-auto flex items-center gap-3 rounded-lg border border-line bg-surface py-1 pr-1 pl-4 text-sm shadow-lg shadow-black/10">
+        Cell deleted
+        <Button look="outline" onClick={() => actions.overall('undo')} className="h-7 px-2">
+          Undo
+        </Button>
+      </p>
+    </div>
+  )
+}
+
 function Nothing() {
   return (
     <div className="px-3 py-16 text-center text-sm text-ink-3">
@@ -110,75 +175,15 @@ function Nothing() {
   )
 }
 
-function AddCell({ store }: { store: SessionStore }) {
-  const add = (type: 'code' | 'markdown'): void => {
-    void store.add(type).then((id) => id && focusEditor(id))
-  }
+function AddCell({ actions }: { actions: CellActions }) {
   return (
     <div className="flex gap-1 pl-9 md:pl-11">
-      <Button onClick={() => add('code')} className="px-2 text-ink-3">
+      <Button onClick={() => actions.overall('addCode')} className="px-2 text-ink-3">
         <Plus size={14} /> Code
       </Button>
-      <Button onClick={() => add('markdown')} className="px-2 text-ink-3">
+      <Button onClick={() => actions.overall('addText')} className="px-2 text-ink-3">
         <Plus size={14} /> Text
       </Button>
     </div>
   )
-}
-
-// where the focus goes
-
-function boxOf(id: string): HTMLElement | null {
-  return document.getElementById(`cell-${id}`)
-}
-
-export function focusCell(id: string): void {
-  const box = boxOf(id)
-  box?.focus({ preventScroll: true })
-  box?.scrollIntoView({ block: 'nearest', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' })
-}
-
-/** The editor of a cell, also of one that React has not drawn yet. */
-function focusEditor(id: string, tries = 20): void {
-  const content = boxOf(id)?.querySelector<HTMLElement>('.cm-content')
-  if (content) content.focus()
-  else if (tries > 0) requestAnimationFrame(() => focusEditor(id, tries - 1))
-}
-
-function useCellActions(store: SessionStore): CellActions {
-  const [actions] = useState(() => cellActions(store))
-  return useMemo(() => actions, [actions])
-}
-
-function cellActions(store: SessionStore): CellActions {
-  const cells = () => store.getView().session.cells
-  const at = (id: string): number => cells().findIndex((cell) => cell.id === id)
-  const addBelow = async (id: string): Promise<void> => {
-    const added = await store.add('code', id)
-    if (added) focusEditor(added)
-  }
-  return {
-    run: (id, then) => {
-      void (store.cell(id)?.type === 'code' ? store.run(id) : store.save(id))
-      const next = cells()[at(id) + 1]
-      if (then === 'insert' || (then === 'next' && !next)) void addBelow(id)
-      else if (then === 'next' && next) focusCell(next.id)
-    },
-    step: (id, step, into) => {
-      const next = cells()[at(id) + step]
-      if (!next) return false
-      if (into === 'editor' && boxOf(next.id)?.querySelector('.cm-content')) focusEditor(next.id)
-      else focusCell(next.id)
-      return true
-    },
-    insert: (id, where) => {
-      const above = cells()[at(id) - 1]?.id ?? null
-      void store.add('code', where === 'below' ? id : above).then((added) => added && focusEditor(added))
-    },
-    remove: (id) => {
-      const near = cells()[at(id) + 1] ?? cells()[at(id) - 1]
-      void store.remove(id)
-      if (near) focusCell(near.id)
-    },
-  }
 }

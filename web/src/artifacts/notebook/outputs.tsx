@@ -1,36 +1,59 @@
 // What a cell has put out, block by block; only text and pictures are drawn in the page itself.
-import { Download } from 'lucide-react'
+import { FileText } from 'lucide-react'
 import { memo, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react'
-import { blocks, never, type Block } from '../../core/outputs.ts'
+import { figureAlt } from '../../core/alt.ts'
+import { blocks, isFigure, never, type Block } from '../../core/outputs.ts'
+import { bytes } from '../../core/format.ts'
+import { traceParts, type TracePart } from '../../core/traceback.ts'
 import { Ansi } from '../../ui/ansi.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { Markdown } from '../../ui/markdown.tsx'
 import type { Output } from '../../wire/types.ts'
-import { Frame } from './frame.tsx'
+import { DrawnTools, Picture } from './figure.tsx'
+import { Frame, type FrameHandle } from './frame.tsx'
+import { JsonTree } from './json-tree.tsx'
 
-export const Outputs = memo(function Outputs({ outputs, run, live }: { outputs: readonly Output[]; run: string; live: boolean }) {
+export type OnFrame = (count: number, line: number) => void
+
+export const Outputs = memo(function Outputs({
+  outputs,
+  run,
+  live,
+  onFrame = null,
+  source = '',
+}: {
+  outputs: readonly Output[]
+  run: string
+  live: boolean
+  onFrame?: OnFrame | null
+  /** The code that made them: it names the title and the axes of a figure. */
+  source?: string
+}) {
   const shown = useMemo(() => blocks(outputs), [outputs])
-  return shown.map((block, at) => <BlockView key={`${run}:${at}:${block.kind}`} block={block} live={live} />)
+  const caption = useMemo(() => figureAlt(source, shown.filter(isFigure).length), [source, shown])
+  return shown.map((block, at) => <BlockView key={`${run}:${at}:${block.kind}`} block={block} live={live} onFrame={onFrame} caption={caption} />)
 })
 
-function BlockView({ block, live }: { block: Block; live: boolean }) {
+function BlockView({ block, live, onFrame, caption }: { block: Block; live: boolean; onFrame: OnFrame | null; caption: string | null }) {
   switch (block.kind) {
     case 'text':
       return <Printed block={block} live={live} />
     case 'error':
-      return <Failure block={block} />
+      return <Failure block={block} onFrame={onFrame} />
     case 'image':
-      return <Picture block={block} />
+      return <Picture block={block} alt={block.alt === 'Figure' ? (caption ?? block.alt) : block.alt} />
+    case 'media':
+      return <Media block={block} />
     case 'markdown':
       return <Markdown text={block.text} />
     case 'latex':
       return <Markdown text={maths(block.text)} />
     case 'json':
-      return <Scrolling live={false}><Ansi text={block.text} /></Scrolling>
+      return <JsonTree value={block.value} />
     case 'file':
       return <Attached block={block} />
     case 'frame':
-      return <Frame bundles={block.bundles} label="Output in a closed frame" />
+      return <Drawn block={block} alt={caption ?? 'Figure'} />
     default:
       return never(block)
   }
@@ -39,7 +62,7 @@ function BlockView({ block, live }: { block: Block; live: boolean }) {
 function Printed({ block, live }: { block: Extract<Block, { kind: 'text' }>; live: boolean }) {
   return (
     <Scrolling live={live}>
-      <Ansi text={block.text.replace(/\n$/, '')} className={block.name === 'stderr' ? 'border-l-2 border-line-strong pl-3 text-ink-2' : ''} />
+      <Ansi live={live} text={block.text.replace(/\n$/, '')} className={block.name === 'stderr' ? 'border-l-2 border-line-strong pl-3 text-ink-2' : ''} />
     </Scrolling>
   )
 }
@@ -64,8 +87,9 @@ function Scrolling({ children, live }: { children: ReactNode; live: boolean }) {
 
 const SHORT = 14
 
-function Failure({ block }: { block: Extract<Block, { kind: 'error' }> }) {
+function Failure({ block, onFrame }: { block: Extract<Block, { kind: 'error' }>; onFrame: OnFrame | null }) {
   const lines = block.traceback.split('\n').length
+  const parts = useMemo(() => traceParts(block.traceback), [block.traceback])
   return (
     <div className="rounded-md bg-bad-wash px-3 py-2" role="group" aria-label={`Error: ${block.ename}`}>
       <p className="mono break-words text-bad">
@@ -75,50 +99,71 @@ function Failure({ block }: { block: Extract<Block, { kind: 'error' }> }) {
       {block.traceback && (
         <details open={lines <= SHORT} className="mt-1">
           <summary className="w-fit text-xs text-ink-2 hover:text-ink">Traceback</summary>
-          <Ansi text={block.traceback} className="mt-1" />
+          <div className="mt-1">
+            {parts.map((part, at) => (part.kind === 'frame' ? <FrameLink key={at} part={part} onFrame={onFrame} /> : <Ansi key={at} text={part.text} />))}
+          </div>
         </details>
       )}
     </div>
   )
 }
 
-function Picture({ block }: { block: Extract<Block, { kind: 'image' }> }) {
-  const [zoomed, setZoomed] = useState(false)
-  const source = `data:${block.mime};base64,${block.data}`
-  const name = `figure.${block.mime.split('/')[1]}`
+function FrameLink({ part, onFrame }: { part: Extract<TracePart, { kind: 'frame' }>; onFrame: OnFrame | null }) {
+  if (onFrame === null) return <pre className="mono whitespace-pre-wrap">{part.text}</pre>
   return (
-    <figure className="group/figure relative w-fit max-w-full">
-      <button type="button" aria-label={`Enlarge: ${block.alt}`} onClick={() => setZoomed(true)} className="block cursor-zoom-in rounded">
-        <img src={source} alt={block.alt} width={block.width ?? undefined} className="block max-w-full rounded" />
-      </button>
-      <a
-        href={source}
-        download={name}
-        aria-label="Download the figure"
-        title="Download the figure"
-        className="absolute top-2 right-2 grid size-8 place-items-center rounded-md border border-line bg-surface text-ink-2 opacity-0 group-hover/figure:opacity-100 hover:text-ink focus-visible:opacity-100"
-      >
-        <Download size={16} />
-      </a>
-      {zoomed && (
-        <Dialog label={block.alt} onClose={() => setZoomed(false)} wide>
-          <button type="button" aria-label="Close" onClick={() => setZoomed(false)} className="block cursor-zoom-out">
-            <img src={source} alt={block.alt} className="block max-h-[92dvh] max-w-[92vw] min-w-[min(60vw,900px)] object-contain" />
-          </button>
+    <button
+      type="button"
+      onClick={() => onFrame(part.count, part.line)}
+      className="mono block text-left text-accent underline decoration-1 underline-offset-2"
+    >
+      {part.text}
+    </button>
+  )
+}
+
+/** A figure drawn by untrusted code: its frame, and what a person can do with it. */
+function Drawn({ block, alt }: { block: Extract<Block, { kind: 'frame' }>; alt: string }) {
+  const frame = useRef<FrameHandle>(null)
+  const [large, setLarge] = useState(false)
+  if (!block.figure) return <Frame bundles={block.bundles} label="Output in a closed frame" />
+  return (
+    <figure className="group/figure relative">
+      <Frame bundles={block.bundles} label={alt} handle={frame} />
+      <DrawnTools onEnlarge={() => setLarge(true)} onSave={(format) => frame.current?.save(format)} />
+      {large && (
+        <Dialog label={alt} onClose={() => setLarge(false)} wide>
+          <div className="w-[92vw] p-4">
+            <Frame bundles={block.bundles} label={alt} tall />
+          </div>
         </Dialog>
       )}
     </figure>
   )
 }
 
+function Media({ block }: { block: Extract<Block, { kind: 'media' }> }) {
+  const source = `data:${block.mime};base64,${block.data}`
+  return block.mime.startsWith('audio/') ? (
+    <audio src={source} controls className="w-full max-w-120" />
+  ) : (
+    <video src={source} controls className="max-w-full rounded" />
+  )
+}
+
+/** A document that no frame may show: a card to download it by. */
 function Attached({ block }: { block: Extract<Block, { kind: 'file' }> }) {
+  const kind = block.mime.split('/')[1]
   return (
     <a
       href={`data:${block.mime};base64,${block.data}`}
-      download={`output.${block.mime.split('/')[1]}`}
-      className="inline-flex items-center gap-2 rounded-md border border-line px-3 py-2 text-sm hover:bg-hover"
+      download={`output.${kind}`}
+      className="flex w-fit items-center gap-3 rounded-lg border border-line px-4 py-3 text-sm hover:bg-hover"
     >
-      <Download size={16} /> A {block.mime.split('/')[1]?.toUpperCase()} document
+      <FileText size={20} className="text-ink-3" />
+      <span>
+        <span className="block font-medium">{kind?.toUpperCase()} document</span>
+        <span className="block text-ink-3">{bytes(Math.floor((block.data.length * 3) / 4))}, download</span>
+      </span>
     </a>
   )
 }

@@ -13,11 +13,15 @@ import {
   type Edit,
   type Session,
 } from '../../core/notebook.ts'
+import { above, did, redo, standing, undo, UNTOUCHED, type Action, type Past, type Step } from '../../core/undo.ts'
+import type { Proposal } from '../../core/asking.ts'
+import { never } from '../../core/outputs.ts'
 import * as api from '../../wire/client.ts'
 import { watchSession } from '../../wire/events.ts'
 import type { CellType, Notebook, SessionEvent } from '../../wire/types.ts'
 
 const SAVE_AFTER = 500
+const MEASURE_EVERY = 2000
 
 export interface Problem {
   readonly message: string
@@ -37,6 +41,9 @@ export class SessionStore {
   #saves = new Map<string, ReturnType<typeof setTimeout>>()
   #queue: Promise<unknown> = Promise.resolve()
   #runAll = 0
+  #measure: ReturnType<typeof setInterval> | undefined
+  #past: Past = UNTOUCHED
+  #clip: { readonly type: CellType; readonly source: string } | null = null
   #announce: (sentence: string) => void
   #view: StoreView
 
@@ -45,6 +52,12 @@ export class SessionStore {
     this.#session = empty(id)
     this.#announce = announce
     this.#view = this.#snapshot()
+  }
+
+  /** The cell that had the focus last: what commands without a place of their own are about. */
+  attended: string | null = null
+  attend(cellId: string): void {
+    this.attended = cellId
   }
 
   // for React
@@ -69,7 +82,9 @@ export class SessionStore {
       },
     })
     addEventListener('pagehide', this.#keepAll)
+    this.#measure = setInterval(() => void this.#measured(), MEASURE_EVERY)
     return () => {
+      clearInterval(this.#measure)
       removeEventListener('pagehide', this.#keepAll)
       this.#keepAll()
       this.#stopWatching?.()
@@ -84,6 +99,7 @@ export class SessionStore {
       refused: this.#refused,
       problem: this.#problem,
       runningAll: this.#runAll > 0,
+      past: this.#past,
     }
   }
 
@@ -122,6 +138,13 @@ export class SessionStore {
     const asked = await api.askedInput(executionId).catch(() => null)
     const cellId = this.#session.cells.find((cell) => cell.execution_id === executionId)?.id ?? null
     if (asked !== null) this.apply({ kind: 'asked', input: { executionId, cellId, ...asked } })
+  }
+
+  /** Events tell what a kernel holds when its state changes; while it runs, it is asked. */
+  async #measured(): Promise<void> {
+    if (this.#session.phase !== 'busy' || document.visibilityState === 'hidden') return
+    const kernel = await api.getKernel(this.id).catch(() => null)
+    if (kernel !== null) this.apply({ kind: 'measured', memory: kernel.memory_bytes })
   }
 
   async refresh(): Promise<void> {
@@ -174,11 +197,35 @@ export class SessionStore {
     const place = typeof after === 'string' ? { after } : {}
     await this.#mutate(() => api.addCell(this.id, { type, source, ...place }))
     const added = this.#session.cells.find((cell) => !before.has(cell.id))?.id ?? null
-    if (added !== null && after === null && before.size > 0) await this.#moveTo(added, null)
+    if (added === null) return null
+    if (after === null && before.size > 0) await this.#moveTo(added, null)
+    this.#did({ kind: 'added', cellId: added, type, source, after: above(this.#session.cells, added) })
     return added
   }
 
+  async duplicate(cellId: string): Promise<string | null> {
+    const cell = this.cell(cellId)
+    return cell ? this.add(cell.type, cellId, sourceOf(cell)) : null
+  }
+
+  copy(cellId: string): void {
+    const cell = this.cell(cellId)
+    if (cell) this.#clip = { type: cell.type, source: sourceOf(cell) }
+  }
+
+  async paste(after: string): Promise<string | null> {
+    return this.#clip ? this.add(this.#clip.type, after, this.#clip.source) : null
+  }
+
   async remove(cellId: string): Promise<void> {
+    const cell = this.cell(cellId)
+    if (!cell) return
+    this.#did({ kind: 'deleted', cellId, type: cell.type, source: sourceOf(cell), after: above(this.#session.cells, cellId) })
+    await this.save(cellId)
+    await this.#delete(cellId)
+  }
+
+  async #delete(cellId: string): Promise<void> {
     clearTimeout(this.#saves.get(cellId))
     this.#saves.delete(cellId)
     this.apply({ kind: 'delete', cellId })
@@ -187,7 +234,9 @@ export class SessionStore {
 
   async move(cellId: string, step: 1 | -1): Promise<void> {
     const after = neighbour(this.#session.cells, cellId, step)
-    if (after !== undefined) await this.#moveTo(cellId, after)
+    if (after === undefined) return
+    this.#did({ kind: 'moved', cellId, from: above(this.#session.cells, cellId), to: after })
+    await this.#moveTo(cellId, after)
   }
 
   async #moveTo(cellId: string, after: string | null): Promise<void> {
@@ -196,8 +245,92 @@ export class SessionStore {
   }
 
   async retype(cellId: string, type: CellType): Promise<void> {
+    const from = this.cell(cellId)?.type
+    if (from === undefined || from === type) return
+    this.#did({ kind: 'retyped', cellId, from, to: type })
+    await this.#retype(cellId, type)
+  }
+
+  async #retype(cellId: string, type: CellType): Promise<void> {
     this.apply({ kind: 'retype', cellId, type })
     await this.#mutate((revision) => api.editCell(this.id, cellId, { type }, revision))
+  }
+
+  async hideOutputs(cellId: string, hidden: boolean): Promise<void> {
+    this.apply({ kind: 'hide', cellId, hidden })
+    await this.#mutate((revision) => api.editCell(this.id, cellId, { outputs_hidden: hidden }, revision))
+  }
+
+  /** An .ipynb takes the place of all cells. */
+  async replace(ipynb: unknown): Promise<void> {
+    this.#past = UNTOUCHED
+    await this.#mutate((revision) => api.importNotebook(this.id, ipynb, revision))
+  }
+
+  complain(problem: Problem): void {
+    this.#problem = problem
+    this.#publish()
+  }
+
+  /** The change a model has tried in cell `from` goes into a person's cell, or nowhere; the model's cell has done its part. */
+  async settle({ cellId, code, from }: Proposal, take: boolean): Promise<void> {
+    if (take) {
+      this.apply({ kind: 'type', cellId, source: code })
+      await this.save(cellId)
+    }
+    await this.remove(from)
+    if (take) await this.run(cellId)
+  }
+
+  // taking back
+
+  #did(step: Step): void {
+    this.#past = did(this.#past, step)
+    this.#publish()
+  }
+
+  /** The id of the cell it was about, so that the focus can go there; null when there was nothing to take back. */
+  undo(): Promise<string | null> {
+    return this.#travel(undo(this.#past))
+  }
+
+  redo(): Promise<string | null> {
+    return this.#travel(redo(this.#past))
+  }
+
+  async #travel(way: readonly [Past, Action] | null): Promise<string | null> {
+    if (way === null) return null
+    this.#past = way[0]
+    this.#publish()
+    await this.#carryOut(way[1])
+    return way[1].cellId
+  }
+
+  #carryOut(action: Action): Promise<void> {
+    switch (action.kind) {
+      case 'delete':
+        return this.#delete(action.cellId)
+      case 'restore':
+        return this.#restore(action)
+      case 'move':
+        return this.#moveTo(action.cellId, standing(this.#session.cells, action.after))
+      case 'retype':
+        return this.#retype(action.cellId, action.type)
+      default:
+        return never(action)
+    }
+  }
+
+  /** A cell the server no longer has comes back as a new one with the same source. */
+  #restore({ cellId, type, source, after }: Extract<Action, { kind: 'restore' }>): Promise<void> {
+    const place = (): string | null => standing(this.#session.cells, after)
+    return this.#mutate(() =>
+      api.restoreCell(this.id, cellId, place()).catch((error: unknown) => {
+        if (!(error instanceof api.ApiError) || error.status !== 404) throw error
+        const at = place()
+        return api.addCell(this.id, { type, source, ...(at === null ? {} : { after: at }) })
+      }),
+    )
   }
 
   /** One edit after another; one that came too late is tried again on the notebook as it is now. */
@@ -304,4 +437,5 @@ export interface StoreView {
   readonly refused: api.ApiError | null
   readonly problem: Problem | null
   readonly runningAll: boolean
+  readonly past: Past
 }

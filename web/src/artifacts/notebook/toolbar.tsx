@@ -1,13 +1,15 @@
 // Above the cells: what is shown, how the kernel is, and what can be done to all of them.
-import { ChevronsRight, Download, Ellipsis, RotateCcw, Square } from 'lucide-react'
-import { plural } from '../../core/format.ts'
+import { ChevronsRight, Download, Ellipsis, Maximize2, Minimize2, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
+import { NOTEBOOK_COMMANDS } from '../../core/commands.ts'
+import { bytes } from '../../core/format.ts'
 import { isBusy, runnable, type Session } from '../../core/notebook.ts'
 import { Button, IconButton } from '../../ui/button.tsx'
-import { Menu, MenuItem, MenuLabel, MenuLine, MenuLink } from '../../ui/menu.tsx'
+import { Keys, Menu, MenuItem, MenuLabel, MenuLine, MenuLink } from '../../ui/menu.tsx'
 import { exportUrl, type Format } from '../../wire/client.ts'
+import type { CellActions } from './actions.ts'
 import type { SessionStore, StoreView } from './store.ts'
 
-export type Pane = 'notebook' | 'files'
+export type Pane = 'notebook' | 'files' | 'variables'
 
 const FORMATS: readonly { format: Format; label: string; name: string }[] = [
   { format: 'ipynb', label: 'Notebook', name: '.ipynb' },
@@ -18,16 +20,24 @@ const FORMATS: readonly { format: Format; label: string; name: string }[] = [
 
 export function Toolbar({
   store,
+  actions,
   view,
   pane,
   onPane,
   files,
+  memoryLimit,
+  full,
+  onFull,
 }: {
   store: SessionStore
+  actions: CellActions
   view: StoreView
   pane: Pane
   onPane: (pane: Pane) => void
   files: number
+  memoryLimit: number | null
+  full: boolean
+  onFull: () => void
 }) {
   const { session } = view
   const busy = isBusy(session)
@@ -36,9 +46,10 @@ export function Toolbar({
       <div role="tablist" aria-label="Artifact" className="hidden gap-1 md:flex">
         <Tab selected={pane === 'notebook'} onSelect={() => onPane('notebook')} label="Notebook" />
         <Tab selected={pane === 'files'} onSelect={() => onPane('files')} label="Files" count={files} />
+        <Tab selected={pane === 'variables'} onSelect={() => onPane('variables')} label="Variables" />
       </div>
-      <KernelStatus session={session} connected={view.connected} />
-      <div role="toolbar" aria-label="Notebook" className={`ml-auto items-center gap-0.5 ${pane === 'files' ? 'hidden' : 'flex'}`}>
+      <KernelStatus session={session} connected={view.connected} memoryLimit={memoryLimit} />
+      <div role="toolbar" aria-label="Notebook" className={`ml-auto items-center gap-0.5 ${pane === 'notebook' ? 'flex' : 'hidden'}`}>
         <Button onClick={() => void store.runAll()} disabled={busy || runnable(session.cells).length === 0} className="px-2">
           <ChevronsRight size={16} /> <span className="sr-only @md:not-sr-only">Run all</span>
         </Button>
@@ -48,13 +59,18 @@ export function Toolbar({
         <IconButton label="Restart the kernel" keys="variables are lost" onClick={() => void store.restart()}>
           <RotateCcw size={15} />
         </IconButton>
-        <Exports id={store.id} store={store} />
+        <More id={store.id} view={view} actions={actions} />
       </div>
+      <span className={`hidden md:block ${pane === 'notebook' ? '' : 'ml-auto'}`}>
+        <IconButton label={full ? 'Show the chat again' : 'Full screen'} onClick={onFull}>
+          {full ? <Minimize2 size={15} /> : <Maximize2 size={15} />}
+        </IconButton>
+      </span>
     </header>
   )
 }
 
-function Exports({ id, store }: { id: string; store: SessionStore }) {
+function More({ id, view, actions }: { id: string; view: StoreView; actions: CellActions }) {
   return (
     <Menu
       trigger={
@@ -63,6 +79,16 @@ function Exports({ id, store }: { id: string; store: SessionStore }) {
         </IconButton>
       }
     >
+      <MenuItem disabled={view.past.done.length === 0} onSelect={() => actions.overall('undo')}>
+        <Undo2 size={14} className="text-ink-3" /> {NOTEBOOK_COMMANDS.undo.label} <Keys keys={NOTEBOOK_COMMANDS.undo.keys} />
+      </MenuItem>
+      <MenuItem disabled={view.past.undone.length === 0} onSelect={() => actions.overall('redo')}>
+        <Redo2 size={14} className="text-ink-3" /> {NOTEBOOK_COMMANDS.redo.label} <Keys keys={NOTEBOOK_COMMANDS.redo.keys} />
+      </MenuItem>
+      <MenuItem onSelect={() => actions.overall('restartRunAll')}>
+        <RotateCcw size={14} className="text-ink-3" /> {NOTEBOOK_COMMANDS.restartRunAll.label}
+      </MenuItem>
+      <MenuLine />
       <MenuLabel>Download as</MenuLabel>
       {FORMATS.map(({ format, label, name }) => (
         <MenuLink key={format} href={exportUrl(id, format)} download>
@@ -71,10 +97,6 @@ function Exports({ id, store }: { id: string; store: SessionStore }) {
           <span className="mono ml-auto pl-4 text-xs text-ink-3">{name}</span>
         </MenuLink>
       ))}
-      <MenuLine />
-      <MenuItem onSelect={() => void store.restart().then(() => store.runAll())}>
-        <RotateCcw size={14} className="text-ink-3" /> Restart and run all
-      </MenuItem>
     </Menu>
   )
 }
@@ -107,7 +129,7 @@ const EXPLAINED: Record<Session['phase'], string> = {
   released: 'The kernel was released; the next cell starts a fresh one.',
 }
 
-function KernelStatus({ session, connected }: { session: Session; connected: boolean }) {
+function KernelStatus({ session, connected, memoryLimit }: { session: Session; connected: boolean; memoryLimit: number | null }) {
   const phase = session.phase === 'idle' && isBusy(session) ? 'busy' : session.phase
   const word = connected ? WORDS[phase] : 'Offline'
   const dot = !connected ? 'bg-line-strong' : phase === 'busy' ? 'bg-accent' : phase === 'idle' ? 'border-[1.5px] border-ink-3' : 'bg-line-strong'
@@ -116,8 +138,17 @@ function KernelStatus({ session, connected }: { session: Session; connected: boo
       <span className={`size-2 rounded-full ${dot}`} aria-hidden />
       <span className="sr-only @xs:not-sr-only">
         {word}
-        {session.queue > 1 && `, ${plural(session.queue, 'cell')} waiting`}
+        {session.waiting.length > 0 && `, ${session.waiting.length} waiting`}
       </span>
+      {connected && session.memory > 0 && (
+        <span
+          className={`hidden tabular-nums @lg:inline ${memoryLimit !== null && session.memory > 0.8 * memoryLimit ? 'text-bad' : ''}`}
+          title={memoryLimit === null ? 'Memory of the kernel' : `Memory of the kernel; the limit is ${bytes(memoryLimit)}`}
+          data-memory
+        >
+          {bytes(session.memory)}
+        </span>
+      )}
     </span>
   )
 }

@@ -1,0 +1,142 @@
+"""A conversation as people use one: questions asked again in other words, answers made again, copied, found, followed up."""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from person import SALES, ask, cells, choose_model, drop, ended
+from playwright.sync_api import Browser, Page, expect
+from wire import wire_to
+
+COMPLETE = "[data-turn=assistant][data-state=complete]"
+QUESTIONS = "[data-turn=user]"
+
+
+def scripted(page: Page, *questions: str) -> None:
+    page.goto("/")
+    choose_model(page, "scripted")
+    for n, question in enumerate(questions, 1):
+        ask(page, question)
+        expect(page.locator(COMPLETE)).to_have_count(n)
+
+
+def test_a_question_is_asked_again_in_other_words_and_what_followed_is_replaced(page: Page) -> None:
+    scripted(page, "Say: first", "Say: second", "Say: third")
+    second = page.locator(QUESTIONS).nth(1)
+    second.hover()
+    second.get_by_role("button", name="Edit the question").click()
+    box = page.get_by_role("textbox", name="The question in other words")
+    expect(box).to_be_focused()
+    expect(page.get_by_text("All that follows this question is replaced.")).to_be_visible()
+    box.fill("Say: instead")
+    page.keyboard.press("Enter")
+    expect(page.locator(COMPLETE).nth(1)).to_contain_text("instead (1)")
+    expect(page.locator(QUESTIONS)).to_have_count(2)
+    page.reload()
+    expect(page.locator(QUESTIONS)).to_have_count(2)
+    expect(page.locator(QUESTIONS).nth(1)).to_contain_text("Say: instead")
+    expect(page.locator(COMPLETE).first).to_contain_text("first (1)")
+
+
+def test_an_edit_is_given_up_with_escape(page: Page) -> None:
+    scripted(page, "Say: as it was")
+    question = page.locator(QUESTIONS)
+    question.hover()
+    question.get_by_role("button", name="Edit the question").click()
+    page.keyboard.type(" and more")
+    page.keyboard.press("Escape")
+    expect(question).to_have_text("Say: as it was")
+
+
+def test_an_answer_is_made_again(page: Page) -> None:
+    scripted(page, "Say: once more")
+    answer = page.locator(COMPLETE)
+    expect(answer).to_contain_text("once more (1)")
+    answer.get_by_role("button", name="Answer again").click()
+    expect(answer).to_contain_text("once more (2)")
+    page.reload()
+    expect(answer).to_contain_text("once more (2)")
+    expect(page.locator(QUESTIONS)).to_have_count(1)
+    answer.get_by_role("button", name="Answer again").click()
+    expect(answer).to_contain_text("once more (3)")
+
+
+def test_answers_and_their_code_are_copied(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    scripted(page, "Say: Look:\n\n```\nx = 1\n```\n\nThat was it.")
+    answer = page.locator(COMPLETE)
+    answer.locator("pre").hover()
+    answer.get_by_role("button", name="Copy", exact=True).click()
+    expect(answer.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("() => navigator.clipboard.readText()").strip() == "x = 1"
+    answer.get_by_role("button", name="Copy the answer").click()
+    expect(answer.get_by_role("button", name="Copied")).to_have_count(2)
+    copied = page.evaluate("() => navigator.clipboard.readText()")
+    assert "```\nx = 1\n```" in copied
+    assert "That was it." in copied
+
+
+def test_conversations_are_found_by_words_of_their_titles(page: Page) -> None:
+    scripted(page, "Say: about zebras")
+    scripted(page, "Say: about yaks")
+    listed = page.get_by_role("navigation", name="Conversations")
+    search = listed.get_by_role("searchbox", name="Search conversations")
+    search.fill("ZEBRAS say")
+    expect(listed.get_by_role("listitem")).to_have_count(1)
+    listed.get_by_role("link", name="Say: about zebras").click()
+    expect(page.locator(QUESTIONS)).to_have_text("Say: about zebras")
+    search.fill("quagga")
+    expect(listed.get_by_role("listitem")).to_have_text("No title has these words")
+    search.press("Escape")
+    expect(listed.get_by_role("link", name="Say: about yaks")).to_be_visible()
+
+
+def test_what_could_be_asked_next_is_offered_and_asked_by_a_click(page: Page) -> None:
+    page.goto("/")
+    drop(page, "sales.csv", SALES)
+    expect(page.locator("[data-upload=done]")).to_be_visible()
+    ask(page, "Analyze this CSV and create a bar chart of revenue by region")
+    expect(page.locator(COMPLETE)).to_be_visible(timeout=30_000)
+    offered = page.get_by_role("group", name="Ask next").get_by_role("button")
+    question = offered.first.inner_text()
+    offered.first.click()
+    expect(page.locator(QUESTIONS).nth(1)).to_contain_text(question)
+    expect(page.locator(COMPLETE)).to_have_count(2, timeout=30_000)
+
+
+def test_tokens_and_their_price_are_told(page: Page) -> None:
+    scripted(page, "Say: one", "Say: two")
+    spent = page.locator("[data-spent]")
+    expect(spent).to_have_text(re.compile(r"^2\.2k tokens, about \$0\.\d+$"))
+    page.reload()
+    expect(spent).to_have_text(re.compile(r"^2\.2k tokens, about \$0\.\d+$"))
+
+
+SLOW = """\
+import time
+for n in range(40):
+    print("tick", n, flush=True)
+    time.sleep(0.1)
+"""
+
+
+def test_a_connection_that_breaks_in_the_middle_of_an_answer_loses_nothing(
+    browser: Browser, server: str, browser_context_args: dict[str, Any]
+) -> None:
+    with wire_to(urlsplit(server).port or 0) as wire:
+        context = browser.new_context(**browser_context_args | {"base_url": f"http://localhost:{wire.port}"})
+        page = context.new_page()
+        scripted(page)
+        ask(page, f"Please run this:\n```python\n{SLOW}```")
+        run = cells(page).first
+        expect(run.locator("[data-outputs]")).to_contain_text("tick 3")
+        wire.cut()
+        expect(page.get_by_text("The connection to the server is lost.")).to_be_visible()
+        wire.mend()
+        ended(run, "ok")
+        expect(page.locator(COMPLETE)).to_contain_text("That is all.")
+        printed = run.locator("[data-outputs]").inner_text().split("\n")
+        assert [line.strip() for line in printed if line.strip()] == [f"tick {n}" for n in range(40)]
+        expect(page.locator(QUESTIONS)).to_have_count(1)
+        assert page.locator("[data-turn=assistant]").inner_text().count("I run it.") == 1
+        context.close()

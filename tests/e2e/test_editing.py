@@ -1,0 +1,265 @@
+"""A notebook is edited as people know it from Jupyter, by keys and by menus, and every change can be taken back."""
+
+import re
+
+from person import add_cell, cells, choose_model, ended, run_cell, saved, write
+from playwright.sync_api import APIRequestContext, Locator, Page, expect
+
+COMPLETE = "[data-turn=assistant][data-state=complete]"
+
+
+def three(page: Page) -> None:
+    for source in ("one = 1", "two = 2", "three = 3"):
+        add_cell(page, source)
+
+
+def more(cell: Locator, name: str) -> None:
+    """Chooses from the menu at the cell's corner."""
+    cell.hover()
+    cell.get_by_role("button", name="More for this cell").click()
+    cell.page.get_by_role("menuitem", name=name).click()
+
+
+def menu(page: Page, name: str) -> None:
+    page.get_by_role("button", name="Download and more").click()
+    page.get_by_role("menuitem", name=name).click()
+
+
+def test_a_cell_is_run_with_a_new_one_below_by_alt_enter(page: Page, session: str) -> None:
+    cell = add_cell(page, "print(6 * 7)")
+    add_cell(page, "last = 1")
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Alt+Enter")
+    ended(cell, "ok")
+    expect(cells(page)).to_have_count(3)
+    expect(cells(page).nth(1).locator(".cm-content")).to_be_focused()
+    page.keyboard.type("between = 2")
+    expect(cells(page).nth(2)).to_contain_text("last = 1")
+
+
+def test_a_cell_is_duplicated_copied_and_pasted(page: Page, session: str, api: APIRequestContext) -> None:
+    three(page)
+    more(cells(page).nth(1), "Duplicate")
+    expect(cells(page)).to_have_count(4)
+    expect(cells(page).nth(2)).to_contain_text("two = 2")
+    expect(cells(page).nth(2)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("x")
+    expect(cells(page)).to_have_count(3)
+    cells(page).first.focus()
+    page.keyboard.press("v")
+    expect(cells(page)).to_have_count(4)
+    saved(page, api, session, ["one = 1", "three = 3", "two = 2", "two = 2"])
+
+
+def test_moved_by_keys_the_cell_keeps_the_focus(page: Page, session: str, api: APIRequestContext) -> None:
+    three(page)
+    cells(page).nth(2).focus()
+    page.keyboard.press("Control+Shift+ArrowUp")
+    page.keyboard.press("Control+Shift+ArrowUp")
+    expect(cells(page).first).to_contain_text("three = 3")
+    expect(cells(page).first).to_be_focused()
+    saved(page, api, session, ["three = 3", "one = 1", "two = 2"])
+
+
+def test_a_deleted_cell_comes_back_where_it_was_with_its_outputs(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    run_cell(page, "print('kept', 6 * 7)")
+    add_cell(page, "after = 1")
+    cells(page).first.hover()
+    cells(page).first.get_by_role("button", name="Delete cell").click()
+    expect(cells(page)).to_have_count(1)
+    page.get_by_role("button", name="Undo", exact=True).click()
+    expect(cells(page)).to_have_count(2)
+    expect(cells(page).first.locator("[data-outputs]")).to_contain_text("kept 42")
+    page.reload()
+    expect(cells(page).first.locator("[data-outputs]")).to_contain_text("kept 42")
+    saved(page, api, session, ["print('kept', 6 * 7)", "after = 1"])
+
+
+def test_changes_of_cells_are_taken_back_and_done_again_by_keys_and_by_menu(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    three(page)
+    cells(page).nth(1).focus()
+    page.keyboard.press("m")
+    expect(cells(page).nth(1)).to_have_attribute("aria-label", re.compile("text"))
+    cells(page).nth(1).focus()
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    saved(page, api, session, ["one = 1", "three = 3"])
+    expect(cells(page).nth(1)).to_be_focused()
+    page.keyboard.press("z")
+    saved(page, api, session, ["one = 1", "two = 2", "three = 3"])
+    expect(cells(page).nth(1)).to_be_focused()
+    page.keyboard.press("z")
+    expect(cells(page).nth(1)).to_have_attribute("aria-label", re.compile("code"))
+    menu(page, "Redo a change of cells")
+    menu(page, "Redo a change of cells")
+    saved(page, api, session, ["one = 1", "three = 3"])
+    menu(page, "Undo a change of cells")
+    saved(page, api, session, ["one = 1", "two = 2", "three = 3"])
+
+
+def test_what_is_above_runs_and_what_is_below(page: Page, session: str) -> None:
+    for source in ("a = 1", "b = a + 1", "print(a + b)"):
+        add_cell(page, source)
+    more(cells(page).nth(2), "Run all above")
+    ended(cells(page).nth(1), "ok")
+    expect(page.locator("[data-kernel=idle]")).to_be_visible()
+    expect(cells(page).nth(2)).to_have_attribute("data-status", "")
+    more(cells(page).nth(1), "Run this and all below")
+    ended(cells(page).nth(2), "ok")
+    expect(cells(page).nth(0).get_by_label("Run 1")).to_be_attached()
+    expect(cells(page).nth(2).get_by_label("Run 4")).to_be_attached()
+
+
+def test_restart_and_run_all_begins_anew(page: Page, session: str) -> None:
+    run_cell(page, "n = globals().get('n', 0) + 1\nprint('run', n)")
+    cells(page).first.focus()
+    page.keyboard.press("Control+Enter")
+    expect(cells(page).first.locator("[data-outputs]")).to_contain_text("run 2")
+    menu(page, "Restart and run all")
+    expect(cells(page).first.locator("[data-outputs]")).to_contain_text("run 1")
+
+
+def test_after_lost_state_all_above_is_offered(page: Page, session: str, api: APIRequestContext) -> None:
+    run_cell(page, "base = 40")
+    add_cell(page, "print(base + 2)")
+    page.keyboard.press("Control+Enter")
+    ended(cells(page).nth(1), "ok")
+    api.post(f"/api/jupyter/kernel/{session}/release")
+    cells(page).nth(1).focus()
+    page.keyboard.press("Control+Enter")
+    ended(cells(page).nth(1), "error")
+    told = page.get_by_role("status").filter(has_text="variables of before are lost")
+    told.get_by_role("button", name="Run all above").click()
+    expect(cells(page).first.get_by_label("Run 2")).to_be_attached()
+    cells(page).nth(1).focus()
+    page.keyboard.press("Control+Enter")
+    expect(cells(page).nth(1).locator("[data-outputs]")).to_contain_text("42")
+
+
+def test_shift_tab_asks_the_kernel_about_a_name_and_still_unindents(page: Page, session: str) -> None:
+    run_cell(page, "def area(width, height):\n    'The area of a rectangle.'\n    return width * height")
+    cell = add_cell(page, "area")
+    page.keyboard.press("Shift+Tab")
+    told = page.get_by_role("tooltip")
+    expect(told).to_contain_text("The area of a rectangle.")
+    page.keyboard.press("Escape")
+    expect(told).to_have_count(0)
+    expect(cell.locator(".cm-content")).to_be_focused()
+    write(cell, "    x = 1")
+    page.keyboard.press("Home")
+    page.keyboard.press("Shift+Tab")
+    expect(cell.locator(".cm-line")).to_have_text("x = 1")
+
+
+def test_hidden_outputs_stay_hidden_until_they_are_shown(page: Page, session: str) -> None:
+    cell = run_cell(page, "print('a long story')")
+    cell.focus()
+    page.keyboard.press("o")
+    expect(cell.locator("[data-outputs]")).to_have_count(0)
+    page.reload()
+    expect(cell.get_by_role("button", name="1 output hidden")).to_be_visible()
+    expect(cell.locator("[data-outputs]")).to_have_count(0)
+    cell.get_by_role("button", name="1 output hidden").click()
+    expect(cell.locator("[data-outputs]")).to_contain_text("a long story")
+
+
+def test_output_that_was_cut_is_shown_whole_also_after_a_reload(page: Page, session: str) -> None:
+    cell = run_cell(page, "for n in range(200_000): print('line', n)")
+    assert "line 100000\n" not in cell.locator("[data-outputs]").inner_text()
+    page.reload()
+    cell.get_by_role("button", name="Show the whole output").click()
+    whole = page.locator("[data-long-text]")
+    expect(whole).to_contain_text("line 3000")
+    whole.get_by_role("button", name="Show more").click()
+    expect(whole).to_contain_text("line 6000")
+    page.keyboard.press("Escape")
+    expect(whole).to_have_count(0)
+
+
+def test_time_and_files_of_a_run_are_there_after_a_reload(page: Page, session: str) -> None:
+    cell = run_cell(page, "open('made.txt', 'w').write('x')")
+    expect(cell.get_by_role("link", name="made.txt")).to_be_visible()
+    page.reload()
+    expect(cell.get_by_role("link", name="made.txt")).to_be_visible()
+    expect(cell.get_by_text(re.compile(r"^\d+ ms$"))).to_be_visible()
+
+
+def test_a_frame_of_a_traceback_leads_to_its_line(page: Page, session: str) -> None:
+    run_cell(page, "def divide(a, b):\n    c = 1\n    return a / b")
+    failed = run_cell(page, "x = 1\ndivide(x, 0)", status="error")
+    frames = failed.get_by_role("group", name="Error: ZeroDivisionError").get_by_role("button", name="Cell In")
+    expect(frames).to_have_count(2)
+    frames.nth(1).click()
+    expect(cells(page).first.locator(".cm-content")).to_be_focused()
+    assert page.evaluate("() => getSelection().toString()").strip() == "return a / b"
+
+
+def test_the_model_is_asked_to_explain_a_cell(page: Page, session: str) -> None:
+    choose_model(page, "scripted")
+    cell = run_cell(page, "x = 1")
+    more(cell, "Explain this cell")
+    expect(page.locator("[data-turn=user]")).to_contain_text("Explain cell 1")
+    expect(page.locator(COMPLETE)).to_be_visible()
+
+
+def fixed(page: Page) -> Locator:
+    """A cell of a person, and what the model proposes for it."""
+    choose_model(page, "scripted")
+    failed = run_cell(page, "a = 'mine'\nprint(1 / 0)\nb = 'too'", status="error")
+    failed.get_by_role("button", name="Fix with AI").click()
+    expect(page.locator("[data-turn=user]")).to_contain_text(
+        "Fix cell 1. It ends with ZeroDivisionError: division by zero"
+    )
+    expect(page.locator(COMPLETE)).to_be_visible()
+    expect(failed.get_by_role("group", name="Proposed change")).to_be_visible()
+    return failed
+
+
+def test_a_change_of_a_persons_cell_is_seen_and_accepted(page: Page, session: str, api: APIRequestContext) -> None:
+    mine = fixed(page)
+    lines = mine.locator("[data-diff]")
+    assert [line.get_attribute("data-diff") for line in lines.all()] == ["same", "old", "new", "same"]
+    expect(lines.nth(1)).to_contain_text("print(1 / 0)")
+    expect(lines.nth(2)).to_contain_text("print(1 / 1)")
+    page.reload()
+    mine.get_by_role("button", name="Accept and run").click()
+    ended(mine, "ok")
+    expect(mine.locator("[data-outputs]")).to_contain_text("1.0")
+    expect(mine.locator("[data-proposed]")).to_have_count(0)
+    saved(page, api, session, ["a = 'mine'\nprint(1 / 1)\nb = 'too'"])
+
+
+def test_a_change_that_is_rejected_leaves_the_cell_as_it_was(page: Page, session: str, api: APIRequestContext) -> None:
+    mine = fixed(page)
+    mine.get_by_role("button", name="Reject").click()
+    expect(mine.locator("[data-proposed]")).to_have_count(0)
+    expect(mine).to_be_focused()
+    saved(page, api, session, ["a = 'mine'\nprint(1 / 0)\nb = 'too'"])
+
+
+def test_the_analyst_says_that_it_cannot_read_code(page: Page, session: str) -> None:
+    failed = run_cell(page, "1 / 0", status="error")
+    expect(failed.get_by_role("button", name="Fix with AI")).to_have_count(0)
+    more(failed, "Fix with AI")
+    expect(page.get_by_role("alert")).to_contain_text("Choose a language model")
+
+
+def test_cells_are_changed_by_a_finger(phone: Page) -> None:
+    made = phone.request.post("/api/jupyter/kernel", data={}).json()["id"]
+    phone.goto(f"/c/{made}")
+    phone.get_by_role("tab", name=re.compile("^Notebook")).first.tap()
+    cell = add_cell(phone, "print('twice')")
+    cell.get_by_role("button", name="More for this cell").tap()
+    phone.get_by_role("menuitem", name="Duplicate").tap()
+    expect(cells(phone)).to_have_count(2)
+    cells(phone).nth(1).get_by_role("button", name="Delete cell").tap()
+    phone.get_by_role("button", name="Undo", exact=True).tap()
+    expect(cells(phone)).to_have_count(2)
+    cells(phone).nth(1).get_by_role("button", name="Run cell").first.tap()
+    ended(cells(phone).nth(1), "ok")
+    assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390

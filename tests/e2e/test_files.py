@@ -1,0 +1,112 @@
+"""Files of the workspace: a tree, a look at each kind, a folder away, a notebook opened."""
+
+import base64
+import json
+import re
+
+from person import SALES, add_cell, cells, run_cell
+from playwright.sync_api import APIRequestContext, Page, expect
+
+MAKE = """\
+import os, wave
+os.makedirs("data/deep")
+open("data/deep/notes.txt", "w").write("a note\\n")
+open("data/empty.csv", "w").close()
+open("plain.bin", "wb").write(b"\\0\\1")
+with wave.open("tone.wav", "wb") as tone:
+    tone.setnchannels(1); tone.setsampwidth(1); tone.setframerate(8000); tone.writeframes(b"\\x80" * 800)
+import matplotlib.pyplot as plt
+plt.plot([1, 2]); plt.savefig("plot.png"); plt.savefig("plot.svg"); plt.close()
+"""
+
+
+def put(api: APIRequestContext, session: str, path: str, body: str) -> None:
+    assert api.put(f"/api/jupyter/kernel/{session}/files/{path}", data=body.encode()).ok
+
+
+def files(page: Page) -> None:
+    page.get_by_role("tab", name=re.compile("^Files")).first.click()
+
+
+def look(page: Page, name: str) -> None:
+    page.locator("[data-files]").get_by_role("button", name=name, exact=True).click()
+
+
+def test_files_are_a_tree_whose_folders_shut_and_go(page: Page, session: str) -> None:
+    run_cell(page, MAKE)
+    files(page)
+    shown = page.locator("[data-files]")
+    expect(shown.get_by_role("button", name="notes.txt", exact=True)).to_be_visible()
+    expect(shown).to_contain_text("6 files")
+    shown.get_by_role("button", name=re.compile("^data")).click()
+    expect(shown.get_by_role("button", name="notes.txt", exact=True)).to_have_count(0)
+    shown.get_by_role("button", name="Delete data", exact=True).click()
+    expect(page.get_by_role("dialog")).to_contain_text("2 files in it")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(shown).to_contain_text("4 files")
+
+
+def test_each_kind_of_file_is_looked_at_in_its_way(page: Page, session: str, api: APIRequestContext) -> None:
+    run_cell(page, MAKE)
+    put(api, session, "sales.csv", SALES)
+    files(page)
+    look(page, "sales.csv")
+    shown = page.get_by_role("dialog")
+    expect(shown.get_by_role("columnheader", name="revenue")).to_be_visible()
+    expect(shown.get_by_role("row")).to_have_count(7)
+    number = shown.get_by_role("cell", name="960.50")
+    assert number.evaluate("cell => getComputedStyle(cell).textAlign") == "right"
+    page.keyboard.press("Escape")
+    expect(shown).to_have_count(0)
+    for name in ("plot.png", "plot.svg"):
+        look(page, name)
+        picture = shown.get_by_role("img", name=name)
+        expect(picture).to_be_visible()
+        page.wait_for_function("image => image.naturalWidth > 100", arg=picture.element_handle())
+        page.keyboard.press("Escape")
+    look(page, "notes.txt")
+    expect(shown).to_contain_text("a note")
+    page.keyboard.press("Escape")
+    look(page, "empty.csv")
+    expect(shown).to_contain_text("The file is empty.")
+    page.keyboard.press("Escape")
+    look(page, "tone.wav")
+    sound = shown.locator("audio")
+    page.wait_for_function("sound => sound.duration > 0.05", arg=sound.element_handle())
+    page.keyboard.press("Escape")
+    look(page, "plain.bin")
+    expect(shown).to_contain_text("There is no preview for this kind of file.")
+    expect(shown.get_by_role("link", name="Download plain.bin")).to_be_visible()
+
+
+def test_a_page_in_a_file_is_text_and_runs_nowhere(page: Page, session: str, api: APIRequestContext) -> None:
+    put(api, session, "evil.html", "<script>document.title = 'owned'</script><h1>evil</h1>")
+    files(page)
+    look(page, "evil.html")
+    expect(page.get_by_role("dialog")).to_contain_text("<h1>evil</h1>")
+    assert page.title() != "owned"
+
+
+def test_a_notebook_among_the_files_is_opened(page: Page, session: str, api: APIRequestContext) -> None:
+    picture = base64.b64encode(b"\x89PNG").decode()
+    display = {"output_type": "display_data", "data": {"image/png": picture, "text/plain": "p"}, "metadata": {}}
+    code = {"cell_type": "code", "metadata": {}, "source": "6 * 7", "execution_count": 3, "outputs": [display]}
+    text = {"cell_type": "markdown", "metadata": {}, "source": "# Brought along"}
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [text, code]}
+    put(api, session, "other.ipynb", json.dumps(notebook))
+    put(api, session, "broken.ipynb", "no notebook")
+    add_cell(page, "mine = 1")
+    files(page)
+    look(page, "broken.ipynb")
+    page.get_by_role("button", name="Open as this notebook").click()
+    expect(page.get_by_role("alert")).to_contain_text("broken.ipynb is no notebook.")
+    expect(cells(page)).to_have_count(1)
+    files(page)
+    look(page, "other.ipynb")
+    page.get_by_role("button", name="Open as this notebook").click()
+    brought = page.get_by_role("heading", name="Brought along")
+    expect(brought).to_be_visible(timeout=30_000)  # the first notebook loads its schema
+    expect(cells(page)).to_have_count(2)
+    expect(cells(page).nth(1)).to_contain_text("6 * 7")
+    page.reload()
+    expect(page.get_by_role("heading", name="Brought along")).to_be_visible()

@@ -1,0 +1,158 @@
+"""Outputs of every kind are shown in their form, and can be had as files."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from person import run_cell
+from playwright.sync_api import Download, Locator, Page, expect
+
+WAV = """\
+import base64, io, wave
+from IPython.display import Audio, display
+file = io.BytesIO()
+with wave.open(file, "wb") as tone:
+    tone.setnchannels(1); tone.setsampwidth(1); tone.setframerate(8000); tone.writeframes(b"\\x80" * 4000)
+"""
+
+
+def outputs(cell: Locator) -> Locator:
+    return cell.locator("[data-outputs]")
+
+
+def saved(page: Page, button: Locator) -> Download:
+    with page.expect_download() as download:
+        button.click()
+    return download.value
+
+
+def head(download: Download, count: int) -> bytes:
+    return Path(download.path()).read_bytes()[:count]
+
+
+def test_a_figure_is_described_enlarged_copied_and_saved(page: Page, session: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    cell = run_cell(
+        page,
+        "%config InlineBackend.figure_formats = ['png', 'svg']\n"
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.title('Growth'); plt.xlabel('year'); plt.show()",
+    )
+    figure = outputs(cell).get_by_role("img", name="Figure: Growth (x: year)")
+    expect(figure).to_be_visible()
+    figure.hover()
+    download = saved(page, cell.get_by_role("link", name="Download as PNG"))
+    assert (download.suggested_filename, head(download, 4)) == ("figure.png", b"\x89PNG")
+    download = saved(page, cell.get_by_role("link", name="Download as SVG"))
+    assert (download.suggested_filename, head(download, 5)) == ("figure.svg", b"<?xml")
+    cell.get_by_role("button", name="Copy the figure").click()
+    expect(cell.get_by_role("button", name="Copied")).to_be_visible()
+    kinds = page.evaluate("async () => (await navigator.clipboard.read()).flatMap((item) => item.types)")
+    assert kinds == ["image/png"]
+    cell.get_by_role("button", name=re.compile("^Enlarge")).click()
+    large = page.get_by_role("dialog").get_by_role("img", name="Figure: Growth")
+    expect(large).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(large).to_have_count(0)
+
+
+DRAWN = {
+    "plotly": "import plotly.graph_objects as go\nfig = go.Figure(go.Bar(x=['a', 'b'], y=[1, 2]))\nfig.show()",
+    "vega": "import altair as alt, pandas as pd\nalt.renderers.enable('mimetype')\n"
+    "alt.Chart(pd.DataFrame({'x': ['a', 'b'], 'y': [1, 2]})).mark_bar().encode(x='x', y='y')",
+    "svg": "from IPython.display import SVG\n"
+    'SVG(\'<svg xmlns="http://www.w3.org/2000/svg" width="60" height="40"><rect width="60" height="40"/></svg>\')',
+}
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_what_a_frame_draws_is_enlarged_and_saved(page: Page, session: str, kind: str) -> None:
+    cell = run_cell(page, DRAWN[kind])
+    expect(page.frame_locator("[data-outputs] iframe").locator("svg").first).to_be_visible(timeout=30_000)
+    outputs(cell).locator("figure").hover()
+    download = saved(page, cell.get_by_role("button", name="Download as SVG"))
+    assert download.suggested_filename == "figure.svg"
+    assert head(download, 4) == b"<svg"
+    download = saved(page, cell.get_by_role("button", name="Download as PNG"))
+    assert head(download, 4) == b"\x89PNG"
+    cell.get_by_role("button", name="Enlarge the figure").click()
+    expect(page.frame_locator("dialog iframe").locator("svg").first).to_be_visible()
+
+
+def test_a_frame_cannot_save_what_nobody_asked_for(page: Page, session: str) -> None:
+    downloads: list[Any] = []
+    page.on("download", lambda one: downloads.append(one))
+    code = (
+        "from IPython.display import HTML\n"
+        'HTML(\'<p>sent</p><script>for (const format of ["svg", "png"])'
+        ' parent.postMessage({type: "saved", format, data: "AAAA"}, "*")</script>\')'
+    )
+    run_cell(page, code)
+    expect(page.frame_locator("[data-outputs] iframe").locator("p")).to_have_text("sent")
+    run_cell(page, "print('later')")
+    assert downloads == []
+
+
+def test_json_is_a_tree_whose_branches_open(page: Page, session: str) -> None:
+    value = "{'name': 'Ada', 'deep': {'inner': {'x': 1.5}}, 'many': list(range(250)), 'none': None}"
+    cell = run_cell(page, f"from IPython.display import JSON\nJSON({value})")
+    tree = outputs(cell).get_by_role("group", name="JSON")
+    expect(tree).to_contain_text('"Ada"')
+    expect(tree).not_to_contain_text("1.5")
+    tree.get_by_role("button", name="inner").click()
+    expect(tree).to_contain_text("1.5")
+    tree.get_by_role("button", name="many").click()
+    tree.get_by_role("button", name="150 more").click()
+    expect(tree).to_contain_text("199")
+    expect(tree.get_by_role("button", name="50 more")).to_be_visible()
+
+
+def test_sound_plays_and_a_document_is_a_card(page: Page, session: str) -> None:
+    cell = run_cell(page, WAV + "display({'audio/wav': base64.b64encode(file.getvalue()).decode()}, raw=True)")
+    sound = outputs(cell).locator("audio")
+    page.wait_for_function("sound => sound.duration > 0.4", arg=sound.element_handle())
+    run_cell(page, WAV + "Audio(file.getvalue())")
+    within = page.frame_locator("[data-outputs] iframe").locator("audio")
+    expect(within).to_be_visible()
+    within.evaluate("sound => new Promise((done) => sound.readyState ? done() : (sound.onloadedmetadata = done))")
+    assert within.evaluate("sound => sound.duration") == 0.5
+    paper = run_cell(page, "display({'application/pdf': base64.b64encode(b'%PDF-1.4').decode()}, raw=True)")
+    download = saved(page, paper.get_by_role("link", name="PDF document"))
+    assert (download.suggested_filename, head(download, 5)) == ("output.pdf", b"%PDF-")
+
+
+def test_a_table_is_ordered_by_the_heads_of_its_columns(page: Page, session: str) -> None:
+    run_cell(page, "import pandas as pd\npd.DataFrame({'city': ['b', 'a', 'c'], 'sum': [10, 9, None]})")
+    table = page.frame_locator("[data-outputs] iframe").locator("table.dataframe")
+    first = table.locator("tbody tr").first.get_by_role("cell").first
+    head = table.get_by_role("button", name="sum")
+    head.click()
+    expect(first).to_have_text("a")
+    head.click()
+    expect(first).to_have_text("b")
+    expect(table.get_by_role("columnheader", name="sum")).to_have_attribute("aria-sort", "descending")
+    head.click()
+    expect(first).to_have_text("b")
+    table.get_by_role("button", name="city").click()
+    expect(first).to_have_text("a")
+
+
+def test_a_table_with_rows_left_out_offers_no_order(page: Page, session: str) -> None:
+    run_cell(page, "import pandas as pd\npd.DataFrame({'n': range(200)})")
+    table = page.frame_locator("[data-outputs] iframe").locator("table.dataframe")
+    expect(table).to_be_visible()
+    expect(table.get_by_role("button")).to_have_count(0)
+
+
+def test_displays_are_updated_and_cleared_in_their_place(page: Page, session: str) -> None:
+    cell = run_cell(
+        page,
+        "from IPython.display import clear_output, display\n"
+        "print('gone'); clear_output()\nhandle = display('first', display_id=True)\nprint('between')\n"
+        "handle.update('second')\nprint('after')",
+    )
+    text = outputs(cell).inner_text()
+    assert [text.find(word) >= 0 for word in ("gone", "first")] == [False, False]
+    assert text.index("second") < text.index("between") < text.index("after")
+    run_cell(page, "handle.update('third')")
+    expect(outputs(cell)).to_contain_text("third")

@@ -1,0 +1,196 @@
+// Commands carried out: what the store is told, and where the focus goes.
+import { questionAbout } from '../../core/asking.ts'
+import type { CellCommand, NotebookCommand } from '../../core/commands.ts'
+import { isActive, outputsHidden, type CellView } from '../../core/notebook.ts'
+import { never } from '../../core/outputs.ts'
+import { cellOfCount } from '../../core/traceback.ts'
+import { announce } from '../../ui/live.tsx'
+import { goToLine, wantEditor } from './editor.tsx'
+import type { SessionStore } from './store.ts'
+
+export interface CellActions {
+  /** Runs the cell, or shows a text as it will look; then the focus stays, goes on, or goes into a new cell. */
+  readonly run: (id: string, then: 'stay' | 'next' | 'insert') => void
+  readonly step: (id: string, step: 1 | -1, into: 'cell' | 'editor') => boolean
+  readonly perform: (id: string, command: CellCommand) => void
+  readonly overall: (command: NotebookCommand) => void
+  /** A frame of a traceback: the line of the cell that ran with this count. */
+  readonly goToFrame: (failed: string, count: number, line: number) => void
+}
+
+export function cellActions(store: SessionStore, ask: (question: string) => void): CellActions {
+  const cells = (): readonly CellView[] => store.getView().session.cells
+  const at = (id: string): number => cells().findIndex((cell) => cell.id === id)
+  const into = (id: string | null): void => {
+    if (id) focusEditor(id)
+  }
+
+  const run: CellActions['run'] = (id, then) => {
+    void (store.cell(id)?.type === 'code' ? store.run(id) : store.save(id))
+    const next = cells()[at(id) + 1]
+    if (then === 'insert' || (then === 'next' && !next)) void store.add('code', id).then(into)
+    else if (then === 'next' && next) focusCell(next.id)
+  }
+  const remove = (id: string): void => {
+    const number = at(id) + 1
+    const near = cells()[number] ?? cells()[number - 2]
+    void store.remove(id)
+    announce(`Cell ${number} is deleted. Z takes it back.`)
+    if (near) focusCell(near.id)
+  }
+  const insert = (id: string, where: 'above' | 'below'): void => {
+    const above = cells()[at(id) - 1]?.id ?? null
+    void store.add('code', where === 'below' ? id : above).then(into)
+  }
+  const move = (id: string, step: 1 | -1): void => {
+    void store.move(id, step)
+    announce(`Cell ${at(id) + 1} of ${cells().length}.`)
+    requestAnimationFrame(() => focusCell(id))
+  }
+  const travel = async (way: Promise<string | null>): Promise<void> => {
+    const id = await way
+    if (id === null) return
+    requestAnimationFrame(() => focusCell(boxOf(id) ? id : (cells().at(-1)?.id ?? id)))
+  }
+
+  const perform = (id: string, command: CellCommand): void => {
+    const cell = store.cell(id)
+    if (!cell) return
+    switch (command) {
+      case 'run':
+        return run(id, 'stay')
+      case 'runNext':
+        return run(id, 'next')
+      case 'runInsert':
+        return run(id, 'insert')
+      case 'runAbove':
+        return void store.runAll(undefined, id)
+      case 'runBelow':
+        return void store.runAll(id)
+      case 'insertAbove':
+        return insert(id, 'above')
+      case 'insertBelow':
+        return insert(id, 'below')
+      case 'duplicate':
+        return void store.duplicate(id).then((added) => added && focusSoon(added))
+      case 'copy':
+        return store.copy(id)
+      case 'cut':
+        store.copy(id)
+        return remove(id)
+      case 'paste':
+        return void store.paste(id).then((added) => added && focusSoon(added))
+      case 'moveUp':
+        return move(id, -1)
+      case 'moveDown':
+        return move(id, 1)
+      case 'toText':
+        return void store.retype(id, 'markdown')
+      case 'toCode':
+        return void store.retype(id, 'code')
+      case 'toggleOutputs':
+        return void store.hideOutputs(id, !outputsHidden(cell))
+      case 'explain':
+        return ask(questionAbout(cell, at(id) + 1, 'explain'))
+      case 'fix':
+        return ask(questionAbout(cell, at(id) + 1, 'fix'))
+      case 'delete':
+        return remove(id)
+      default:
+        return never(command)
+    }
+  }
+  const overall = (command: NotebookCommand): void => {
+    switch (command) {
+      case 'undo':
+        return void travel(store.undo())
+      case 'redo':
+        return void travel(store.redo())
+      case 'runAll':
+        return void store.runAll()
+      case 'interrupt':
+        return void store.interrupt()
+      case 'restart':
+        return void store.restart()
+      case 'restartRunAll':
+        return void store.restart().then(() => store.runAll())
+      case 'addCode':
+        return void store.add('code').then(into)
+      case 'addText':
+        return void store.add('markdown').then(into)
+      default:
+        return never(command)
+    }
+  }
+
+  return {
+    run,
+    perform,
+    overall,
+    step: (id, step, where) => {
+      const next = cells()[at(id) + step]
+      if (!next) return false
+      if (where === 'editor' && boxOf(next.id)?.querySelector('[data-editor]')) focusEditor(next.id)
+      else focusCell(next.id)
+      return true
+    },
+    goToFrame: (failed, count, line) => {
+      const id = cellOfCount(cells(), failed, count)
+      if (id === null) announce('That cell is no longer in the notebook.')
+      else withEditor(id, (content) => goToLine(content, line))
+    },
+  }
+}
+
+/** Whether a command would do something to this cell now. */
+export function applies(cell: CellView, command: CellCommand): boolean {
+  switch (command) {
+    case 'run':
+    case 'runNext':
+    case 'runInsert':
+      return cell.type === 'code' && !isActive(cell.status)
+    case 'runBelow':
+    case 'explain':
+    case 'toText':
+      return cell.type === 'code'
+    case 'toCode':
+      return cell.type === 'markdown'
+    case 'toggleOutputs':
+      return cell.outputs.length > 0
+    case 'fix':
+      return cell.type === 'code' && cell.status !== null && cell.status !== 'ok' && !isActive(cell.status)
+    default:
+      return true
+  }
+}
+
+// where the focus goes
+
+export function boxOf(id: string): HTMLElement | null {
+  return document.getElementById(`cell-${id}`)
+}
+
+export function focusCell(id: string): void {
+  const box = boxOf(id)
+  box?.focus({ preventScroll: true })
+  box?.scrollIntoView({ block: 'nearest', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' })
+}
+
+/** A cell that React may not have drawn yet. */
+function focusSoon(id: string, tries = 20): void {
+  if (boxOf(id)) focusCell(id)
+  else if (tries > 0) requestAnimationFrame(() => focusSoon(id, tries - 1))
+}
+
+export function focusEditor(id: string): void {
+  withEditor(id, (content) => content.focus())
+}
+
+/** The editor of a cell, also of one that React has not drawn yet, or that is made only when it comes near the window. */
+function withEditor(id: string, act: (content: HTMLElement) => void, tries = 60): void {
+  const box = boxOf(id)
+  const content = box?.querySelector<HTMLElement>('.cm-content')
+  if (content) return act(content)
+  if (box) wantEditor(box)
+  if (tries > 0) requestAnimationFrame(() => withEditor(id, act, tries - 1))
+}

@@ -1,0 +1,94 @@
+// A picture among the outputs: enlarged, copied, downloaded.
+import { Check, Copy, Download, Maximize2 } from 'lucide-react'
+import { useState, type ReactNode } from 'react'
+import type { Block } from '../../core/outputs.ts'
+import { IconButton } from '../../ui/button.tsx'
+import { Dialog } from '../../ui/dialog.tsx'
+
+type ImageBlock = Extract<Block, { kind: 'image' }>
+
+export function Picture({ block, alt }: { block: ImageBlock; alt: string }) {
+  const [zoomed, setZoomed] = useState(false)
+  const source = `data:${block.mime};base64,${block.data}`
+  return (
+    <figure className="group/figure relative w-fit max-w-full">
+      <button type="button" aria-label={`Enlarge: ${alt}`} onClick={() => setZoomed(true)} className="block cursor-zoom-in rounded">
+        <img src={source} alt={alt} width={block.width ?? undefined} className="block max-w-full rounded" />
+      </button>
+      <FigureTools>
+        {block.mime === 'image/png' && <CopyPicture data={block.data} />}
+        <SaveLink href={source} name={`figure.${block.mime.split('/')[1]}`} label={`Download as ${block.mime.split('/')[1]!.toUpperCase()}`} />
+        {block.svg !== null && <SaveLink href={svgUrl(block.svg)} name="figure.svg" label="Download as SVG" text="SVG" />}
+      </FigureTools>
+      {zoomed && (
+        <Dialog label={alt} onClose={() => setZoomed(false)} wide>
+          <button type="button" aria-label="Close" onClick={() => setZoomed(false)} className="block cursor-zoom-out">
+            <img src={source} alt={alt} className="block max-h-[92dvh] max-w-[92vw] min-w-[min(60vw,900px)] object-contain" />
+          </button>
+        </Dialog>
+      )}
+    </figure>
+  )
+}
+
+/** Buttons at the corner of a figure: there for a pointer and for the keyboard. */
+export function FigureTools({ children }: { children: ReactNode }) {
+  return (
+    <div className="absolute top-2 right-2 flex rounded-md border border-line bg-surface opacity-0 group-hover/figure:opacity-100 focus-within:opacity-100 pointer-coarse:opacity-100">
+      {children}
+    </div>
+  )
+}
+
+function SaveLink({ href, name, label, text }: { href: string; name: string; label: string; text?: string }) {
+  return (
+    <a href={href} download={name} aria-label={label} title={label} className="inline-flex h-8 min-w-8 items-center justify-center gap-1 rounded-md px-2 text-xs text-ink-2 hover:bg-hover hover:text-ink">
+      <Download size={14} /> {text}
+    </a>
+  )
+}
+
+function svgUrl(text: string): string {
+  return `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`
+}
+
+function CopyPicture({ data }: { data: string }) {
+  const [copied, setCopied] = useState(false)
+  const copy = (): void => {
+    const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0))
+    const item = new ClipboardItem({ 'image/png': new Blob([bytes], { type: 'image/png' }) })
+    void navigator.clipboard.write([item]).then(() => {
+      setCopied(true)
+      setTimeout(() => setCopied(false), 2000)
+    })
+  }
+  return (
+    <IconButton label={copied ? 'Copied' : 'Copy the figure'} onClick={copy}>
+      {copied ? <Check size={14} /> : <Copy size={14} />}
+    </IconButton>
+  )
+}
+
+export type Saving = 'png' | 'svg'
+
+/** For a figure that is drawn in a frame: its frame is asked for the file. */
+export function DrawnTools({ onEnlarge, onSave }: { onEnlarge: () => void; onSave: (format: Saving) => void }) {
+  return (
+    <FigureTools>
+      <IconButton label="Enlarge the figure" onClick={onEnlarge}>
+        <Maximize2 size={14} />
+      </IconButton>
+      {(['png', 'svg'] as const).map((format) => (
+        <button
+          key={format}
+          type="button"
+          aria-label={`Download as ${format.toUpperCase()}`}
+          onClick={() => onSave(format)}
+          className="inline-flex h-8 items-center gap-1 rounded-md px-2 text-xs text-ink-2 hover:bg-hover hover:text-ink"
+        >
+          <Download size={14} /> {format.toUpperCase()}
+        </button>
+      ))}
+    </FigureTools>
+  )
+}
