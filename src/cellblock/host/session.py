@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, Literal
 
 import structlog
-from typing_extensions import TypedDict
 
 from cellblock.content import Malformed, clean
 from cellblock.errors import CellblockError, KernelFault, KernelNotFound, QueueFull, Unavailable
@@ -31,6 +30,7 @@ from cellblock.host.peeking import Peek
 from cellblock.host.policy import speaks_own_syntax
 from cellblock.host.recovery import CRASHED
 from cellblock.host.running import LOST, Run
+from cellblock.host.views import KernelView
 from cellblock.host.watching import Watchers
 from cellblock.host.workspace import FileEntry, Scan, Workspace
 from cellblock.notebook import CellType, Notebook, NotebookView
@@ -43,21 +43,6 @@ ASSIST_SECONDS = 5.0
 
 UNANSWERED = "it did not answer when the server was started again"
 LEFT = "The server was restarted while this ran."
-
-
-class KernelView(TypedDict):
-    """A session as the API shows it under the name of kernel. Times are ISO 8601 in UTC."""
-
-    id: str
-    title: str | None
-    environment: str
-    state: Literal["starting", "idle", "busy", "released"]
-    sandbox: Literal["full", "unprivileged", "off", "remote"]
-    queue: int
-    execution_count: int
-    created: str
-    last_used: str
-    memory_bytes: int
 
 
 @dataclass(eq=False)

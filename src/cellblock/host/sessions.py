@@ -17,8 +17,9 @@ from cellblock.host.executions import Executions, Job
 from cellblock.host.exporting import Export
 from cellblock.host.handover import Kept
 from cellblock.host.recovery import Unfinished
-from cellblock.host.session import KernelView, Session
+from cellblock.host.session import Session
 from cellblock.host.store import Row, Store
+from cellblock.host.views import KernelView
 from cellblock.host.workspace import Workspace
 from cellblock.notebook import Cell, Notebook, NotebookView
 
