@@ -174,7 +174,8 @@ class Connection:
         made = cls(key, following=following)
         try:
             async with asyncio.timeout(timeout):
-                await asyncio.gather(*(made._connect(name, endpoints[name], max_message) for name in CHANNELS))
+                for name in CHANNELS:
+                    await made._connect(name, endpoints[name], max_message)
                 await made._until_heard()
         except TimeoutError:
             await made.aclose()
@@ -199,8 +200,6 @@ class Connection:
             host, _, port = address.rpartition(":")
             _, protocol = await self._loop.create_connection(factory, host, int(port))
         self._sockets[channel] = protocol
-        if self.broken is not None:  # another channel could not be connected meanwhile
-            protocol.abort()
         await asyncio.wait([protocol.ready, protocol.closed], return_when=asyncio.FIRST_COMPLETED)
 
     async def _until_heard(self) -> None:

@@ -424,7 +424,10 @@ class Upsert:
     columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]
 
     def values(self, row: Row) -> tuple[Any, ...]:
-        return tuple(row[name] if encode is None else encode(row[name]) for name, encode in self.columns)
+        """A column that the row does not name becomes NULL."""
+        return tuple(
+            encode(row[name]) if encode is not None and name in row else row.get(name) for name, encode in self.columns
+        )
 
 
 @cache
