@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from pathlib import Path
 
 from person import SALES, add_cell, cells, run_cell
 from playwright.sync_api import APIRequestContext, Page, expect
@@ -110,3 +111,22 @@ def test_a_notebook_among_the_files_is_opened(page: Page, session: str, api: API
     expect(cells(page).nth(1)).to_contain_text("6 * 7")
     page.reload()
     expect(page.get_by_role("heading", name="Brought along")).to_be_visible()
+
+
+def test_a_notebook_of_ones_own_machine_is_opened(page: Page, session: str, tmp_path: Path) -> None:
+    text = {"cell_type": "markdown", "metadata": {}, "source": "# From home"}
+    (tmp_path / "mine.ipynb").write_text(
+        json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [text]})
+    )
+    (tmp_path / "broken.ipynb").write_text("{")
+    (tmp_path / "other.ipynb").write_text('{"a": 1}')
+    page.get_by_role("button", name="Download and more").click()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("menuitem", name="Open a notebook in place of this one").click()
+    chooser.value.set_files(tmp_path / "mine.ipynb")
+    brought = page.get_by_role("heading", name="From home")
+    expect(brought).to_be_visible(timeout=30_000)  # the first notebook loads its schema
+    for name, problem in {"broken.ipynb": "broken.ipynb is no notebook.", "other.ipynb": "This is no notebook"}.items():
+        page.get_by_test_id("notebook-input").set_input_files(tmp_path / name)
+        expect(page.get_by_role("alert")).to_contain_text(problem)
+    expect(brought).to_be_visible()

@@ -83,3 +83,21 @@ def test_what_somebody_else_changes_meanwhile_is_merged_with_what_is_typed(
     cell.locator(".cm-content").press("Control+End")
     page.keyboard.type("00")
     saved(page, api, session, ["a = 100\nb = 2\nc = 300"])
+
+
+def test_new_output_stays_in_view_until_a_person_scrolls_away(page: Page, session: str) -> None:
+    code = "for n in range(2):\n    input(f'{n}? ')\n    display({'text/markdown': '\\n\\n'.join(['line'] * 30)}, raw=True)"
+    add_cell(page, code)
+    page.keyboard.press("Control+Enter")
+    seen = "([data]) => { const box = document.querySelector('[data-notebook]'); return %s }"
+    below = "box.scrollHeight - box.scrollTop - box.clientHeight"
+    page.get_by_label("0?").press("Enter")
+    expect(page.get_by_label("1?")).to_be_in_viewport()
+    page.wait_for_function(seen % f"{below} < 5", arg=[None])
+    page.locator("[data-notebook]").hover()
+    page.mouse.wheel(0, -600)
+    page.wait_for_function(seen % f"{below} > 200", arg=[None])
+    page.get_by_label("1?").evaluate("field => field.form.requestSubmit()")
+    ended(cells(page).first, "ok")
+    expect(cells(page).first.get_by_text("line", exact=True)).to_have_count(60)
+    page.wait_for_function(seen % f"{below} > 800", arg=[None])

@@ -66,7 +66,7 @@ function Question({ turn, final, idle, actions }: TurnProps & { turn: Extract<Tu
     )
   }
   return (
-    <div className="group/turn flex flex-col items-end gap-1" data-turn="user">
+    <div className="group/turn -mb-5 flex flex-col items-end gap-1" data-turn="user">
       {turn.files.length > 0 && <p className="text-xs text-ink-3">{turn.files.join(', ')}</p>}
       <div className="max-w-[88%] rounded-xl bg-hover px-4 py-2 break-words">
         <p className="whitespace-pre-wrap">{wish?.said ?? turn.text}</p>

@@ -78,23 +78,35 @@ function alreadyThere(session: Session, code: string): boolean {
   return last !== undefined && last.status !== null && sourceOf(last).trim() === code.trim()
 }
 
+/** What people scroll with, and for how many milliseconds it goes on by itself. */
+const HANDS = ['wheel', 'touchmove', 'pointerdown', 'keydown'] as const
+const HAND = 1000
+
 /** New output stays in view while a person has not scrolled away from the end. */
 function useFollow(scroller: React.RefObject<HTMLDivElement | null>, session: Session, draft: ToolItem | null): void {
   const atEnd = useRef(true)
   useEffect(() => {
     const box = scroller.current
     if (!box) return
+    // Outputs that come, go and grow scroll too; only a person leaves the end.
+    let touched = Number.NEGATIVE_INFINITY
+    const touch = (): void => {
+      touched = performance.now()
+    }
     const note = (): void => {
-      atEnd.current = box.scrollHeight - box.scrollTop - box.clientHeight < 120
+      const near = box.scrollHeight - box.scrollTop - box.clientHeight < 120
+      if (near || performance.now() - touched < HAND) atEnd.current = near
     }
     const grow = new ResizeObserver(() => {
       if (atEnd.current && box.dataset['follow'] === 'yes') box.scrollTop = box.scrollHeight
     })
     if (box.firstElementChild) grow.observe(box.firstElementChild)
     box.addEventListener('scroll', note, { passive: true })
+    for (const hand of HANDS) box.addEventListener(hand, touch, { passive: true })
     return () => {
       grow.disconnect()
       box.removeEventListener('scroll', note)
+      for (const hand of HANDS) box.removeEventListener(hand, touch)
     }
   }, [scroller])
   const last = session.cells.at(-1)

@@ -267,6 +267,13 @@ export class SessionStore {
     await this.#mutate((revision) => api.importNotebook(this.id, ipynb, revision))
   }
 
+  /** A file of the person's own machine; nothing changes when it is no notebook. */
+  async open(file: File): Promise<void> {
+    const ipynb: unknown = await file.text().then(JSON.parse).catch(() => undefined)
+    if (ipynb === undefined) this.complain({ message: `${file.name} is no notebook.`, hint: '' })
+    else await this.replace(ipynb)
+  }
+
   complain(problem: Problem): void {
     this.#problem = problem
     this.#publish()

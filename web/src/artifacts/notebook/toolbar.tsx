@@ -1,5 +1,6 @@
 // Above the cells: what is shown, how the kernel is, and what can be done to all of them.
-import { ChevronsRight, Download, Ellipsis, Maximize2, Minimize2, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
+import { ChevronsRight, Download, Ellipsis, FolderOpen, Maximize2, Minimize2, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
+import { useRef } from 'react'
 import { NOTEBOOK_COMMANDS } from '../../core/commands.ts'
 import { bytes } from '../../core/format.ts'
 import { isBusy, runnable, type Session } from '../../core/notebook.ts'
@@ -59,7 +60,7 @@ export function Toolbar({
         <IconButton label="Restart the kernel" keys="variables are lost" onClick={() => void store.restart()}>
           <RotateCcw size={15} />
         </IconButton>
-        <More id={store.id} view={view} actions={actions} />
+        <More store={store} view={view} actions={actions} />
       </div>
       <span className={`hidden md:block ${pane === 'notebook' ? '' : 'ml-auto'}`}>
         <IconButton label={full ? 'Show the chat again' : 'Full screen'} onClick={onFull}>
@@ -70,8 +71,22 @@ export function Toolbar({
   )
 }
 
-function More({ id, view, actions }: { id: string; view: StoreView; actions: CellActions }) {
+function More({ store, view, actions }: { store: SessionStore; view: StoreView; actions: CellActions }) {
+  const picker = useRef<HTMLInputElement>(null)
   return (
+    <>
+    <input
+      ref={picker}
+      type="file"
+      accept=".ipynb"
+      hidden
+      data-testid="notebook-input"
+      onChange={(event) => {
+        const [file] = event.target.files ?? []
+        if (file) void store.open(file)
+        event.target.value = ''
+      }}
+    />
     <Menu
       trigger={
         <IconButton label="Download and more">
@@ -88,16 +103,20 @@ function More({ id, view, actions }: { id: string; view: StoreView; actions: Cel
       <MenuItem onSelect={() => actions.overall('restartRunAll')}>
         <RotateCcw size={14} className="text-ink-3" /> {NOTEBOOK_COMMANDS.restartRunAll.label}
       </MenuItem>
+      <MenuItem onSelect={() => picker.current?.click()}>
+        <FolderOpen size={14} className="text-ink-3" /> Open a notebook in place of this one
+      </MenuItem>
       <MenuLine />
       <MenuLabel>Download as</MenuLabel>
       {FORMATS.map(({ format, label, name }) => (
-        <MenuLink key={format} href={exportUrl(id, format)} download>
+        <MenuLink key={format} href={exportUrl(store.id, format)} download>
           <Download size={14} className="text-ink-3" />
           {label}
           <span className="mono ml-auto pl-4 text-xs text-ink-3">{name}</span>
         </MenuLink>
       ))}
     </Menu>
+    </>
   )
 }
 
