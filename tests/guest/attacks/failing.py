@@ -148,7 +148,7 @@ async def refused(launcher: Launcher, data: Path, level: Level, step: str, **pol
 
 async def settled(pid: int, before: int) -> int:
     """How many processes more than before there are, once those that end have ended. A spare init takes another's place."""
-    for _ in range(1000):
+    for _ in range(60):
         if (left := len(limits.descendants(pid)) - before) <= 0:
             return 0
         await asyncio.sleep(0.01)
