@@ -201,6 +201,9 @@ class Launcher:
         except OSError as problem:
             process.close()
             raise KernelStartFailed(f"The fork server cannot be reached: {problem}") from problem
+        except KernelStartFailed:
+            process.close()  # an init that waits for its kernel ends with this connection
+            raise
         return process
 
     def _ended(self, _: object) -> None:
