@@ -7,15 +7,12 @@ beforehand, as a container's default seccomp profile does.
 """
 
 import asyncio
-import ctypes
 import json
 import os
-import socket
-import subprocess
+import resource
 import sys
 import types
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,67 +33,36 @@ if __name__ == "__main__":
     package.__path__ = [f"{source}/cellblock"]
     sys.modules["cellblock"] = package
 
+import client
+from attacks import exhaustion, others, workspaces  # noqa: F401  they fill the catalogue
+from attacks.catalogue import ATTEMPTS
+from attacks.failing import failing, failing_base
+from attacks.host import SECRET, outside, remember_key, settle, untouched
+from attacks.prelude import PRELUDE
+from attacks.scenes import SCENES, play
 from busy import EVERYWHERE
 from client import PATIENCE, Client, Workbench, workbench
-from verdicts import PRELUDE, TABLE
 
 from cellblock.host.handover import Meeting, places
 from cellblock.host.launcher import Environment, Launcher, Plan
 
-SHM_KEY = 0x0CE11B0C
-
-
-@contextmanager
-def host(data: Path) -> Iterator[dict[str, Any]]:
-    """Things on the host that a kernel might reach for, all owned by the server's user."""
-    outside = data.parent / f"{data.name}-outside"
-    outside.mkdir(exist_ok=True, mode=0o755)
-    for name, mode in (("secret", 0o600), ("victim", 0o600)):
-        (outside / name).write_text("hush")
-        (outside / name).chmod(mode)
-    abstract = f"cellblock-test-{os.getpid()}"
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        for address in (str(outside / "socket"), b"\0" + abstract.encode()):
-            unix = stack.enter_context(socket.socket(socket.AF_UNIX))
-            unix.bind(address)
-            unix.listen()
-        victim = subprocess.Popen(["sleep", "600"])
-        stack.callback(victim.wait)
-        stack.callback(victim.kill)
-        libc = ctypes.CDLL(None)
-        shm = libc.shmget(SHM_KEY, 4096, 0o1666)
-        stack.callback(libc.shmctl, shm, 0, None)
-        yield {
-            "port": listener.getsockname()[1],
-            "abstract": abstract,
-            "socket": str(outside / "socket"),
-            "secret": str(outside / "secret"),
-            "victim": str(outside / "victim"),
-            "data": str(data),
-            "pid": victim.pid,
-            "shm": SHM_KEY,
-        }
-
 
 async def verdicts(bench: Workbench) -> dict[str, Any]:
-    """Row → [verdict, what was seen]; and whether the victims on the host are as they were."""
-    rows = [(row.name, row.code) for row in TABLE]
-    with host(bench.data) as facts:
-        limits_before = _victim(facts)
+    """Every attempt of the catalogue → [verdict, what was seen, the control's verdict, what was seen]."""
+    rows = [(attempt.name, attempt.code, attempt.control) for attempt in ATTEMPTS]
+    with outside(bench.data) as facts:
+        before = untouched(facts)
         async with bench.kernel() as other, bench.kernel() as client:
-            facts["other"] = str(other.process.home / "files")
-            setting = f"HOST = {facts!r}\nROWS = {rows!r}\n"
-            outcome = await client.run(PRELUDE + setting + "print(json.dumps({n: judge(c) for n, c in ROWS}))")
+            neighbour = await settle(other)
+            setting = f"HOST = {facts!r}\nOTHER = {neighbour!r}\nROWS = {rows!r}\n"
+            outcome = await client.run(PRELUDE + setting + JUDGE)
+            living = await other.run("print(value)")
         if outcome.status != "ok":
             return {"failed": str(outcome)}
-        return {"rows": json.loads(outcome.text), "untouched": _victim(facts) == limits_before}
+        return {"rows": json.loads(outcome.text), "untouched": untouched(facts) == before, "neighbour": living.text}
 
 
-def _victim(facts: dict[str, Any]) -> list[Any]:
-    pid, path = facts["pid"], facts["victim"]
-    limits = Path(f"/proc/{pid}/limits").read_text()
-    return [os.getpriority(os.PRIO_PROCESS, pid), len(os.sched_getaffinity(pid)), os.stat(path).st_mode, limits]
+JUDGE = "print(json.dumps({n: [*judge(code), *(judge(control) if control else ())] for n, code, control in ROWS}))"
 
 
 WORKS = {
@@ -206,8 +172,6 @@ print(type(refused).__name__, len(pids))
 
 async def bombs(bench: Workbench) -> dict[str, Any]:
     """A fork bomb, and a kernel that outgrows its memory: what is said of them, and that the next cell runs."""
-    import resource
-
     _, hard = resource.getrlimit(resource.RLIMIT_NPROC)  # whatever fails below, the machine is not taken with it
     async with bench.kernel(processes=40) as client:
         outcome = await client.run(FORK_BOMB)
@@ -346,9 +310,32 @@ SCENARIOS: dict[str, Callable[[Workbench], Awaitable[dict[str, Any]]]] = {
 }
 
 
+async def catalogue(data: Path, level: Any, kind: str, family: str) -> dict[str, Any]:
+    """The quick scenes of all families, or the slow ones of one; by a server with as few descriptors as usual."""
+    client.PATIENCE *= 2 if kind == "quick" else 4
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, most))
+    async with workbench(data, level, preload=()) as bench:
+        here = [scene for scene in SCENES if level in scene.levels and scene.slow == (kind == "slow")]
+        return await play(bench, [scene for scene in here if family in (scene.family, "all")])
+
+
+ALONE: dict[str, Callable[[Path, Any], Awaitable[dict[str, Any]]]] = {
+    scenario.__name__: scenario for scenario in (failing, failing_base)
+}
+
+
 async def main(names: str, level: Any, data: Path) -> None:
-    """Each scenario in turn, in one fork server."""
-    os.environ["CELLBLOCK_TEST_SECRET"] = "a-token-nobody-may-see"
+    """Each scenario in turn, in one fork server; or one that has fork servers of its own."""
+    kind, _, family = names.partition(":")
+    if family:
+        print(json.dumps({family: await catalogue(data, level, kind, family)}))
+        return
+    if names in ALONE:
+        print(json.dumps({names: await ALONE[names](data, level)}))
+        return
+    os.environ["CELLBLOCK_TEST_SECRET"] = SECRET
+    remember_key()
     async with workbench(data, level) as bench:
         found = {name: await SCENARIOS[name](bench) for name in names.split(",")}
     print(json.dumps(found | {"level": bench.launcher.level, "warming": bench.launcher.facts["warming"]}))

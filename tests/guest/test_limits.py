@@ -150,11 +150,12 @@ def test_the_address_space_is_never_limited_and_data_only_without_a_group() -> N
     assert not {"AS", "DATA"} & grouped.keys()
     assert alone["DATA"] == 150
     assert grouped["NPROC"] == 15
-    assert grouped["CORE"] == 0
+    assert grouped["CORE"] == 1
+    assert (grouped["RTPRIO"], grouped["NICE"]) == (0, 0)
 
 
 def test_a_watchdog_counts_what_only_these_processes_hold() -> None:
-    held = limits.private_memory(os.getpid())
+    held = limits.held_memory(os.getpid())
     assert held > 1 << 20
     assert limits.Watchdog(limit=1 << 10).exceeded([os.getpid()])
     assert not limits.Watchdog(limit=held * 10).exceeded([os.getpid()])
@@ -172,7 +173,7 @@ def test_a_watchdog_counts_files_in_memory_and_shared_segments() -> None:
     file = os.memfd_create("aside")
     os.write(file, bytes(8 << 20))
     assert limits.files_in_memory([os.getpid()]) >= 8 << 20
-    held = limits.private_memory(os.getpid())
+    held = limits.held_memory(os.getpid())
     assert limits.Watchdog(limit=held + (4 << 20)).exceeded([os.getpid()])
     os.close(file)
     libc = ctypes.CDLL(None)

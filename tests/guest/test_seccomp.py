@@ -46,3 +46,17 @@ def test_a_name_that_libseccomp_does_not_know_is_an_error_unless_its_number_is_h
 def test_nothing_is_installed_from_an_empty_program() -> None:
     with pytest.raises(OSError, match="no seccomp program"):
         seccomp.install(b"")
+
+
+def test_protocols_that_a_socket_would_load_into_the_hosts_kernel_are_refused_before_it_looks_for_them() -> None:
+    """Not seen in the catalogue: a kernel that lacks them gives the same answer."""
+    refused = {rule.when for rule in seccomp.rules("full") if rule.call == "socket"}
+    for family in (2, 10):
+        for protocol in seccomp.MODULES:
+            assert ((0, "masked", family, seccomp.INT), (2, "masked", protocol, seccomp.INT)) in refused
+
+
+def test_a_second_filter_refuses_one_call() -> None:
+    program = seccomp.refusing("bind")
+    codes = [struct.unpack("=HBBI", program[n : n + 8])[3] for n in range(0, len(program), 8)]
+    assert codes == [0, seccomp.linux.number("bind"), 0x00050001, 0x7FFF0000]

@@ -69,6 +69,7 @@ class Newborn:
         threads.grant(threads.granted(box.policy))
         self.app.open(self.launch.key, box.sockets, terminals=box.full)
         box.stages["open"] = milliseconds(began)
+        sandbox.close(box, sandbox.OPENED)
 
 
 @dataclass

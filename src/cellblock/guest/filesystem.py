@@ -14,7 +14,8 @@ from cellblock.guest.linux import BIND, NODEV, NOEXEC, NOSUID, PRIVATE, REC, REM
 TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108
 HOST = "/.host"  # the data directory inside the base root; a kernel has it no more
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu")
-ETC = ("alternatives", "fonts", "ssl", "localtime", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "mime.types")
+SSL = ("ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf")  # not ssl/private
+ETC = ("alternatives", "fonts", *SSL, "localtime", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "mime.types")
 ETC_FILES = {
     "passwd": "user:x:1000:1000::/tmp:/bin/sh\n",
     "group": "user:x:1000:\n",
@@ -29,7 +30,9 @@ DEVICE_LINKS = {
     "stderr": "fd/2",
     "ptmx": "pts/ptmx",
 }
+MASKED = ("keys", "key-users")  # names of keys that the server's user holds
 TEMPLATE_TMP = 64 << 20
+TERMINALS = 64
 
 
 def interpreter_prefixes() -> list[str]:
@@ -141,11 +144,13 @@ def _graft(source: str, target: str) -> None:
 
 
 def _scratch(target: str, size: int) -> None:
-    linux.mount("tmpfs", target, "tmpfs", NOSUID | NODEV, f"size={size},mode=1777")
+    # As many files as pages: an empty one takes memory too, which `size` does not count.
+    linux.mount("tmpfs", target, "tmpfs", NOSUID | NODEV, f"size={size},nr_inodes={size // 4096 + 1},mode=1777")
 
 
 def _terminals(target: str) -> None:
-    linux.mount("devpts", target, "devpts", NOSUID | NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    # `max`: the host has 4096 terminals for everybody.
+    linux.mount("devpts", target, "devpts", NOSUID | NOEXEC, f"newinstance,ptmxmode=0666,mode=620,max={TERMINALS}")
 
 
 # --- one kernel's own mounts, on top of the base root ----------------------------------------------------------------
@@ -154,6 +159,9 @@ def _terminals(target: str) -> None:
 def mount_own(home: str, tmp: int, shm: int, prefixes: Iterable[str]) -> None:
     """Own /proc, /tmp, /dev/shm and terminals; `home`/files at /workspace, `home`/run at /run/cb. HOST goes."""
     linux.mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
+    for name in MASKED:
+        if os.path.exists(f"/proc/{name}"):
+            linux.mount("/dev/null", f"/proc/{name}", flags=BIND)
     hidden = {p: os.open(p, os.O_PATH | os.O_CLOEXEC) for p in prefixes if p.startswith(f"{TMP}/")}
     _scratch(TMP, tmp)
     for prefix, fd in hidden.items():

@@ -25,6 +25,7 @@ from cellblock.messages import (
     Gone,
     Here,
     Launch,
+    Policy,
     Ready,
     Refused,
     Resume,
@@ -128,11 +129,10 @@ class ForkServer:
             self._go_inside()
             linux.prctl(linux.CHILD_SUBREAPER, 1)  # what outlives an init comes to us
             return
-        try:
+        with sandbox.named("base namespaces"):
             self._enter_namespaces()
+        with sandbox.named("base root"):
             filesystem.enter_base_root(self.config.data, self.prefixes)
-        except OSError as problem:
-            raise sandbox.StepFailed("base root", str(problem)) from problem
         self.own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self.nursery = Nursery.start(self.program, self.prefixes, self.own_pid_namespace)  # while we are small
 
@@ -288,10 +288,8 @@ class ForkServer:
         began = time.perf_counter()
         box = self._box(launch)
         self._own_home(box)
-        if self.groups:
-            if not self.next_group:
-                self._prepare_group()
-            self.groups.limit(self.next_group, box.policy)
+        with sandbox.named("cgroup"):
+            self._limit_group(box.policy)
         if len(os.listdir("/proc/self/task")) != 1:
             raise sandbox.StepFailed("one task", "the fork server has grown a thread")
         log = os.open(f"{box.home}/log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -323,17 +321,26 @@ class ForkServer:
             box = birth.newborn.box
             order = Order(birth.newborn.launch, box.home, box.uid, box.root, box.grouped, birth.group)
             spare.hire(order, birth.connection.fileno(), birth.log, output, ours.fileno())
-            linux.setns(spare.namespace, linux.NEWPID)
+            with sandbox.named("PID namespace"):
+                linux.setns(spare.namespace, linux.NEWPID)
             pid = os.fork()
             if pid == 0:
                 self.children.clear()
                 birth.newborn.join(theirs, output_end)
         finally:
-            linux.setns(self.own_pid_namespace, linux.NEWPID)
+            self._come_back()
             for fd in (spare.connection.detach(), spare.namespace, ours.detach(), theirs.detach(), output, output_end):
                 os.close(fd)
         self.kernels[pid] = spare.pid
         return spare.pid
+
+    def _come_back(self) -> None:
+        """To our own PID namespace. Lost in a kernel's, we end, and all kernels with us: the next would be born in there."""
+        try:
+            linux.setns(self.own_pid_namespace, linux.NEWPID)
+        except OSError:
+            traceback.print_exc()
+            os._exit(1)
 
     def _box(self, launch: Launch) -> sandbox.Sandbox:
         if launch.policy.level != self.config.level:
@@ -366,6 +373,12 @@ class ForkServer:
         while home.startswith(self.data):
             os.chmod(home, os.stat(home).st_mode | 0o011)  # noqa: S103
             home = os.path.dirname(home)
+
+    def _limit_group(self, policy: Policy) -> None:
+        if self.groups:
+            if not self.next_group:
+                self._prepare_group()
+            self.groups.limit(self.next_group, policy)
 
     def _prepare_group(self) -> None:
         """We wait in the cgroup of the kernel to come, which is born there: to join later costs it 5 to 9 ms."""

@@ -20,6 +20,7 @@ NEEDED = frozenset(("memory", "pids"))
 PERIOD = 100_000  # microseconds
 PARENT = "cellblock"
 STALE_SECONDS = 60.0
+TCP_BUFFERS = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -117,17 +118,11 @@ class Groups:
         for controller, file, value in settings(self.version, policy):
             if controller in self.top:
                 linux.write(f"{name}/{file}", value, dir_fd=self.top[controller])
-        self._forbid_swap(name, policy)
-
-    def _forbid_swap(self, name: str, policy: Policy) -> None:
-        """Memory plus swap is memory; absent where the host has no swap accounting."""
-        try:
-            if self.version == 1:
-                linux.write(f"{name}/memory.memsw.limit_in_bytes", str(policy.memory), dir_fd=self._memory)
-            else:
-                linux.write(f"{name}/memory.swap.max", "0", dir_fd=self._memory)
-        except OSError:
-            pass
+        for file, value in extras(self.version, policy):
+            try:
+                linux.write(f"{name}/{file}", value, dir_fd=self._memory)
+            except OSError:
+                pass  # this kernel does not account for it
 
     @property
     def controllers(self) -> set[str]:
@@ -182,6 +177,16 @@ def settings(version: int, policy: Policy) -> list[tuple[str, str, str]]:
         ]
     files = (("memory.max", str(policy.memory)), ("pids.max", str(policy.processes)), ("cpu.max", f"{quota} {PERIOD}"))
     return [("all", file, value) for file, value in files]
+
+
+def extras(version: int, policy: Policy) -> list[tuple[str, str]]:
+    """Memory files that some hosts lack: memory plus swap is memory; version 1 counts buffers of TCP apart."""
+    if version == 2:
+        return [("memory.swap.max", "0")]
+    return [
+        ("memory.memsw.limit_in_bytes", str(policy.memory)),
+        ("memory.kmem.tcp.limit_in_bytes", str(min(policy.memory, TCP_BUFFERS))),
+    ]
 
 
 def open_groups() -> tuple[Groups | None, str]:
@@ -259,12 +264,15 @@ def rlimits(policy: Policy, *, tasks_before: int, data_before: int | None) -> di
     Never RLIMIT_AS: it breaks numpy. RLIMIT_NPROC counts the user's tasks, those of other processes too.
     """
     limits = {
-        "CORE": 0,
+        "CORE": 1,  # too small for a file; and 0 would still start a host's crash handler, as root, on what code has made
         "NOFILE": policy.descriptors,
         "FSIZE": policy.file,
         "NPROC": policy.processes + tasks_before,
         "MEMLOCK": 1 << 16,
         "MSGQUEUE": 1 << 16,
+        "SIGPENDING": 4096,
+        "RTPRIO": 0,  # a user of the audio group may otherwise run before everybody else
+        "NICE": 0,
     }
     return limits if data_before is None else limits | {"DATA": data_before + policy.memory}
 
@@ -321,7 +329,7 @@ def descendants(of: int) -> set[int]:
 
 @dataclass
 class Watchdog:
-    """Without a cgroup: says when the private memory of a sandbox's processes is above its limit."""
+    """Without a cgroup: says when the memory of a sandbox's processes is above its limit."""
 
     limit: int
     own_ipc: bool = False  # an IPC namespace of its own; else kernels have no such memory
@@ -330,9 +338,9 @@ class Watchdog:
     def exceeded(self, pids: Iterable[int]) -> bool:
         pids = list(pids)
         aside = files_in_memory(pids) + (segments() if self.own_ipc else 0)
-        if aside + sum(_resident(pid) for pid in pids) <= self.limit:  # cheap, and never less than the private memory
+        if aside + sum(_resident(pid) for pid in pids) <= self.limit:  # cheap, and never less than what they hold
             return False
-        held = aside + sum(private_memory(pid) for pid in pids)
+        held = aside + sum(held_memory(pid) for pid in pids)
         self.peak = max(self.peak, held)
         return held > self.limit
 
@@ -373,10 +381,17 @@ def segments() -> int:
         return 0
 
 
-def private_memory(pid: int) -> int:
-    """Bytes that only this process holds; 0 when it may not be looked at."""
+def held_memory(pid: int) -> int:
+    """A process's share, in bytes, of memory without a file; all that it sees where it hides its share; 0 when it is gone."""
+    return _kilobytes(pid, "smaps_rollup", SHARE) or _kilobytes(pid, "status", SEEN)
+
+
+SHARE, SEEN = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:"), ("RssAnon:", "RssShmem:", "VmSwap:")
+
+
+def _kilobytes(pid: int, table: str, names: tuple[str, ...]) -> int:
     try:
-        lines = linux.read(f"/proc/{pid}/smaps_rollup").splitlines()
+        lines = linux.read(f"/proc/{pid}/{table}").splitlines()
     except OSError:
         return 0
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("Private_", "Swap:")))
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(names))

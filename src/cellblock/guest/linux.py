@@ -21,8 +21,8 @@ _EVERYWHERE = {
     "landlock_restrict_self": 446,
 }
 _BY_MACHINE = {
-    "x86_64": {"pivot_root": 155, "seccomp": 317, "capset": 126},
-    "aarch64": {"pivot_root": 41, "seccomp": 277, "capset": 91},
+    "x86_64": {"pivot_root": 155, "seccomp": 317, "capset": 126, "bind": 49},
+    "aarch64": {"pivot_root": 41, "seccomp": 277, "capset": 91, "bind": 200},
 }
 
 libc = ctypes.CDLL(None, use_errno=True)

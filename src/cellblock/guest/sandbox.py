@@ -5,7 +5,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from cellblock.guest import filesystem, limits, linux, seccomp, threads
@@ -15,6 +16,7 @@ from cellblock.messages import Level, Policy
 CAPABILITY_VERSION = 0x20080522
 INSIDE_UID = 1000
 KERNEL_OOM_SCORE = 1000
+NAMESPACE_LIMITS = {"max_user_namespaces": 0, "max_inotify_instances": 16}
 SPARE_NAMESPACES = linux.NEWNS | linux.NEWNET | linux.NEWIPC | linux.NEWUTS
 KEPT_ENVIRONMENT = ("LANG", "TZ")
 ENVIRONMENT = {
@@ -80,16 +82,23 @@ class Step:
     levels: tuple[Level, ...] = ("full", "unprivileged", "off")
 
 
+@contextmanager
+def named(step: str) -> Iterator[None]:
+    """What fails in it fails under the name of a step."""
+    try:
+        yield
+    except (OSError, ValueError) as problem:
+        raise StepFailed(step, str(problem)) from problem
+
+
 def close(sandbox: Sandbox, steps: Sequence[Step]) -> None:
     """Takes the steps of the sandbox's level, in order. StepFailed at the first that cannot be taken."""
     for step in steps:
         if sandbox.policy.level not in step.levels:
             continue
         began = time.perf_counter()
-        try:
+        with named(step.name):
             step.take(sandbox)
-        except (OSError, ValueError) as problem:
-            raise StepFailed(step.name, str(problem)) from problem
         sandbox.stages[step.name] = milliseconds(began)
 
 
@@ -150,6 +159,12 @@ def _user_namespace(sandbox: Sandbox) -> None:
     linux.map_identity(INSIDE_UID, INSIDE_UID, sandbox.uid, gid)
 
 
+def _namespace_limits(_: Sandbox) -> None:
+    """Counted per user of the host otherwise: no namespaces below this one, and a few watches on files."""
+    for name, most in NAMESPACE_LIMITS.items():
+        linux.write(f"/proc/sys/user/{name}", str(most))
+
+
 def _capabilities(sandbox: Sandbox) -> None:
     if sandbox.full:
         for capability in range(64):
@@ -195,6 +210,7 @@ INIT = (
     Step("reachable", _reachable, ("unprivileged",)),
     # Last of the namespaces: the others then belong to the fork server's, and RLIMIT_NPROC counts this sandbox.
     Step("user namespace", _user_namespace, FULL),
+    Step("namespace limits", _namespace_limits, FULL),
     Step("capabilities", _capabilities, SHUT),
     Step("environment", _environment),
 )
@@ -269,9 +285,20 @@ KERNEL = (
 )
 
 
+def _no_listeners(_: Sandbox) -> None:
+    """Names of abstract sockets are the whole host's here: code could answer in the place of another program."""
+    seccomp.install(seccomp.refusing("bind"), all_threads=True)
+
+
+OPENED = (Step("no more listeners", _no_listeners, ("unprivileged",)),)  # once the kernel has bound its own sockets
+
+
 def shut_init(filter_program: bytes, level: Level) -> None:
-    """Once the kernel is born: nothing of init is readable through /proc, and it keeps to the same system calls."""
+    """Once the kernel is born: nothing of init is readable through /proc, it imports nothing from the workspace, and it
+    keeps to the same system calls."""
     linux.prctl(linux.DUMPABLE, 0)
+    os.chdir("/")
+    sys.path[:] = [place for place in sys.path if place]
     if level != "off":
         seccomp.install(filter_program)
 

@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 from dataclasses import dataclass
-from socket import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, SOCK_STREAM
+from socket import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, SOCK_RDM, SOCK_SEQPACKET, SOCK_STREAM
 from typing import Any
 
 from cellblock.guest import linux
@@ -30,13 +30,14 @@ _KERNEL = _names("""bpf keyctl add_key request_key io_uring_setup io_uring_enter
 perf_event_open init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff acct quotactl
 quotactl_fd name_to_handle_at open_by_handle_at fanotify_init iopl ioperm settimeofday clock_settime adjtimex
 clock_adjtime sethostname setdomainname syslog vhangup nfsservctl uselib ustat sysfs _sysctl modify_ldt vm86
-landlock_create_ruleset memfd_secret""")
+landlock_create_ruleset memfd_secret io_setup semget msgget""")  # the last three: memory and slots that no limit counts
 DENIED = (*_MOUNTS, *_OTHERS, *_KERNEL)
 
 FAMILIES: dict[Level, frozenset[int]] = {
     "full": frozenset((AF_UNIX, AF_INET, AF_INET6, AF_NETLINK)),  # vsock would ignore the network namespace
     "unprivileged": frozenset((AF_UNIX,)),
 }
+SOCK_DCCP = 6
 NAMESPACE_FLAGS = (
     0x80,
     linux.NEWNS,
@@ -47,13 +48,35 @@ NAMESPACE_FLAGS = (
     linux.NEWPID,
     linux.NEWNET,
 )
-TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
+TERMINAL_CALLS = (0x5412, 0x541C, 0x5423)  # TIOCSTI, TIOCLINUX; TIOCSETD loads line disciplines into the host's kernel
+F_SETLEASE, F_SETDELEG = 1024, 1040  # a lease on a file of one's own user holds up everybody who opens it, for 45 s
+MAP_HUGETLB, MFD_HUGETLB = 0x40000, 4  # pages that the host has put aside for others; no memory limit counts them
+RLIMIT_CORE = 4  # stays what it is; see limits.py
+SET_DUMPABLE = 4  # a process that hides from /proc escapes who watches its memory and its deleted files
+MODULES = (
+    33,
+    115,
+    132,
+    136,
+    262,
+)  # DCCP, L2TP, SCTP, UDP-Lite, MPTCP: protocols that a socket loads into the host's kernel
 
 # Without namespaces: what would reach other processes and files of the same user. Landlock does not cover these.
-SHARED = _names("""shmget shmat shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq_open mq_unlink
-connect sendmmsg""")
-PRETENDED = _names("""chmod fchmodat fchmodat2 chown lchown fchownat utime utimes utimensat futimesat setxattr
-lsetxattr setxattrat removexattr lremovexattr""")
+# A descriptor open for reading is enough to change the mode of a file of one's own user.
+SHARED = _names(
+    """shmget shmat shmctl semop semtimedop semctl msgsnd msgrcv msgctl mq_open mq_unlink connect sendmmsg"""
+)
+PRETENDED = _names("""chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes utimensat futimesat
+setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat""")
+UNSUPPORTED = _names("getxattr lgetxattr getxattrat listxattr llistxattr listxattrat")
+UNWATCHED = _names("inotify_init inotify_init1 inotify_add_watch")  # would name what others do in any directory
+FILE_FLAGS = (
+    0x40086602,
+    0x40046602,
+    0x40087602,
+    0x401C5820,
+    0x40806685,
+)  # FS_IOC_SETFLAGS and kin, by a read-only descriptor
 OWN_ONLY = ("sched_setaffinity", "sched_setattr")
 OWN_ONLY_PRETENDED = ("sched_setscheduler", "sched_setparam")  # libzmq names its own thread by id and aborts if refused
 
@@ -62,6 +85,9 @@ NUMBERS = {
     "statmount": 457,
     "listmount": 458,
     "setxattrat": 463,
+    "getxattrat": 464,
+    "listxattrat": 465,
+    "removexattrat": 466,
     "open_tree_attr": 467,
     "fchmodat2": 452,
     "set_mempolicy_home_node": 450,
@@ -81,7 +107,7 @@ class Rule:
     when: tuple[tuple[int, str, int, int], ...] = ()
 
 
-INT = 0xFFFFFFFF
+INT, LONG = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 
 
 def rules(level: Level) -> list[Rule]:
@@ -89,17 +115,39 @@ def rules(level: Level) -> list[Rule]:
     made = [Rule(name) for name in DENIED]
     made += [Rule("clone", when=((0, "masked", flag, flag),)) for flag in NAMESPACE_FLAGS]
     made.append(Rule("clone3", errno.ENOSYS))
-    made += [Rule("ioctl", when=((1, "masked", command, INT),)) for command in TERMINAL_INPUT]
+    made += [Rule("ioctl", when=((1, "masked", command, INT),)) for command in TERMINAL_CALLS]
+    made += [Rule("fcntl", when=((1, "masked", command, INT),)) for command in (F_SETLEASE, F_SETDELEG)]
+    made.append(Rule("mmap", when=((3, "masked", MAP_HUGETLB, MAP_HUGETLB),)))
+    made.append(Rule("memfd_create", when=((1, "masked", MFD_HUGETLB, MFD_HUGETLB),)))
+    made.append(Rule("prctl", 0, ((0, "masked", SET_DUMPABLE, INT), (1, "masked", 0, LONG))))
+    made += _protocols() if level == "full" else []
     for name in ("socket", "socketpair"):
         refused = [n for n in range(64) if n not in FAMILIES[level]]
         made += [Rule(name, errno.EAFNOSUPPORT, ((0, "masked", n, INT),)) for n in refused]
         made.append(Rule(name, errno.EAFNOSUPPORT, ((0, "ge", 64, 0),)))
     made.append(Rule("prlimit64", when=((0, "ne", 0, 0),)))  # else a kernel could set its init's limits
+    made.append(Rule("setrlimit", 0, ((0, "masked", RLIMIT_CORE, INT),)))
+    made.append(Rule("prlimit64", 0, ((0, "masked", 0, LONG), (1, "masked", RLIMIT_CORE, INT), (2, "ne", 0, 0))))
     return made + (_unshielded() if level == "unprivileged" else [])
+
+
+def _protocols() -> list[Rule]:
+    """Of the internet TCP, UDP and ICMP; of netlink what lists interfaces. The rest is only more of the host's kernel."""
+    refuse = errno.EPROTONOSUPPORT
+    made = [Rule("socket", refuse, ((0, "masked", AF_NETLINK, INT), (2, "ne", 0, 0)))]
+    for family in (AF_INET, AF_INET6):
+        is_it = (0, "masked", family, INT)
+        made += [Rule("socket", refuse, (is_it, (2, "masked", protocol, INT))) for protocol in MODULES]
+        made += [
+            Rule("socket", refuse, (is_it, (1, "masked", kind, 0xF))) for kind in (SOCK_RDM, SOCK_SEQPACKET, SOCK_DCCP)
+        ]
+    return made
 
 
 def _unshielded() -> list[Rule]:
     made = [Rule(name) for name in SHARED] + [Rule(name, 0) for name in PRETENDED]
+    made += [Rule(name, errno.EOPNOTSUPP) for name in UNSUPPORTED] + [Rule(name, errno.ENOSYS) for name in UNWATCHED]
+    made += [Rule("ioctl", when=((1, "masked", command, INT),)) for command in FILE_FLAGS]
     made += [Rule(name, when=((0, "ne", 0, 0),)) for name in OWN_ONLY]
     made += [Rule(name, 0, ((0, "ne", 0, 0),)) for name in OWN_ONLY_PRETENDED]
     made.append(Rule("sendto", when=((4, "ne", 0, 0),)))
@@ -142,18 +190,35 @@ def _comparison(library: Any, index: int, operator: str, value: int, mask: int) 
     return library.Arg(index, {"ne": library.NE, "ge": library.GE}[operator], value)
 
 
+_LOAD, _JUMP_EQUAL, _JUMP_GREATER, _GIVE = 0x20, 0x15, 0x25, 0x06
+_ERRNO, _ALLOW = 0x00050000, 0x7FFF0000
+
+
+def _instruction(code: int, yes: int, no: int, value: int) -> bytes:
+    return struct.pack("=HBBI", code, yes, no, value)
+
+
 def _refuse_unknown() -> bytes:
     """BPF put before libseccomp's: load the call's number; above NEWEST (x32 numbers too) → ENOSYS."""
-    load, jump_greater, give = 0x20, 0x25, 0x06
     return (
-        struct.pack("=HBBI", load, 0, 0, 0)
-        + struct.pack("=HBBI", jump_greater, 0, 1, NEWEST)
-        + struct.pack("=HBBI", give, 0, 0, 0x00050000 | errno.ENOSYS)
+        _instruction(_LOAD, 0, 0, 0)
+        + _instruction(_JUMP_GREATER, 0, 1, NEWEST)
+        + _instruction(_GIVE, 0, 0, _ERRNO | errno.ENOSYS)
     )
 
 
-def install(program: bytes) -> None:
-    """For this thread and all that it starts. Needs no_new_privs or CAP_SYS_ADMIN."""
+def refusing(call: str) -> bytes:
+    """A program that refuses one call by linux.number: for a second filter, on top of a level's."""
+    return (
+        _instruction(_LOAD, 0, 0, 0)
+        + _instruction(_JUMP_EQUAL, 0, 1, linux.number(call))
+        + _instruction(_GIVE, 0, 0, _ERRNO | errno.EPERM)
+        + _instruction(_GIVE, 0, 0, _ALLOW)
+    )
+
+
+def install(program: bytes, *, all_threads: bool = False) -> None:
+    """For this thread, or all of them, and what they start. Needs no_new_privs or CAP_SYS_ADMIN."""
 
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
@@ -162,8 +227,9 @@ def install(program: bytes) -> None:
         raise OSError("there is no seccomp program to install")
     buffer = ctypes.create_string_buffer(program, len(program))
     header = Program(len(program) // 8, ctypes.addressof(buffer))
-    set_mode_filter = 1
-    linux.syscall("seccomp", set_mode_filter, 0, ctypes.byref(header))
+    set_mode_filter, synchronize = 1, 1
+    if thread := linux.syscall("seccomp", set_mode_filter, synchronize if all_threads else 0, ctypes.byref(header)):
+        raise OSError(f"thread {thread} cannot be put under the filter")
 
 
 def main(_arguments: list[str]) -> None:

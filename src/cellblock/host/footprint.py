@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from cellblock.host.tree import DIRECTORY, walk
@@ -14,6 +15,7 @@ from cellblock.host.tree import DIRECTORY, walk
 CHILDREN = Path("/proc/self/task", str(os.getpid()), "children")
 OTHERS = ("run", "tmp")  # beside `files` in a home; `tmp` only where a kernel has no /tmp of its own
 NAMED = 4096  # bytes that an entry without blocks of its own counts for: each takes an inode
+MAX_ENTRIES = 1_000_000  # of one place: 4 GB by then
 _NAMELESS = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ ([0-9a-f]+):([0-9a-f]+) (\d+) .* \(deleted\)")
 
 
@@ -29,7 +31,7 @@ def _places(home: Path) -> Iterator[int]:
         except OSError:
             continue
         try:
-            yield from (max(NAMED, found.stat.st_blocks * 512) for found in walk(root))
+            yield from (max(NAMED, found.stat.st_blocks * 512) for found in islice(walk(root), MAX_ENTRIES))
         finally:
             os.close(root)
 

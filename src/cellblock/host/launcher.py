@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import resource
 import socket
 import stat
 import sys
@@ -42,6 +43,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "TZ")  # what the fork server is exec'd wit
 START_SECONDS = 180.0  # the first start of an environment may have to look for fonts
 LAUNCH_SECONDS = 30.0
 STOP_SECONDS = 15.0
+DESCRIPTORS = 1 << 16
 PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
 
 Channel: TypeAlias = Literal["shell", "iopub", "stdin", "control"]
@@ -120,6 +122,7 @@ class Plan:
         """SandboxUnavailable: no such level here; KernelStartFailed: all else."""
         host: dict[str, Any] = await probe() if level != "off" else {"level": "off", "layers": []}
         chosen = choose_level(level, host)
+        raise_descriptors()
         programs = {} if chosen == "off" else json.loads(await run_guest(sys.executable, "filter"))
         data, program = str(data_dir.resolve()), programs.get(chosen, "")
         config = Configure(environment.name, data, chosen, environment.preload, program)
@@ -198,6 +201,9 @@ class Launcher:
         except OSError as problem:
             process.close()
             raise KernelStartFailed(f"The fork server cannot be reached: {problem}") from problem
+        except KernelStartFailed:
+            process.close()  # an init that waits for its kernel ends with this connection
+            raise
         return process
 
     def _ended(self, _: object) -> None:
@@ -218,6 +224,18 @@ class Launcher:
         """Leaves the fork server and its kernels to the next server."""
         self._process.let_go()
         self._control.close()
+
+
+def raise_descriptors() -> None:
+    """Our limit of descriptors, as high as it may be.
+
+    Descriptors on their way through sockets count per user. A kernel of our own user could have so many that Linux would
+    refuse to send ours, were our limit no higher than a kernel's: then no other kernel could start.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def choose_level(wanted: Literal["auto"] | Level, host: Mapping[str, Any]) -> Level:

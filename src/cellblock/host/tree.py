@@ -1,15 +1,19 @@
 """A directory tree of a hostile owner, walked and removed by descriptor: no symlink followed, no depth too deep."""
 
+import errno
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from cellblock.host.exhaustion import SPENT
 from cellblock.host.names import MAX_DEPTH, shown
 
 TEMPORARY = ".cellblock-upload-"  # begins the names of what is being written or removed
+BATCH = 10_000  # entries of one directory that are held at a time
+MAX_STEPS = 1 << 20  # or a program that goes on writing would keep a removal going
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -60,30 +64,33 @@ def _below(directory: int, name: str, path: str, depth: int) -> Iterator[Found]:
 def remove_tree(parent: int, name: str) -> None:
     """Removes a directory and all it holds. What is nested is first lifted up to `parent`, so no depth is too deep."""
     waiting = [name]
-    while waiting:
-        waiting.extend(emptied(parent, waiting[-1]) or gone(parent, waiting.pop()))
+    for _ in range(MAX_STEPS):
+        if not waiting:
+            return
+        lifted, more = emptied(parent, waiting[-1])
+        waiting.extend(lifted)
+        if not lifted and not more:
+            os.rmdir(waiting.pop(), dir_fd=parent)
+    raise OSError(errno.ENOTEMPTY, "somebody fills the directory as fast as it is emptied")
 
 
-def emptied(parent: int, name: str) -> list[str]:
-    """Unlinks the files of directory `name` and lifts its directories up to `parent`: their names there."""
+def emptied(parent: int, name: str) -> tuple[list[str], bool]:
+    """Unlinks files of directory `name` and lifts its directories up to `parent`: their names there; and whether more is left."""
     lifted: list[str] = []
     fd = opened_anyhow(parent, name)
     try:
         with os.scandir(fd) as listing:
-            for item in list(listing):
-                if item.is_dir(follow_symlinks=False):
-                    lifted.append(TEMPORARY + secrets.token_hex(8))
-                    os.rename(item.name, lifted[-1], src_dir_fd=fd, dst_dir_fd=parent)
-                else:
-                    os.unlink(item.name, dir_fd=fd)
+            batch = list(islice(listing, BATCH))
+        for item in batch:
+            if item.is_dir(follow_symlinks=False):
+                os.close(opened_anyhow(fd, item.name))  # one that its owner has closed cannot be moved by him either
+                lifted.append(TEMPORARY + secrets.token_hex(8))
+                os.rename(item.name, lifted[-1], src_dir_fd=fd, dst_dir_fd=parent)
+            else:
+                os.unlink(item.name, dir_fd=fd)
     finally:
         os.close(fd)
-    return lifted
-
-
-def gone(parent: int, name: str) -> list[str]:
-    os.rmdir(name, dir_fd=parent)
-    return []
+    return lifted, len(batch) == BATCH
 
 
 def opened_anyhow(parent: int, name: str) -> int:

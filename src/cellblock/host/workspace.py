@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -255,10 +256,13 @@ class Workspace:
                 raise translated(problem, path) from None
 
     def archive(self) -> Generator[bytes, None, None]:
-        """A zip of all regular files, in pieces as it is made; files larger than the workspace may be are left out."""
+        """A zip of all regular files, in pieces as it is made.
+
+        Files larger than the workspace may be are left out, and so is what comes after MAX_ENTRIES entries.
+        """
         sink = Sink()
         with self._root() as root, zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for found in walk(root):
+            for found in islice(walk(root), MAX_ENTRIES):  # the directory of a zip stays in memory until its end
                 if stat.S_ISREG(found.stat.st_mode) and not found.name.startswith(TEMPORARY):
                     yield from self._packed(archive, sink, found)
         yield sink.take()
@@ -477,8 +481,15 @@ def translated(problem: OSError, path: str) -> Exception:
         errno.ENXIO: NotARegularFile(f"{shown(path)!r} is not a regular file."),
         errno.ENODEV: NotARegularFile(f"{shown(path)!r} is not a regular file."),
         errno.EEXIST: NotARegularFile(f"{shown(path)!r} is in the way."),
+        errno.EACCES: NotARegularFile(
+            f"{shown(path)!r} is closed to the server: code in the kernel has taken its permissions away."
+        ),
+        errno.EPERM: NotARegularFile(
+            f"{shown(path)!r} is closed to the server: code in the kernel has taken its permissions away."
+        ),
+        errno.ETXTBSY: NotARegularFile(f"{shown(path)!r} is a program that runs."),
+        errno.EAGAIN: NotARegularFile(f"{shown(path)!r} is held by a program that runs."),
+        errno.ENOTEMPTY: NotARegularFile(f"{shown(path)!r} is being filled while it is removed."),
         errno.ENAMETOOLONG: InvalidPath("The path is too long."),
-        errno.EACCES: NotARegularFile(f"{shown(path)!r} is closed to the server."),
-        errno.EPERM: NotARegularFile(f"{shown(path)!r} is closed to the server."),
     }
     return known.get(problem.errno or 0) or (exhausted(problem) if problem.errno in FAILING else problem)
