@@ -6,7 +6,7 @@ carries both ends of a socket pair: one for the sandbox's init, the other, the s
 come through the rendezvous. It hears `Here`, and says `End`, or `Resume` and hears each sandbox's `Launch` again, without
 the key and with the server's end beside it, and then `Ready`.
 
-That SEQPACKET pair is one sandbox's life. The server hears, in order, `Bound` (with the kernel's pidfd), at some
+That SEQPACKET pair is one sandbox's life. The server hears, in order, `Bound` (with the kernel's pidfd and init's), at some
 time `Exit` (the kernel process ended), and last `Gone` (nothing of the sandbox is left). `Refused`
 takes the place of all of them when the sandbox could not be closed. While it lives the server may send `Interrupt`
 or `Stop`, and a new server `Attach`, to hear `Bound` again. Closing the server's end says nothing: the fork server holds it too.
@@ -123,7 +123,9 @@ class Attach:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The kernel's sockets are bound. `stages` are milliseconds per step; `group` names its cgroup; a pidfd travels beside it.
+    """The kernel's sockets are bound. `stages` are milliseconds per step; `group` names its cgroup.
+
+    Pidfds of kernel and init travel beside it.
 
     `key` is told to a server that has taken over: nobody else remembers it.
     """

@@ -10,7 +10,7 @@ from cellblock.errors import KernelNotFound
 from cellblock.execution import Event, Result
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.interpreter import Interpreter
-from cellblock.host.launcher import Environment
+from cellblock.host.launcher import Environment, Process
 from cellblock.host.session import KernelView
 
 OWNER = "local"
@@ -64,9 +64,12 @@ class Bench:
 
     def pid(self, kernel_id: str) -> int:
         """The process of a session's kernel, as this machine numbers it."""
+        return self.process(kernel_id).pid
+
+    def process(self, kernel_id: str) -> Process:
         kernel = next(each for each in self.interpreter.sessions.live() if each.id == kernel_id).kernel
         assert kernel
-        return kernel.process.pid
+        return kernel.process
 
     def kill(self, kernel_id: str) -> None:
         os.kill(self.pid(kernel_id), signal.SIGKILL)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from interpreting import Bench
 
 from cellblock.host import footprint
 
@@ -31,11 +32,22 @@ def test_all_processes_of_a_sandbox_are_found_and_no_others(
     init, expected = sandbox
     kernels = [pid for pid in expected if footprint._parent(pid) == init]
     assert len(kernels) == 2
-    assert [footprint.family(pid) for pid in kernels] == [expected, expected]
+    assert [footprint.family(pid, init) for pid in kernels] == [expected, expected]
 
 
 def test_a_kernel_that_has_gone_has_no_family() -> None:
-    with subprocess.Popen(["true"]) as process:
-        process.wait()
-    assert footprint.family(process.pid) == set()
-    assert footprint.nameless(0, 0) == 0
+    assert footprint.family(0, 0) == set()
+    assert footprint.nameless((), 0) == 0
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_kernel_has_no_relatives_among_other_kernels(bench: Bench) -> None:
+    """At level full all kernels of an environment have one parent."""
+    found = []
+    for kernel_id in (await bench.kernel(), await bench.kernel()):
+        await bench.run("import subprocess; left = subprocess.Popen(['sleep', '60'])", kernel_id)
+        process = bench.process(kernel_id)
+        found.append(footprint.family(process.pid, process.init))
+    one, other = found
+    assert len(one) == len(other) == 2
+    assert not one & other

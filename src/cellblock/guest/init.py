@@ -136,9 +136,10 @@ class Init:
         """A server that takes over before the kernel has bound hears it when it has."""
         if self.bound is None:
             return
-        pidfd = linux.pidfd_open(self.pid)
-        tell(self.connection, Bound(self.bound, self.group, key), pidfd)
-        os.close(pidfd)
+        pidfds = [linux.pidfd_open(pid) for pid in (self.pid, os.getpid())]
+        tell(self.connection, Bound(self.bound, self.group, key), *pidfds)
+        for fd in pidfds:
+            os.close(fd)
 
     def drain(self) -> bool:
         """Keeps the first LOG_LIMIT bytes and throws the rest away, so that no writer waits and no disk fills."""

@@ -6,7 +6,7 @@ Processes are found and looked at through /proc; one that may not be looked at, 
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -19,9 +19,9 @@ MAX_ENTRIES = 1_000_000  # of one place: 4 GB by then
 _NAMELESS = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ ([0-9a-f]+):([0-9a-f]+) (\d+) .* \(deleted\)")
 
 
-def beside(home: Path, pid: int) -> int:
-    """Bytes, workspace not included. `pid`: the kernel's; 0 when it has ended. Blocks."""
-    return sum(_places(home)) + nameless(pid, os.stat(home).st_dev)
+def beside(home: Path, kernel: int, init: int) -> int:
+    """Bytes, workspace not included. `kernel` and `init` are pids, 0 when they have ended. Blocks."""
+    return sum(_places(home)) + nameless(family(kernel, init), os.stat(home).st_dev)
 
 
 def _places(home: Path) -> Iterator[int]:
@@ -36,24 +36,23 @@ def _places(home: Path) -> Iterator[int]:
             os.close(root)
 
 
-def nameless(pid: int, device: int) -> int:
-    """Bytes of deleted files on `device` that the processes of a kernel's sandbox hold open or mapped."""
+def nameless(pids: Iterable[int], device: int) -> int:
+    """Bytes of deleted files on `device` that processes hold open or mapped."""
     held: dict[int, int] = {}
     mapped: dict[int, int] = {}
-    for each in family(pid):
+    for each in pids:
         held.update(_open_files(each, device))
         for inode, size in _mappings(each, device):
             mapped[inode] = max(size, mapped.get(inode, 0))
     return sum(held.values()) + sum(size for inode, size in mapped.items() if inode not in held)
 
 
-def family(pid: int) -> set[int]:
-    """The kernel and all that its init has besides; empty when it has gone."""
-    init = _parent(pid)
-    if init is None:
+def family(kernel: int, init: int) -> set[int]:
+    """The kernel, its children, and what its init has besides: orphans, and at some levels the kernel itself."""
+    if not kernel or not init:
         return set()
     children = _children if CHILDREN.exists() else _children_of_all()
-    found, more = {pid}, children(init) | children(pid)
+    found, more = {kernel}, children(init) | children(kernel)
     while more:
         found |= more
         more = {child for each in more for child in children(each)} - found

@@ -59,8 +59,8 @@ class Kernel:
 
     async def beside(self) -> int:
         """Bytes of the disk that it takes beside the workspace: files without a name, and other places of its home."""
-        pid = self.process.pid if self.alive else 0
-        return await asyncio.to_thread(footprint.beside, self.home, pid)
+        pids = (self.process.pid, self.process.init) if self.alive else (0, 0)
+        return await asyncio.to_thread(footprint.beside, self.home, *pids)
 
     async def let_go(self) -> None:
         """Leaves it to another server; see also `Connection.part`."""

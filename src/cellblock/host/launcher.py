@@ -319,7 +319,7 @@ class Process:
         self._connection: socket.socket | None = None
         self._status: int | None = None
         self._stopping = False
-        self._pidfd = -1
+        self._pidfd = self._init_pidfd = -1
         self._endpoints: dict[Channel, int] = {}
         self._meter: Meter = NoMeter()
 
@@ -327,6 +327,11 @@ class Process:
     def pid(self) -> int:
         """The kernel's pid as the server sees it; 0 when it is not known."""
         return pid_of(self._pidfd) if self._pidfd >= 0 else 0
+
+    @property
+    def init(self) -> int:
+        """Its init's; 0 when it is not known."""
+        return pid_of(self._init_pidfd) if self._init_pidfd >= 0 else 0
 
     def connect(self, control: socket.socket, request: Launch) -> None:
         """Hands the fork server one end of this sandbox's connection, and the other for safe keeping."""
@@ -407,11 +412,11 @@ class Process:
         self._connection.close()
         self._connection = None
         self._meter.close()
-        for fd in (*self._endpoints.values(), self._pidfd):
+        for fd in (*self._endpoints.values(), self._pidfd, self._init_pidfd):
             if fd >= 0:
                 os.close(fd)
         self._endpoints.clear()
-        self._pidfd = -1
+        self._pidfd = self._init_pidfd = -1
 
     def _send(self, message: Message) -> None:
         if self._connection is not None:
@@ -424,7 +429,7 @@ class Process:
         if self._connection is None:
             return
         try:
-            packet, fds, _, _ = socket.recv_fds(self._connection, MAX_PACKET, 1)
+            packet, fds, _, _ = socket.recv_fds(self._connection, MAX_PACKET, 2)
             message = decode(packet) if packet else None
         except BlockingIOError:
             return
@@ -433,9 +438,11 @@ class Process:
         self._heard(message, fds)
 
     def _heard(self, message: Message | None, fds: list[int]) -> None:
-        if isinstance(message, Bound) and fds and self._pidfd < 0:
-            os.set_inheritable(fds[0], False)
-            self._pidfd = fds.pop(0)
+        if isinstance(message, Bound) and len(fds) == 2 and self._pidfd < 0:
+            for fd in fds:
+                os.set_inheritable(fd, False)
+            self._pidfd, self._init_pidfd = fds
+            fds = []
             self.stages = message.stages
             self.key = self.key or message.key
             self._meter = meter_for(self.cgroups, message.group, self.pid)

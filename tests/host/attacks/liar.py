@@ -42,6 +42,7 @@ def sockets(listening=False):
     return found
 
 
+KERNEL.iopub_thread.wait(lambda: None)  # what the kernel itself has begun to say is out: two writers would garble both
 WIRES = sockets()
 
 
