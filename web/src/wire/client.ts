@@ -62,14 +62,18 @@ interface Options {
   readonly signal?: AbortSignal
 }
 
+const SURVIVES = 8192 // characters; browsers allow 64 KiB for all requests that outlive their page
+
 export async function request(path: string, options: Options = {}): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json', ...options.headers }
   if (options.json !== undefined) headers['Content-Type'] = 'application/json'
   if (options.revision !== undefined) headers['If-Match'] = `"${options.revision}"`
+  const body = options.json === undefined ? null : JSON.stringify(options.json)
   const response = await fetch(path, {
     method: options.method ?? 'GET',
     headers,
-    body: options.json === undefined ? null : JSON.stringify(options.json),
+    body,
+    keepalive: options.method === 'PATCH' && (body?.length ?? 0) < SURVIVES, // an edit outlives a reload of the page
     signal: options.signal ?? null,
   }).catch((error: unknown) => {
     throw error instanceof DOMException && error.name === 'AbortError' ? error : unreachable()
