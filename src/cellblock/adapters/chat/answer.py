@@ -45,6 +45,7 @@ class Answer:
         self._title = kernel["title"]
         self._events: AgentRunEvents[str] | None = None
         self._saves: set[asyncio.Task[None]] = set()
+        self._saving = asyncio.Lock()
 
     async def chunks(self) -> AsyncIterator[str]:
         """Server-sent events of the AI SDK's UI message stream. All is saved before the last one."""
@@ -120,16 +121,20 @@ class Answer:
         return self._title
 
     async def _save(self, title: str | None = None) -> None:
-        """What there is so far. A session deleted meanwhile has nothing to save to."""
-        self.turn.messages = self._messages() or self.turn.messages
-        with suppress(CellblockError):
-            await self._interpreter.save_conversation(
-                self._owner,
-                self._session,
-                messages=history.dumps(self.transcript),
-                title=title,
-                running=self.turn.state == "running",
-            )
+        """What there is so far, one save after the other: an older one must not be written last.
+
+        A session deleted meanwhile has nothing to save to.
+        """
+        async with self._saving:
+            self.turn.messages = self._messages() or self.turn.messages
+            with suppress(CellblockError):
+                await self._interpreter.save_conversation(
+                    self._owner,
+                    self._session,
+                    messages=history.dumps(self.transcript),
+                    title=title,
+                    running=self.turn.state == "running",
+                )
 
     def _messages(self) -> list[Any]:
         if self._events is None:
