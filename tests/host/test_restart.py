@@ -170,6 +170,27 @@ async def test_what_ran_when_the_server_crashed_is_followed_and_what_waited_wait
     assert cells[0]["outputs"] == ended["outputs"]
 
 
+async def test_what_has_waited_and_run_unwritten_is_not_run_again(serve: Serve, tmp_path: Path) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    running = await first.ask(f"await bench.submit({UNTIL_GO!r}, {kernel!r})")
+    waiting = await first.ask(f"await bench.submit({ONE_MORE!r}, {kernel!r})")
+    assert await first.ask(f"await printed(bench, {running!r})") == ["begun\n"]
+    await first.ask("await interpreter.store.flush()")
+    await first.ask("setattr(__import__('sys').modules['cellblock.host.store'], 'BATCH_SECONDS', 1e9)")
+    (workspace(tmp_path, kernel) / "go").touch()
+    assert (await first.ask(f"await bench.wait({waiting!r})"))["execution_count"] == 2
+    await first.crash()
+    second = await serve()
+    later = await second.ask(f"await bench.run('print(open(\"ran\").read())', {kernel!r})")
+    assert (later["outputs"][0]["text"], later["execution_count"]) == ("once\n", 3)
+    unheard = await second.ask(f"await interpreter.result(OWNER, {waiting['id']!r})")
+    assert (unheard["status"], unheard["kernel_state"]) == ("interrupted", "kept")
+
+
+ONE_MORE = "with open('ran', 'a') as file:\n    file.write('once')"
+
+
 async def test_a_server_that_keeps_kernels_leaves_them_and_the_next_misses_nothing(
     serve: Serve, tmp_path: Path
 ) -> None:

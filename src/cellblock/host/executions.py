@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from uuid import uuid4
@@ -20,6 +20,7 @@ from cellblock.errors import (
     IdempotencyConflict,
     InvalidRequest,
     NotWaitingForInput,
+    StoreUnavailable,
 )
 from cellblock.execution import Event, Execution, Result, timestamp
 from cellblock.host import schema
@@ -230,6 +231,12 @@ class Executions:
         self.store.wake()
         if job.execution.ended:
             self._finish(job)
+
+    async def begun(self, job: Job) -> None:
+        """Writes that it no longer waits, where the store has it waiting: after a crash it would be run a second time."""
+        if job.stored and self.store.error is None:
+            with suppress(StoreUnavailable):
+                await self.store.flush()
 
     def _finish(self, job: Job) -> None:
         job.ended = self.config.clock()

@@ -5,7 +5,7 @@ the code is held back until it has: a kernel that waits ignores SIGINT.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,7 @@ class Run:
     fresh: str | None = None
     resumed: float | None = None
     one_shot: bool = False
+    begun: Callable[[], Awaitable[None]] | None = None  # done when it counts as running, before the kernel has the code
     after: Scan | None = None
     lost: str | None = None
     _verdict: Status | None = None
@@ -77,7 +78,7 @@ class Run:
         """From running to `execution_end`."""
         if self.before is None:
             self.before = await self._at_first()
-        self.emit(self.execution.running())
+        await self._begin()
         used = self.kernel.process.usage().cpu_ms
         self._left = self.timeout - (self.resumed or 0.0)
         if self.execution.waiting_for_input:
@@ -93,6 +94,12 @@ class Run:
             self._stop_timers()
             self.kernel.process.death.remove_done_callback(self._dead)
         await self._end(used)
+
+    async def _begin(self) -> None:
+        waited = self.execution.status == "queued"
+        self.emit(self.execution.running())
+        if waited and self.begun:
+            await self.begun()
 
     # what others may do to it
 

@@ -209,6 +209,7 @@ class Session:
             before=self._scan,
             fresh=self.lost,
             resumed=job.resumed,
+            begun=partial(self.executions.begun, job),
         )
         self.lost = None
         await job.run.run()
