@@ -25,7 +25,7 @@ class Listening(uvicorn.Server):
     def __init__(self, loaded: Settings) -> None:
         app = create_app(loaded)
         self.server: Server = app.state.server
-        super().__init__(_uvicorn(app))
+        super().__init__(_uvicorn(app, loaded))
         # Why the start failed is said in a sentence; uvicorn would print the traceback.
         logging.getLogger("uvicorn.error").addFilter(lambda _: self.server.failure is None)
 
@@ -72,12 +72,15 @@ def allow_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _uvicorn(app: ASGIApp) -> uvicorn.Config:
+def _uvicorn(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """Compression helps WebSockets over a network; over loopback it only takes time."""
     return uvicorn.Config(
         app,
         loop="uvloop",
         http=Bounded,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=int(settings.body_limit),
+        ws_per_message_deflate=not settings.loopback,
         lifespan="on",
         log_config=None,
         access_log=False,

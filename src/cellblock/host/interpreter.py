@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cellblock.errors import VariableNotFound
-from cellblock.execution import Event, Result
+from cellblock.execution import Event, Result, timestamp
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Environments
 from cellblock.host.executions import Executions
@@ -19,13 +19,19 @@ from cellblock.host.recovery import recover
 from cellblock.host.sessions import Export, KernelView, Session, Sessions
 from cellblock.host.store import Conversation, Store
 from cellblock.host.survivors import Survivors
+from cellblock.host.tape import Request, Spoken, Tape
+from cellblock.host.views import Alias, Desk, EnvironmentView
+from cellblock.host.wire import Posted
 from cellblock.host.workspace import FileEntry, OpenFile
 from cellblock.notebook import NotebookView
 from cellblock.version import __version__
 
 __all__ = [
+    "Alias",
     "Config",
     "Conversation",
+    "Desk",
+    "EnvironmentView",
     "ExecuteRequest",
     "Export",
     "FileEntry",
@@ -33,6 +39,10 @@ __all__ = [
     "KernelView",
     "OpenFile",
     "Page",
+    "Posted",
+    "Request",
+    "Spoken",
+    "Tape",
 ]
 
 
@@ -269,7 +279,7 @@ class Interpreter:
         revision: int | None = None,
     ) -> NotebookView:
         """A new cell behind cell `after`, or at the end. CellNotFound, StaleRevision (with the `current` notebook)."""
-        return (await self._session(owner, id)).add_cell(type=type, source=source, after=after, revision=revision)
+        return (await self._session(owner, id)).edits.add_cell(type=type, source=source, after=after, revision=revision)
 
     async def edit_cell(
         self,
@@ -283,24 +293,24 @@ class Interpreter:
         revision: int | None = None,
     ) -> NotebookView:
         """Changes a cell's source or type, or hides its outputs. CellNotFound, StaleRevision."""
-        return (await self._session(owner, id)).edit_cell(
+        return (await self._session(owner, id)).edits.edit_cell(
             cell_id, source=source, type=type, outputs_hidden=outputs_hidden, revision=revision
         )
 
     async def delete_cell(self, owner: str, id: str, cell_id: str, *, revision: int | None = None) -> NotebookView:
-        return (await self._session(owner, id)).delete_cell(cell_id, revision=revision)
+        return (await self._session(owner, id)).edits.delete_cell(cell_id, revision=revision)
 
     async def restore_cell(
         self, owner: str, id: str, cell_id: str, *, after: str | None, revision: int | None = None
     ) -> NotebookView:
         """Takes a deletion back: the cell with its outputs, behind cell `after`. CellNotFound, StaleRevision."""
-        return (await self._session(owner, id)).restore_cell(cell_id, after=after, revision=revision)
+        return (await self._session(owner, id)).edits.restore_cell(cell_id, after=after, revision=revision)
 
     async def move_cell(
         self, owner: str, id: str, cell_id: str, *, after: str | None, revision: int | None = None
     ) -> NotebookView:
         """Moves a cell behind cell `after`; None: to the top. CellNotFound, StaleRevision."""
-        return (await self._session(owner, id)).move_cell(cell_id, after=after, revision=revision)
+        return (await self._session(owner, id)).edits.move_cell(cell_id, after=after, revision=revision)
 
     # files
 
@@ -333,6 +343,62 @@ class Interpreter:
         """A file that an execution left: for a one-shot up to an hour after its end. FileNotFound, InvalidPath."""
         workspace = await self.one_shots.workspace(owner, execution_id)
         return await asyncio.to_thread(workspace.open, path)
+
+    async def make_directory(self, owner: str, id: str, path: str) -> None:
+        """An empty directory, parents created. InvalidPath, NotARegularFile when something is in its way."""
+        await asyncio.to_thread((await self._session(owner, id)).workspace.make_directory, path)
+
+    async def rename_file(self, owner: str, id: str, path: str, new: str) -> None:
+        """Another name for a file or a directory. InvalidPath, FileNotFound, NotARegularFile when the new one is taken."""
+        await (await self._session(owner, id)).rename_file(path, new)
+
+    # the Jupyter door's
+
+    def environments_known(self) -> list[EnvironmentView]:
+        """The environments, the default one first."""
+        return self.environments.views()
+
+    async def kernel_info(self, owner: str, id: str) -> dict[str, Any]:
+        """Jupyter's `kernel_info_reply` content; the kernel need not be asked."""
+        session = await self._session(owner, id)
+        kernel = await session.awake()
+        return session.engine.kernel_info or await kernel.connection.request("kernel_info_request", {}, "control")
+
+    def live(self, owner: str) -> list[KernelView]:
+        """The owner's sessions that have a kernel, or are getting one."""
+        alive = (each for each in self.sessions.live() if each.owner == owner and each.state != "released")
+        return [session.view() for session in alive]
+
+    async def find(self, owner: str, start: str) -> KernelView:
+        """The one session whose id begins so. KernelNotFound."""
+        return (await self.sessions.matching(owner, start)).view()
+
+    async def wake(self, owner: str, id: str) -> KernelView:
+        """Starts a kernel where there is none, and waits for it. KernelLimit, NoMemory, KernelStartFailed."""
+        session = await self._session(owner, id)
+        await self.sessions.wake(session)
+        return session.view()
+
+    async def tape(self, owner: str, id: str) -> Tape:
+        """What Jupyter clients hear of the session's kernel."""
+        return (await self._session(owner, id)).tape
+
+    async def post(self, owner: str, id: str, request: Request, message: Posted) -> None:
+        """A message for the kernel that is no execution; what it says to it is on the tape."""
+        await (await self._session(owner, id)).post(request, message)
+
+    async def desk(self, owner: str, id: str) -> Desk:
+        """What a Jupyter client needs to know of the session to show it as a notebook in a folder."""
+        session = await self._session(owner, id)
+        return Desk(session.view(), session.alias, timestamp(session.changed_at), session.tape.connections)
+
+    async def name_notebook(self, owner: str, id: str, alias: Alias | None) -> None:
+        """What a Jupyter client calls the session's notebook, until the server ends."""
+        (await self._session(owner, id)).alias = alias
+
+    async def save_notebook(self, owner: str, id: str, ipynb: dict[str, Any]) -> NotebookView:
+        """`import_notebook` as an editor saves: what runs in cells that stay goes on there."""
+        return await (await self._session(owner, id)).import_notebook(ipynb, revision=None, keep=True)
 
     # the chat door's
 

@@ -5,7 +5,7 @@ the code is held back until it has: a kernel that waits ignores SIGINT.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,8 @@ class Run:
     resumed: float | None = None
     one_shot: bool = False
     begun: Callable[[], Awaitable[None]] | None = None  # done when it counts as running, before the kernel has the code
+    options: Mapping[str, Any] = field(default_factory=dict)  # of `Connection.execute`
+    on_limit: Callable[[str], None] = lambda name: None
     after: Scan | None = None
     lost: str | None = None
     _verdict: Status | None = None
@@ -140,7 +142,11 @@ class Run:
         execution, connection = self.execution, self.kernel.connection
         if self.resumed is None:
             await connection.execute(
-                execution.code, msg_id=execution.id, allow_stdin=execution.allow_stdin, on_message=self._heard
+                execution.code,
+                msg_id=execution.id,
+                allow_stdin=execution.allow_stdin,
+                on_message=self._heard,
+                **self.options,
             )
         else:
             self._has_code = True
@@ -236,6 +242,7 @@ class Run:
     def _hit(self, limit: str, value: float) -> None:
         """A limit: interrupt, once more at half of the grace, and kill at its end."""
         self.execution.limit_hit(limit, value)
+        self.on_limit(STOPPED[limit].format(value))
         self._pause()
         self._send_interrupt()
         self._after("again", self.config.grace / 2, self._send_interrupt)
@@ -420,6 +427,11 @@ NO_ROOM = b"\n[... the workspace is full: the rest of the text was not kept ...]
 UNKNOWN_END = "It ended while no server listened, and how it ended is not known."
 LOST = "The kernel is gone because {why}: its variables are lost; the notebook and the files are kept."
 FRESH = "This ran in a fresh kernel, because {why}: variables of before are lost; the notebook and the files are kept."
+STOPPED = {
+    "timeout": "It is stopped: it may run for {:g} s.",
+    "stdin_timeout": "It is stopped: its question was not answered within {:g} s.",
+    "disk": "It is stopped: the workspace may hold {:,} bytes.",
+}
 UNSEEN = "Which files changed is not known, because the workspace could not be looked at. {why}"
 CAUSES = {
     "timeout": "it did not stop when its time was up",

@@ -6,6 +6,7 @@ execution that meets the fresh kernel says what was lost.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -16,11 +17,13 @@ from typing import Any, Literal
 import structlog
 
 from cellblock.content import Malformed, clean
-from cellblock.errors import CellblockError, KernelFault, KernelNotFound, QueueFull, Unavailable
+from cellblock.errors import CellblockError, KernelNotFound, QueueFull, Unavailable
 from cellblock.execution import ErrorInfo, Event, KernelState, Status, timestamp
-from cellblock.host import looking, snippets
-from cellblock.host.answers import completion, inspection, variables
+from cellblock.host import assisting, looking, snippets
+from cellblock.host.answers import variables
 from cellblock.host.config import Config, ExecuteRequest
+from cellblock.host.connection import Connection
+from cellblock.host.editing import Edits
 from cellblock.host.environments import Engine
 from cellblock.host.executions import Executions, Job
 from cellblock.host.exporting import Export, Format, exported
@@ -30,16 +33,17 @@ from cellblock.host.peeking import Peek
 from cellblock.host.policy import speaks_own_syntax
 from cellblock.host.recovery import CRASHED
 from cellblock.host.running import LOST, Run
-from cellblock.host.views import KernelView
+from cellblock.host.tape import Request, Tape
+from cellblock.host.views import Alias, KernelView
 from cellblock.host.watching import Watchers
+from cellblock.host.wire import Posted
 from cellblock.host.workspace import FileEntry, Scan, Workspace
-from cellblock.notebook import CellType, Notebook, NotebookView
+from cellblock.notebook import Notebook, NotebookView
 
 log = structlog.get_logger("cellblock.session")
 
 ATTACH_SECONDS = 30.0
 VARIABLES_SECONDS = 5.0
-ASSIST_SECONDS = 5.0
 
 UNANSWERED = "it did not answer when the server was started again"
 LEFT = "The server was restarted while this ran."
@@ -69,6 +73,10 @@ class Session:
         self.waiting: deque[Job | Peek] = deque()
         self.current: Job | Peek | None = None
         self.watchers = Watchers(self.id, self.config.clock, self._snapshot)
+        self.edits = Edits(self.notebook, self._tell_edit)
+        self.tape = Tape(self.id, time.monotonic)
+        self.alias: Alias | None = None
+        self.changed_at = self.last_used  # by anybody but a Jupyter client: epoch seconds
         self._worker: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[Kernel] | None = None
         self._former: Kernel | None = None  # lost, and perhaps still on its way out of the workspace
@@ -95,7 +103,7 @@ class Session:
     @property
     def active(self) -> bool:
         """Has a kernel, will have one, or is looked at."""
-        return self.state != "released" or bool(self.waiting) or self.watchers.present
+        return self.state != "released" or bool(self.waiting) or self.watchers.present or self.tape.connections > 0
 
     def view(self) -> KernelView:
         return {
@@ -131,13 +139,14 @@ class Session:
         if self.kernel is None and self._starting is None:
             self.engine.admit()
         job = self.executions.job(self.owner, request, kernel_id=self.id)
+        self.tape.expect(job.id, request.asked, request.code)
         if request.store:
             job.execution.cell_id = self._cell_for(request)
         self._own_syntax = self._own_syntax or speaks_own_syntax(request.code)
         self.executions.add(job)
         if request.title and not self.notebook.title:
             self.rename(request.title)
-        judge_syntax = self.engine.same_python and not self._own_syntax
+        judge_syntax = self.engine.same_python and not self._own_syntax and request.asked is None
         if events := await self.executions.judged(job, same_python=judge_syntax):
             self.emit(job, events)
             return job
@@ -154,16 +163,16 @@ class Session:
             raise QueueFull(f"{self.queued} executions are waiting for this kernel.", retry_after=1.0)
 
     def _cell_for(self, request: ExecuteRequest) -> str:
-        if request.cell_id is not None:
+        if request.cell_id is not None and (request.asked is None or self.notebook.has(request.cell_id)):
             return self._code_cell(request.cell_id)
-        cell = self.notebook.add(request.code)
-        self._tell_edit("cell_added", cell["id"], {"cell": {**cell}, "after": self._before(cell["id"])})
+        cell = self.notebook.add(request.code, id=request.cell_id)
+        self.edits.added(cell)
         return cell["id"]
 
     def _code_cell(self, cell_id: str) -> str:
         """A text that is executed becomes code: only code has outputs and a count."""
         if self.notebook.cell(cell_id)["type"] != "code":
-            self.edit_cell(cell_id, source=None, type="code", revision=None)
+            self.edits.edit_cell(cell_id, type="code")
         return cell_id
 
     def emit(self, job: Job, events: list[Event]) -> None:
@@ -171,8 +180,11 @@ class Session:
         for event in events:
             if self.notebook.apply(event) and event["event"] in ("execution_start", "execution_end"):
                 self._cell_changed(event["cell_id"])
+                self.changed_at = self.changed_at if job.request.asked else self.config.clock()
         self.executions.emit(job, events)
         self.watchers.pass_on(events)
+        if job.execution.ended:
+            self.tape.ended(job.execution.result())
 
     def _enqueue(self, turn: Job | Peek) -> None:
         self.last_used = self.config.clock()
@@ -209,6 +221,8 @@ class Session:
             before=self._scan,
             fresh=self.lost,
             resumed=job.resumed,
+            options=job.request.options,
+            on_limit=partial(self.tape.note, job.id),
             begun=partial(self.executions.begun, job),
         )
         self.lost = None
@@ -218,16 +232,16 @@ class Session:
         self.execution_count = job.execution.execution_count or self.execution_count
         if job.run.lost:
             self._kernel_lost(kernel, job.run.lost)
+        if job.request.stop_on_error and job.execution.status not in ("ok", "refused"):
+            self._abort(job)
         for change in job.execution.result()["files"]:
             self.watchers.tell("file_changed", dict(change))
         self.changed(self, None)
 
     async def _kernel_for(self, job: Job) -> Kernel | None:
         """The kernel, started when there is none; when it cannot be, the job ends with why."""
-        if self.kernel and self.kernel.alive:
-            return self.kernel
         try:
-            return await self._started()
+            return await self.awake()
         except CellblockError as problem:
             self._not_started(job, problem)
             return None
@@ -251,6 +265,13 @@ class Session:
             why: ErrorInfo = {"ename": "InternalError", "evalue": type(problem).__name__, "traceback": []}
             self.emit(turn, turn.execution.end("kernel_died", "lost", error=why))
 
+    def _abort(self, failed: Job) -> None:
+        """What waits of the same Jupyter client, which wants it to stop at an error."""
+        asked = failed.request.asked
+        for turn in list(self.waiting):
+            if isinstance(turn, Job) and turn.request.asked and asked and turn.request.asked.listener == asked.listener:
+                self._cancel(turn, None)
+
     def _cancel(self, job: Job, notice: str | None) -> None:
         """Takes back what has not begun to run."""
         if job in self.waiting:
@@ -265,6 +286,9 @@ class Session:
         self.kernel = kernel
         self._taken, self._used = None, -1
         kernel.process.death.add_done_callback(lambda _: self._died(kernel))
+        kernel.connection.tap = self.tape.hear
+        for state in ("starting", "idle"):
+            self.tape.tell(state)
         self._tell_state()
 
     def begin(self) -> None:
@@ -355,13 +379,17 @@ class Session:
         before, self._used = self._used, kernel.process.usage().cpu_ms
         return not kernel.process.cgroups.get("version") or self._used != before
 
-    def _kernel_lost(self, kernel: Kernel, why: str) -> None:
+    def _kernel_lost(self, kernel: Kernel, why: str, *, wanted: bool = False) -> None:
+        """Clients that listen get a fresh one at once, unless somebody wanted it to go."""
         if self.kernel is kernel:
             self.kernel, self._former = None, kernel
             self._remember_loss(why)
             self._own_syntax = False
             self._tell_state(f"The kernel is gone because {why}.")
             self.changed(self, None)
+            if not wanted and self.tape.connections:
+                self.tape.tell("restarting")
+                self.begin()
 
     def _remember_loss(self, why: str) -> None:
         """A loss that nobody was told of yet stays the one to tell."""
@@ -373,24 +401,28 @@ class Session:
         """Interrupts what runs; nothing else changes."""
         if isinstance(self.current, Job):
             self.current.interrupt()
-        elif self.current and self.kernel:
+        elif self.kernel:
             self.kernel.process.interrupt()
 
     async def release(self, why: str) -> None:
         """Ends the kernel process: what runs is interrupted, what waits is cancelled."""
         await self._end_kernel("interrupted", "released", why)
+        self.tape.tell("dead")
 
     async def restart(self) -> None:
         """A fresh kernel process under the same id."""
+        self.tape.tell("restarting")
         await self._end_kernel("interrupted", "lost", "it was restarted on request")
         self.begin()
 
     async def close(self, status: Status, why: str) -> None:
         """Ends everything; watchers too."""
         await self._end_kernel(status, "released" if self.deleted else "lost", why)
+        self.tape.tell("dead")
         if self._worker:
             await asyncio.shield(self._worker)
         self.watchers.close()
+        self.tape.close()
 
     async def leave(self) -> None:
         """Leaves the kernel to another server, with what runs there and what waits."""
@@ -412,6 +444,7 @@ class Session:
             await self.kernel.let_go()
         self.changed(self, None)
         self.watchers.close()
+        self.tape.close()
 
     async def _end_kernel(self, status: Status, state: KernelState, why: str) -> None:
         """Ends the kernel there is now, and whatever wants it."""
@@ -425,7 +458,7 @@ class Session:
             self.current.run.abandon(status, state, why)
             await self.current.done.wait()
         if kernel:
-            self._kernel_lost(kernel, why)
+            self._kernel_lost(kernel, why, wanted=True)
             await kernel.stop()
 
     def _cancel_waiting(self, notice: str) -> None:
@@ -438,24 +471,26 @@ class Session:
 
     # questions to the kernel
 
+    @property
+    def _idle(self) -> Connection | None:
+        return self.kernel.connection if self.kernel and self.state == "idle" else None
+
     async def complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
-        nothing = {"status": "ok", "matches": [], "cursor_start": cursor_pos, "cursor_end": cursor_pos, "metadata": {}}
-        if self.state != "idle" or self.kernel is None:
-            return nothing
-        try:
-            return completion(await self.kernel.connection.complete(code, cursor_pos, timeout=ASSIST_SECONDS))
-        except (KernelFault, Malformed):
-            return nothing
+        return await assisting.complete(self._idle, code, cursor_pos)
 
     async def inspect(self, code: str, cursor_pos: int, detail_level: int) -> dict[str, Any]:
-        nothing = {"status": "ok", "found": False, "data": {}, "metadata": {}}
-        if self.state != "idle" or self.kernel is None:
-            return nothing
-        try:
-            answer = await self.kernel.connection.inspect(code, cursor_pos, detail_level, timeout=ASSIST_SECONDS)
-            return inspection(answer)
-        except (KernelFault, Malformed):
-            return nothing
+        return await assisting.inspect(self._idle, code, cursor_pos, detail_level)
+
+    async def awake(self) -> Kernel:
+        """The kernel, started when there is none. KernelStartFailed, NoMemory."""
+        return self.kernel if self.kernel and self.kernel.alive else await self._started()
+
+    async def post(self, request: Request, message: Posted) -> None:
+        """A Jupyter client's message that is no execution. KernelStartFailed, KernelDied, ProtocolError."""
+        kernel = await self.awake()
+        self.last_used = self.config.clock()
+        self.tape.expect(message.id, request)
+        kernel.connection.post(message)
 
     async def variables(self) -> list[dict[str, Any]]:
         if self.state in ("released", "starting"):
@@ -493,7 +528,7 @@ class Session:
 
     async def _peek(self, peek: Peek) -> None:
         try:
-            kernel = self.kernel if self.kernel and self.kernel.alive else await self._started()
+            kernel = await self.awake()
         except CellblockError as problem:
             return peek.fail(problem.message)
         if not await peek.run(kernel, self.config.grace):
@@ -508,44 +543,13 @@ class Session:
         self.changed(self, None)
         self._tell_state()
 
-    def add_cell(self, *, type: CellType, source: str, after: str | None, revision: int | None) -> NotebookView:
-        self.notebook.require(revision)
-        cell = self.notebook.add(source, type=type, after=after)
-        content = {"cell": {**cell}, "after": self._before(cell["id"])}
-        return self._edited("cell_added", cell["id"], content)
-
-    def edit_cell(
-        self,
-        cell_id: str,
-        *,
-        source: str | None,
-        type: CellType | None,
-        outputs_hidden: bool | None = None,
-        revision: int | None,
-    ) -> NotebookView:
-        self.notebook.require(revision)
-        cell = self.notebook.edit(cell_id, source=source, type=type, outputs_hidden=outputs_hidden)
-        return self._edited("cell_edited", cell_id, {"cell": {**cell}})
-
-    def delete_cell(self, cell_id: str, *, revision: int | None) -> NotebookView:
-        self.notebook.require(revision)
-        self.notebook.delete(cell_id)
-        return self._edited("cell_deleted", cell_id, {"cell_id": cell_id})
-
-    def restore_cell(self, cell_id: str, *, after: str | None, revision: int | None) -> NotebookView:
-        self.notebook.require(revision)
-        cell = self.notebook.restore(cell_id, after=after)
-        return self._edited("cell_added", cell_id, {"cell": {**cell}, "after": after})
-
-    def move_cell(self, cell_id: str, *, after: str | None, revision: int | None) -> NotebookView:
-        self.notebook.require(revision)
-        self.notebook.move(cell_id, after=after)
-        return self._edited("cell_moved", cell_id, {"cell_id": cell_id, "after": after})
-
-    async def import_notebook(self, ipynb: object, *, revision: int | None) -> NotebookView:
+    async def import_notebook(self, ipynb: object, *, revision: int | None, keep: bool = False) -> NotebookView:
+        """`keep`: what runs in a cell that stays goes on there, as when an editor saves."""
         self.notebook.require(revision)
         before = [cell["id"] for cell in self.notebook.cells]
-        self.notebook.import_ipynb(ipynb)
+        self.notebook.import_ipynb(ipynb, keep=keep)
+        self.last_used = self.config.clock()
+        self.changed_at = self.changed_at if keep else self.last_used
         for cell_id in {*before, *(cell["id"] for cell in self.notebook.cells)}:
             self._cell_changed(cell_id)
         self.watchers.picture_again()
@@ -554,23 +558,13 @@ class Session:
     async def export(self, format: Format) -> Export:
         return await exported(self.notebook, format)
 
-    def _edited(self, name: str, cell_id: str, content: dict[str, Any]) -> NotebookView:
-        self._tell_edit(name, cell_id, content)
-        return self.notebook.view()
-
     def _tell_edit(self, name: str, cell_id: str, content: dict[str, Any]) -> None:
         self._cell_changed(cell_id)
-        self.last_used = self.config.clock()
+        self.last_used = self.changed_at = self.config.clock()
         self.watchers.tell(name, {**content, "revision": self.notebook.revision}, cell_id)
 
     def _cell_changed(self, cell_id: str | None) -> None:
         self.changed(self, cell_id)
-
-    def _before(self, cell_id: str) -> str | None:
-        """The cell above; None at the top."""
-        ids = [cell["id"] for cell in self.notebook.cells]
-        at = ids.index(cell_id)
-        return ids[at - 1] if at else None
 
     # files
 
@@ -583,6 +577,11 @@ class Session:
     async def delete_file(self, path: str) -> None:
         await asyncio.to_thread(self.workspace.delete, path)
         self._file_changed({"path": path, "size": 0, "change": "deleted"})
+
+    async def rename_file(self, path: str, new: str) -> None:
+        size = await asyncio.to_thread(self.workspace.rename, path, new)
+        self._file_changed({"path": path, "size": 0, "change": "deleted"})
+        self._file_changed({"path": new, "size": size, "change": "created"})
 
     def _file_changed(self, change: dict[str, Any]) -> None:
         self._scan = None
