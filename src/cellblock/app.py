@@ -151,6 +151,7 @@ def rules(server: Server) -> Rules:
         loopback_trust=settings.loopback_trust and settings.loopback,
         shut_in=lambda: server.shut_in,
         open_files=page.open_files(),
+        open_port=settings.jupyter_port,
     )
 
 

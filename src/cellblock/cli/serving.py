@@ -29,12 +29,12 @@ class Listening(uvicorn.Server):
         # Why the start failed is said in a sentence; uvicorn would print the traceback.
         logging.getLogger("uvicorn.error").addFilter(lambda _: self.server.failure is None)
 
-    def serve_on(self, listener: socket.socket) -> None:
+    def serve_on(self, *listeners: socket.socket) -> None:
         """Serves until SIGTERM or SIGINT; raises why it could not start."""
         allow_descriptors()
         signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when all is done: that is a clean end
         try:
-            self.run(sockets=[listener])
+            self.run(sockets=list(listeners))
         except KeyboardInterrupt:
             pass
         except SystemExit:
@@ -92,13 +92,19 @@ def _uvicorn(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 
 def banner(server: Server) -> list[str]:
-    """Two lines: where the page is, and where the data is."""
+    """Where the page is, where the data is, and where no token is needed."""
     host = {"127.0.0.1": "localhost", "0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(  # noqa: S104
         server.settings.host, server.settings.host
     )
     authority = f"[{host}]:{server.settings.port}" if ":" in host else f"{host}:{server.settings.port}"
     token = "" if server.settings.token else f"?token={server.token}"
+    port = server.settings.jupyter_port
     return [
         f"Cellblock {__version__} is at http://{authority}/{token}",
         f"Its data is in {server.settings.data_dir}; Ctrl-C stops it.",
+        *(
+            [f"Jupyter's API needs no token at http://127.0.0.1:{port}: whoever can connect can run code."]
+            if port
+            else []
+        ),
     ]

@@ -63,6 +63,9 @@ class Interpreter:
     one_shots: OneShots
     housekeeping: Housekeeping
 
+    def __post_init__(self) -> None:
+        self.started = self.config.clock()
+
     @classmethod
     async def start(cls, config: Config) -> "Interpreter":
         """Takes the data directory, opens the store and starts the environments in the background: see `ready`.
@@ -441,6 +444,16 @@ class Interpreter:
             "kernels": self.sessions.statistics(),
             "limits": limits(self.config),
             "store": self.store.status(),
+        }
+
+    def activity(self) -> dict[str, Any]:
+        """{started, last_activity, connections}: of all sessions in memory, as a Jupyter server says it."""
+        last = max((session.last_used for session in self.sessions.live()), default=self.started)
+        connections = sum(session.tape.connections for session in self.sessions.live())
+        return {
+            "started": timestamp(self.started),
+            "last_activity": timestamp(max(last, self.started)),
+            "connections": connections,
         }
 
     async def _session(self, owner: str, id: str) -> Session:

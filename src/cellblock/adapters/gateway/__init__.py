@@ -6,13 +6,16 @@ from fastapi import APIRouter
 from starlette.routing import WebSocketRoute
 
 from cellblock.adapters.gateway.channels import Channels
+from cellblock.adapters.gateway.contents import Contents
 from cellblock.adapters.gateway.kernels import Kernels
+from cellblock.adapters.gateway.sessions import JupyterSessions
 from cellblock.host.interpreter import Interpreter
 
 
 def router(interpreter: Interpreter, closing: asyncio.Event) -> APIRouter:
     """Every route of Jupyter's; it is described by Jupyter, not by our OpenAPI document."""
     routes = APIRouter()
-    routes.routes += Kernels(interpreter).routes()
+    for part in (Kernels(interpreter), JupyterSessions(interpreter), Contents(interpreter)):
+        routes.routes += part.routes()
     routes.routes.append(WebSocketRoute("/api/kernels/{id}/channels", Channels(interpreter, closing).serve))
     return routes

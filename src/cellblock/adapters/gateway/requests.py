@@ -33,6 +33,7 @@ class Client:
             "interrupt_request": self._interrupt,
             "shutdown_request": self._shutdown,
             "input_reply": self._input,
+            "debug_request": self._debug,
         }
         if act := known.get(kind):
             await act(message)
@@ -64,6 +65,22 @@ class Client:
             await self.interpreter.restart(self.owner, self.kernel)
         else:
             await self.interpreter.release(self.owner, self.kernel)
+
+    async def _debug(self, message: Message) -> None:
+        """A kernel without a debugger says so, where ipykernel answers nothing at all."""
+        info = await self.interpreter.kernel_info(self.owner, self.kernel)
+        if info.get("debugger") is True or "debugger" in (info.get("supported_features") or ()):
+            await self._post(message)
+            return
+        content = {
+            "type": "response",
+            "request_seq": message.content.get("seq", 0),
+            "command": message.content.get("command", ""),
+            "success": False,
+            "message": "These kernels have no debugger.",
+            "body": {},
+        }
+        self.tape.answer(self._expect(message), "debug_reply", content, _channel(message))
 
     async def _input(self, message: Message) -> None:
         execution_id = self.tape.take_question(self.name)
