@@ -164,12 +164,11 @@ Verdict = Literal["right", "wrong", "none"]
 
 
 def token_in_header(rules: Rules, headers: Headers) -> Verdict:
-    """`Authorization: Bearer T` or `token T`. Another scheme is a wrong token."""
-    value = headers.get("authorization")
-    if value is None:
-        return "none"
-    scheme, _, token = value.partition(" ")
+    """`Authorization: Bearer T` or `token T`. Another scheme is a wrong token; an empty one is none, as clients have it."""
+    scheme, _, token = headers.get("authorization", "token").strip().partition(" ")
     known = scheme.lower() in ("bearer", "token")
+    if known and not token.strip():
+        return "none"
     return "right" if known and same(token.strip(), rules.token) else "wrong"
 
 
@@ -180,14 +179,14 @@ def token_in_cookie(rules: Rules, headers: Headers) -> Verdict:
 
 
 def take_token(scope: Scope) -> str | None:
-    """Takes `token` out of the query, so that no log and no handler sees it."""
+    """Takes `token` out of the query, so that no log and no handler sees it; an empty one is none."""
     query = scope.get("query_string", b"").decode("latin-1")
     if "token=" not in query:
         return None
     pairs = parse_qsl(query, keep_blank_values=True)
     found = [value for name, value in pairs if name == "token"]
     scope["query_string"] = urlencode([(name, value) for name, value in pairs if name != "token"]).encode()
-    return found[0] if found else None
+    return found[0] if found and found[0] else None
 
 
 class Access:

@@ -17,6 +17,8 @@ from cellblock.settings import Settings
 from cellblock.version import __version__
 
 GRACE_S = 5
+# What uvicorn says of a WebSocket that was answered with an error, as it should be.
+UNTRUE = ("ASGI callable returned without completing handshake.",)
 
 
 class Listening(uvicorn.Server):
@@ -28,6 +30,7 @@ class Listening(uvicorn.Server):
         super().__init__(_uvicorn(app, loaded))
         # Why the start failed is said in a sentence; uvicorn would print the traceback.
         logging.getLogger("uvicorn.error").addFilter(lambda _: self.server.failure is None)
+        logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg not in UNTRUE)
 
     def serve_on(self, *listeners: socket.socket) -> None:
         """Serves until SIGTERM or SIGINT; raises why it could not start."""

@@ -197,7 +197,7 @@ class Tape:
         if asked is None or not self._listeners or (asked.idle_at and (asked.reply_at or asked.listener is None)):
             return
         self._began(asked)
-        if notice:
+        if notice and notice != (error or {}).get("evalue"):
             self.note(id, notice)
         if error and not asked.failed:
             self._say(asked, "iopub", _header("error", self.session), error)
