@@ -79,6 +79,7 @@ class Session:
         self.changed_at = self.last_used  # by anybody but a Jupyter client: epoch seconds
         self._worker: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[Kernel] | None = None
+        self._restarting = False
         self._former: Kernel | None = None  # lost, and perhaps still on its way out of the workspace
         self._scan: Scan | None = None
         self._own_syntax = False
@@ -89,7 +90,7 @@ class Session:
 
     @property
     def state(self) -> Literal["starting", "idle", "busy", "released"]:
-        if self._starting:
+        if self._starting or self._restarting:
             return "starting"
         if self.current or self.waiting:
             return "busy"
@@ -411,9 +412,13 @@ class Session:
 
     async def restart(self) -> None:
         """A fresh kernel process under the same id."""
-        self.tape.tell("restarting")
-        await self._end_kernel("interrupted", "lost", "it was restarted on request")
-        self.begin()
+        self._restarting = True
+        try:
+            await self._end_kernel("interrupted", "lost", "it was restarted on request")
+        finally:
+            self._restarting = False
+        if self.kernel is None:
+            self.begin()
 
     async def close(self, status: Status, why: str) -> None:
         """Ends everything; watchers too."""

@@ -1,8 +1,9 @@
 """What a session's kernel says, in Jupyter's own messages: recorded once, in bounded memory, and read by every listener.
 
-A listener is one Jupyter client; it keeps its place when its connection drops, and hears what it has missed when it comes
-back, or that some of it is gone. Of an execution everybody hears the same, from `busy` to `idle`, also of one that never
-reached the kernel. Whoever asked for it besides gets the reply, and no gap swallows that, nor the last `idle`.
+A listener is one connection of a Jupyter client. A client keeps its place when its last connection drops, and hears what
+it has missed when it comes back, or that some of it is gone. Of an execution everybody hears the same, from `busy` to
+`idle`, also of one that never reached the kernel. Whoever asked for it besides gets the reply, and no gap swallows that,
+nor the last `idle`.
 """
 
 import uuid
@@ -21,8 +22,8 @@ from cellblock.host.wire import Channel, KernelMessage
 MAX_BYTES = 8 << 20
 MAX_MESSAGES = 8192
 MAX_ASKED = 1024  # requests whose late messages still find their way
-MAX_LISTENERS = 64  # of one session, those that are away included
-AWAY_SECONDS = 600.0  # how long a listener that has gone keeps its place
+MAX_ABSENT = 32  # clients of one session whose places are kept
+AWAY_SECONDS = 600.0  # and for how long
 LATE_REPLY = 64 << 10  # bytes of a reply that is kept for a listener that falls behind
 
 Header: TypeAlias = Mapping[str, Any]
@@ -66,22 +67,28 @@ class _Asked:
 
 
 class Listener:
-    """One client's place on a tape. `turned_out` is called when another connection takes its place."""
+    """One connection's place on a tape. `name` is its client's, which may have several."""
 
-    def __init__(self, id: str, tape: "Tape", position: int) -> None:
-        self.id = id
+    def __init__(self, name: str, tape: "Tape", position: int) -> None:
+        self.name = name
         self.tape = tape
         self.position = position
-        self.left: float | None = 0.0  # when it went away; None while it is here
-        self.turned_out: Callable[[], None] | None = None
 
     async def messages(self) -> AsyncIterator[Spoken]:
         """What it has not heard yet, live until the session is over."""
         async for entry in self.tape.log.tail(self.position):
-            for message in self.tape.instead(self.id, entry) if isinstance(entry, Gap) else [entry[1]]:
-                if message.listener in (None, self.id):
+            for message in self.tape.instead(self.name, entry) if isinstance(entry, Gap) else [entry[1]]:
+                if message.listener in (None, self.name):
                     yield message
             self.position = entry.last if isinstance(entry, Gap) else entry[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Absent:
+    """How far a client had heard when the last of its connections went away, and when that was."""
+
+    position: int
+    since: float
 
 
 class Tape:
@@ -91,37 +98,45 @@ class Tape:
         self.session, self._clock = session, clock
         self.log: EventLog[Spoken] = EventLog(max_items=MAX_MESSAGES, max_bytes=MAX_BYTES, size=_weight)
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
-        self._listeners: dict[str, Listener] = {}
+        self._listeners: set[Listener] = set()
+        self._absent: OrderedDict[str, _Absent] = OrderedDict()  # those away longest first
 
     # listeners
 
     @property
     def connections(self) -> int:
         """How many listen now."""
-        return sum(listener.left is None for listener in self._listeners.values())
+        return len(self._listeners)
 
-    def enter(self, id: str, turned_out: Callable[[], None]) -> Listener:
-        """A listener, new or come back; who listened under this name until now is turned out."""
+    @property
+    def _wanted(self) -> bool:
+        """Whether anybody listens, or will come back to hear."""
+        return bool(self._listeners or self._absent)
+
+    def enter(self, name: str) -> Listener:
+        """A connection of that client. Where it was away, it goes on from there."""
         self.tidy()
-        found = self._listeners.pop(id, None) or Listener(id, self, self.log.last)
-        if found.left is None and found.turned_out:
-            found.turned_out()
-        made = self._listeners[id] = Listener(id, self, found.position)
-        made.left, made.turned_out = None, turned_out
+        absent = self._absent.pop(name, None)
+        made = Listener(name, self, absent.position if absent else self.log.last)
+        self._listeners.add(made)
         return made
 
     def leave(self, listener: Listener) -> None:
-        """Its connection is gone, its place is kept for a while."""
-        listener.left, listener.turned_out = self._clock(), None
+        """A connection is gone. Its client's place is kept for a while, unless it has another connection."""
+        self._listeners.discard(listener)
+        if all(other.name != listener.name for other in self._listeners):
+            self._absent[listener.name] = _Absent(listener.position, self._clock())
+        self.tidy()
 
     def tidy(self) -> None:
-        """Forgets who is away for long, and the longest away where there are too many; without any, all that was said."""
-        away = sorted((each.left, id) for id, each in self._listeners.items() if each.left is not None)
-        surplus = len(self._listeners) - MAX_LISTENERS + 1
-        for index, (left, id) in enumerate(away):
-            if index < surplus or left < self._clock() - AWAY_SECONDS:
-                del self._listeners[id]
-        if not self._listeners and self.log.bytes:
+        """Forgets who is away for long, and the longest away where there are too many; with the last one, all that was said."""
+        long_ago = self._clock() - AWAY_SECONDS
+        while self._absent:
+            first = next(iter(self._absent.values()))
+            if len(self._absent) <= MAX_ABSENT and first.since >= long_ago:
+                break
+            self._absent.popitem(last=False)
+        if not self._wanted and self.log.bytes:
             self.log.skip()
 
     # what is asked
@@ -147,7 +162,7 @@ class Tape:
     def hear(self, message: KernelMessage) -> None:
         """A message of the kernel's. What belongs to a question of our own is nobody's business."""
         asked = self._asked.get(message.parent_id)
-        if not self._listeners or (asked is None and (message.parent_id or message.channel != "iopub")):
+        if not self._wanted or (asked is None and (message.parent_id or message.channel != "iopub")):
             return
         try:
             content, metadata = plain(message.content), plain(message.metadata)
@@ -158,17 +173,17 @@ class Tape:
 
     def tell(self, state: Literal["starting", "idle", "busy", "restarting", "dead"]) -> None:
         """A state of the kernel that belongs to no request."""
-        if self._listeners:
+        if self._wanted:
             self._say(None, "iopub", _header("status", self.session), {"execution_state": state})
 
     def note(self, id: str, text: str) -> None:
         """A sentence of ours among the output of a request."""
-        if self._listeners and (asked := self._asked.get(id)):
+        if self._wanted and (asked := self._asked.get(id)):
             self._say(asked, "iopub", _header("stream", self.session), {"name": "stderr", "text": f"{text}\n"})
 
     def answer(self, id: str, kind: str, content: Content, channel: Channel = "shell") -> None:
         """Busy, a reply of ours, and idle: for what need not be asked of the kernel."""
-        if self._listeners and (asked := self._asked.get(id)):
+        if self._wanted and (asked := self._asked.get(id)):
             self._began(asked)
             self._say(asked, channel, _header(kind, self.session), content)
             self._say(asked, "iopub", _header("status", self.session), {"execution_state": "idle"})
@@ -194,7 +209,7 @@ class Tape:
 
     def _end(self, id: str, status: str, error: Content | None, count: int | None, notice: str | None = None) -> None:
         asked = self._asked.get(id)
-        if asked is None or not self._listeners or (asked.idle_at and (asked.reply_at or asked.listener is None)):
+        if asked is None or not self._wanted or (asked.idle_at and (asked.reply_at or asked.listener is None)):
             return
         self._began(asked)
         if notice and notice != (error or {}).get("evalue"):

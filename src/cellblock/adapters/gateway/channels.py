@@ -17,7 +17,7 @@ from cellblock.errors import CellblockError, KernelNotFound
 from cellblock.host.interpreter import Interpreter, Spoken
 
 RESTING = 32  # messages in a row before others get their turn
-GOING_AWAY, BAD_DATA, TRY_AGAIN, REPLACED = 1001, 1007, 1011, 4000
+GOING_AWAY, BAD_DATA, TRY_AGAIN = 1001, 1007, 1011
 
 
 class Channels:
@@ -42,12 +42,10 @@ class Channels:
 
     async def _talk(self, socket: WebSocket, client: Client, v1: bool) -> tuple[int, str]:
         """Until one side ends; why, as the code and the reason of a close."""
-        replaced = asyncio.Event()
-        listener = client.tape.enter(client.name, replaced.set)
+        listener = client.tape.enter(client.name)
         ends: dict[asyncio.Future[Any], tuple[int, str]] = {
             asyncio.ensure_future(self._read(socket, client, v1)): (1000, ""),
             asyncio.ensure_future(self._write(socket, client, listener.messages(), v1)): (1000, ""),
-            asyncio.ensure_future(replaced.wait()): (REPLACED, "another connection has this session_id"),
             asyncio.ensure_future(self.closing.wait()): (GOING_AWAY, "the server is stopping"),
         }
         try:
