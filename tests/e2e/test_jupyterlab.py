@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterator
 
+import httpx2
 import pytest
-from jupyterlab import Lab, laboratory
+from jupyterlab import TOKEN, Lab, cellblock, free_port, front, laboratory
 from playwright.sync_api import Browser, Page, expect
 
 NOTEBOOK = {
@@ -55,3 +56,43 @@ def test_a_notebook_runs_plots_is_interrupted_and_restarted(lab: str, window: Pa
     window.get_by_role("button", name="Confirm Kernel Restart").click()
     notebook.idle()
     expect(notebook.run(4, "x").last).to_contain_text("NameError")
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, httpx2.Client]]:
+    """JupyterLab and a server behind one address, with one token; and a client of the server itself."""
+    place, port = tmp_path_factory.mktemp("together"), free_port()
+    with (
+        cellblock(place, f"127.0.0.1:{port}") as server,
+        laboratory(place) as lab,
+        front(place, port, server, lab) as url,
+        httpx2.Client(base_url=server, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60) as client,
+    ):
+        yield url, client
+
+
+def test_a_conversations_notebook_is_opened_run_and_saved_in_jupyterlab(
+    together: tuple[str, httpx2.Client], window: Page
+) -> None:
+    url, live = together
+    id = live.post("/api/jupyter/kernel", json={"title": "Storms of May"}).json()["id"]
+    live.put(f"/api/jupyter/kernel/{id}/files/storms.txt", content=b"three\n")
+    live.post("/api/jupyter/execute", json={"code": "x = 20\nprint('from the chat')", "kernel_id": id})
+    page = window.context.new_page()
+    page.goto(f"{live.base_url}/c/{id}?token={TOKEN}")
+    expect(page.get_by_text("from the chat", exact=True).first).to_be_visible()
+
+    notebook = Lab(window, url, f"Storms of May ({id[:8]})/notebook.ipynb")
+    expect(notebook.cell(0).locator(".jp-OutputArea-output")).to_have_text("from the chat\n")
+    expect(window.get_by_role("listitem", name="storms.txt")).to_be_visible()
+    expect(notebook.run(0, "print(open('storms.txt').read(), x + 1)")).to_have_text("three\n 21\n")
+    expect(page.get_by_text("three\n 21").first).to_be_visible()  # the chat's page shows it
+
+    expect(notebook.run(1, "print('a new cell', x)")).to_have_text("a new cell 20\n")
+    expect(page.get_by_text("a new cell 20", exact=True).first).to_be_visible()
+    notebook.write(0, "# edited in the laboratory")
+    window.keyboard.press("Control+s")
+    expect(page.get_by_text("# edited in the laboratory").first).to_be_visible()
+    cells = live.get(f"/api/jupyter/kernel/{id}/notebook").json()["cells"]
+    assert [cell["source"] for cell in cells][:2] == ["# edited in the laboratory", "print('a new cell', x)"]
+    assert cells[1]["outputs"][0]["text"] == "a new cell 20\n"

@@ -328,7 +328,7 @@ class Interpreter:
 
         InvalidPath, NotARegularFile, UploadTooLarge, WorkspaceFull: nothing has changed then.
         """
-        return await (await self._session(owner, id)).write_file(path, chunks, size=size)
+        return await (await self._session(owner, id)).files.write(path, chunks, size=size)
 
     async def open_file(self, owner: str, id: str, path: str) -> OpenFile:
         """A regular file for reading; close it. InvalidPath, FileNotFound, NotARegularFile."""
@@ -336,11 +336,11 @@ class Interpreter:
 
     async def delete_file(self, owner: str, id: str, path: str) -> None:
         """Removes a file, a symlink, or a directory with all it holds. InvalidPath, FileNotFound."""
-        await (await self._session(owner, id)).delete_file(path)
+        await (await self._session(owner, id)).files.delete(path)
 
     async def archive(self, owner: str, id: str) -> AsyncIterator[bytes]:
         """All regular files as a zip, in pieces as it is made."""
-        return (await self._session(owner, id)).archive()
+        return (await self._session(owner, id)).files.archive()
 
     async def open_execution_file(self, owner: str, execution_id: str, path: str) -> OpenFile:
         """A file that an execution left: for a one-shot up to an hour after its end. FileNotFound, InvalidPath."""
@@ -353,7 +353,7 @@ class Interpreter:
 
     async def rename_file(self, owner: str, id: str, path: str, new: str) -> None:
         """Another name for a file or a directory. InvalidPath, FileNotFound, NotARegularFile when the new one is taken."""
-        await (await self._session(owner, id)).rename_file(path, new)
+        await (await self._session(owner, id)).files.rename(path, new)
 
     # the Jupyter door's
 

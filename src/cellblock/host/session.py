@@ -8,8 +8,7 @@ execution that meets the fresh kernel says what was lost.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -27,6 +26,7 @@ from cellblock.host.editing import Edits
 from cellblock.host.environments import Engine
 from cellblock.host.executions import Executions, Job
 from cellblock.host.exporting import Export, Format, exported
+from cellblock.host.files import Files
 from cellblock.host.kernels import Kernel
 from cellblock.host.launcher import Process
 from cellblock.host.peeking import Peek
@@ -37,7 +37,7 @@ from cellblock.host.tape import Request, Tape
 from cellblock.host.views import Alias, KernelView
 from cellblock.host.watching import Watchers
 from cellblock.host.wire import Posted
-from cellblock.host.workspace import FileEntry, Scan, Workspace
+from cellblock.host.workspace import Scan, Workspace
 from cellblock.notebook import Notebook, NotebookView
 
 log = structlog.get_logger("cellblock.session")
@@ -74,6 +74,7 @@ class Session:
         self.current: Job | Peek | None = None
         self.watchers = Watchers(self.id, self.config.clock, self._snapshot)
         self.edits = Edits(self.notebook, self._tell_edit)
+        self.files = Files(self.workspace, self._file_changed)
         self.tape = Tape(self.id, time.monotonic)
         self.alias: Alias | None = None
         self.changed_at = self.last_used  # by anybody but a Jupyter client: epoch seconds
@@ -142,7 +143,9 @@ class Session:
         job = self.executions.job(self.owner, request, kernel_id=self.id)
         self.tape.expect(job.id, request.asked, request.code)
         if request.store:
+            changed = self.changed_at
             job.execution.cell_id = self._cell_for(request)
+            self.changed_at = changed if request.asked else self.changed_at
         self._own_syntax = self._own_syntax or speaks_own_syntax(request.code)
         self.executions.add(job)
         if request.title and not self.notebook.title:
@@ -571,30 +574,7 @@ class Session:
     def _cell_changed(self, cell_id: str | None) -> None:
         self.changed(self, cell_id)
 
-    # files
-
-    async def write_file(self, path: str, chunks: AsyncIterator[bytes], *, size: int | None) -> tuple[FileEntry, bool]:
-        entry, created = await self.workspace.write(path, chunks, size=size)
-        change = "created" if created else "modified"
-        self._file_changed({"path": entry["path"], "size": entry["size"], "change": change})
-        return entry, created
-
-    async def delete_file(self, path: str) -> None:
-        await asyncio.to_thread(self.workspace.delete, path)
-        self._file_changed({"path": path, "size": 0, "change": "deleted"})
-
-    async def rename_file(self, path: str, new: str) -> None:
-        size = await asyncio.to_thread(self.workspace.rename, path, new)
-        self._file_changed({"path": path, "size": 0, "change": "deleted"})
-        self._file_changed({"path": new, "size": size, "change": "created"})
-
     def _file_changed(self, change: dict[str, Any]) -> None:
         self._scan = None
         self.last_used = self.config.clock()
         self.watchers.tell("file_changed", change)
-
-    async def archive(self) -> AsyncIterator[bytes]:
-        with closing(self.workspace.archive()) as pieces:
-            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-                if piece:
-                    yield piece
