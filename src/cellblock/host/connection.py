@@ -221,7 +221,8 @@ class Connection:
             patience = min(2 * patience, 1.0)
             if self._heard.done():
                 return self._heard.result()
-            self._send("shell", "kernel_info_request", {}, uuid.uuid4().hex)
+            for channel in ("shell", "control"):  # a busy kernel answers on the second, if on any
+                self._send(channel, "kernel_info_request", {}, uuid.uuid4().hex)
 
     async def execute(
         self,
