@@ -167,7 +167,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Snapshots:
-    """Those that there are, the oldest first. A pidfd of each travels beside it."""
+    """Those that there are. A pidfd of each travels beside it, but of the last ones, which are just being made."""
 
     names: tuple[str, ...] = ()
     op: Literal["snapshots"] = "snapshots"
@@ -188,12 +188,13 @@ class Bound:
 
     Pidfds of kernel and init travel beside it.
 
-    `key` is told to a server that has taken over: nobody else remembers it.
+    `key` and `prefix` are told to a server that has taken over: nobody else remembers them.
     """
 
     stages: dict[str, float] = field(default_factory=dict)
     group: str = ""
     key: str = ""
+    prefix: str = ""
     op: Literal["bound"] = "bound"
 
 

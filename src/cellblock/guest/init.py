@@ -103,10 +103,11 @@ class Init:
             poll = select.poll()
             for fd in self.readers:
                 poll.register(fd, select.POLLIN)
-            for fd, _ in poll.poll(WATCH_SECONDS * 1e3 if self.watchdog else None):
+            for fd, _ in poll.poll(WATCH_SECONDS * 1e3 if self.watchdog or self.wish else None):
                 if (read := self.readers.get(fd)) and read() is False:
                     self.readers.pop(fd, None)
             self.watch()
+            self.wait_no_longer()
         self.leave()
 
     def obey(self) -> None:
@@ -211,7 +212,7 @@ class Init:
         if self.bound is None:
             return
         pidfds = [linux.pidfd_open(pid) for pid in (self.pid, os.getpid())]
-        tell(self.connection, Bound(self.bound, self.group, key), *pidfds)
+        tell(self.connection, Bound(self.bound, self.group, key, self.prefix), *pidfds)
         for fd in pidfds:
             os.close(fd)
 
@@ -244,30 +245,46 @@ class Init:
 
     def show(self) -> None:
         self.catch_up()
-        ready = self.shelf.ready()
-        tell(self.connection, Snapshots(tuple(each.name for each in ready)), *(each.pidfd for each in ready))
+        ready, waiting = self.shelf.ready()
+        names = tuple(each.name for each in (*ready, *waiting))
+        tell(self.connection, Snapshots(names), *(each.pidfd for each in ready))
 
     def drop(self, names: Sequence[str]) -> None:
         for name in names:
             if held := self.shelf.held.get(name):
                 self.readers.pop(held.connection.fileno(), None)
                 self.shelf.drop([name])
-        if self.wish and self.wish.name not in self.shelf.held:
+        if self.wish:
             self.fulfil()
         elif not self.pid and not self.shelf.held and not self.wish:
             self.alive = False
 
     def fulfil(self) -> None:
-        """Revives what the server wants, once that has said where it is and the kernel has ended."""
+        """Revives what the server wants, once every snapshot has said where it is and the kernel has ended."""
         if self.wish is None:
             return
         held = self.shelf.held.get(self.wish.name)
         if held is None:
             self.refuse("There is no such snapshot.")
-        elif held.pid and self.pid:
+        elif self.shelf.ready()[1]:
+            self.wake_all()  # what has not said yet where it is could not be spared
+        elif self.pid:
             self.kill()
-        elif held.pid:
+        else:
             self.revive(self.wish, held)
+
+    def wake_all(self) -> None:
+        """Code may have stopped a snapshot before it could say a word."""
+        for pid in self.inmates():
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except OSError:
+                pass
+
+    def wait_no_longer(self) -> None:
+        """For snapshots that do not say where they are, while a revival waits."""
+        if self.wish:
+            self.drop([each.name for each in self.shelf.ready()[1] if each.late()])
 
     def refuse(self, why: str) -> None:
         self.wish = None

@@ -320,13 +320,21 @@ def is_zombie(pid: int) -> bool:
 
 
 def descends(pid: int, of: int) -> bool:
-    """Whether a process is a child of another, or a child's child."""
+    """Whether a process is a child of another, or a child's child. One between that ends meanwhile makes it begin again."""
+    while (above := _parent(pid)) is not None:
+        while above is not None and above > 1 and above != of:
+            above = _parent(above)
+        if above is not None:
+            return above == of
+    return False
+
+
+def _parent(pid: int) -> int | None:
+    """None when it has ended."""
     try:
-        while pid > 1 and pid != of:
-            pid = int(linux.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1])
+        return int(linux.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1])
     except (OSError, IndexError, ValueError):
-        return False
-    return pid == of
+        return None
 
 
 def descendants(of: int) -> set[int]:

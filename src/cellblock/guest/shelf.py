@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from cellblock.messages import MAX_PACKET, MAX_SNAPSHOTS
 
 OOM_SCORE = 500  # below the kernel's: what is left when memory runs out is the state before
 MAX_NAME = 80
+SPEAK_SECONDS = 3.0
 MOST_ENDS = 8  # descriptors that come with a revival
 
 
@@ -58,6 +60,11 @@ class Held:
     connection: socket.socket
     pid: int = 0
     pidfd: int = -1
+    since: float = field(default_factory=time.monotonic)
+
+    def late(self) -> bool:
+        """Whether it should have said long ago where it is."""
+        return self.pidfd < 0 and time.monotonic() > self.since + SPEAK_SECONDS
 
     def heard(self, may_be: Callable[[int], bool]) -> bool:
         """Its only word, its pid. False: it has ended, or has said something else, or a pid that it may not have."""
@@ -67,6 +74,8 @@ class Held:
                 return False
             self.pid = int(said)
             self.pidfd = linux.pidfd_open(self.pid)
+        except BlockingIOError:
+            return True  # heard already
         except OSError:
             return False
         score(self.pid, OOM_SCORE)
@@ -120,9 +129,10 @@ class Shelf:
     def pids(self) -> set[int]:
         return {each.pid for each in self.held.values()}
 
-    def ready(self) -> list[Held]:
-        """Those that have said where they are."""
-        return [each for each in self.held.values() if each.pidfd >= 0]
+    def ready(self) -> tuple[list[Held], list[Held]]:
+        """Those that have said where they are, and the others."""
+        ready = [each for each in self.held.values() if each.pidfd >= 0]
+        return ready, [each for each in self.held.values() if each.pidfd < 0]
 
 
 def score(pid: int, value: int) -> None:

@@ -95,6 +95,8 @@ class Keeper:
             revival = Revival.receive(theirs)
             if revival is None:
                 os._exit(0)
+            while signal.sigtimedwait(signal.valid_signals(), 0):
+                pass  # an interrupt that was meant for the kernel, before the copy was out of its process group
             kept.give_back()
             linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
         except BaseException:

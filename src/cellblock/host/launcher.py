@@ -413,7 +413,8 @@ class Process:
             self._send(Drop(listed))
 
     async def snapshots(self) -> dict[str, int]:
-        """Those that there are, the oldest first, and the pid of each as the server sees it; empty when init is silent."""
+        """Those that there are, and the pid of each as the server sees it, 0 where it is not known yet; empty when init is
+        silent."""
         if self._connection is None:
             return {}
         if self._looking is None or self._looking.done():
@@ -510,8 +511,9 @@ class Process:
             self._left = message
             self._settled()
         elif isinstance(message, Snapshots):
-            if self._looking and len(fds) == len(message.names):
-                _settle(self._looking, dict(zip(message.names, map(pid_of, fds), strict=True)))
+            if self._looking:
+                pids = dict(zip(message.names, map(pid_of, fds), strict=False))
+                _settle(self._looking, dict.fromkeys(message.names, 0) | pids)
         elif isinstance(message, Refused):
             self._refused(message)
         else:
@@ -536,7 +538,7 @@ class Process:
             os.set_inheritable(fd, False)
         self._pidfd, self._init_pidfd = fds
         self.stages = message.stages
-        self.key = self.key or message.key
+        self.key, self.prefix = self.key or message.key, self.prefix or message.prefix
         self._meter = meter_for(self.cgroups, message.group, self.pid)
         _settle(self.bound, None)
         return []
@@ -559,6 +561,7 @@ class Process:
         left = self._left
         if left is None or self._status is None or self.death.done():
             return
+        self._fail("It ended before its sockets were bound.")
         killed = self._status == -9 and not self._stopping
         short = killed and (left.for_memory or self._meter.oom_kills() > self._kills)
         _settle(self.death, Death(self._status, short, self._meter.read().memory_peak_bytes, left.names))
