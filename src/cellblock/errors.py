@@ -19,6 +19,8 @@ CellblockError
 │   ├── NotARegularFile       not_a_regular_file
 │   ├── RunActive             run_active                   the conversation is being answered
 │   ├── NotWaitingForInput    not_waiting_for_input
+│   ├── KernelBusy            kernel_busy                  undo and redo need a kernel in which nothing runs
+│   ├── NoState               no_state                     the state to go to is not kept, or never was
 │   └── IdempotencyConflict   idempotency_conflict
 ├── TooLarge                  too_large              413
 │   ├── CodeTooLarge          code_too_large
@@ -167,6 +169,16 @@ class RunActive(Conflict):
 
 class NotWaitingForInput(Conflict):
     code = "not_waiting_for_input"
+
+
+class KernelBusy(Conflict):
+    code = "kernel_busy"
+    default_hint = "Wait until it has ended, or interrupt it."
+
+
+class NoState(Conflict):
+    code = "no_state"
+    default_hint = "GET …/snapshots lists the states there are."
 
 
 class IdempotencyConflict(Conflict):

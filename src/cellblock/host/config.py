@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from cellblock.host.launcher import Environment
 from cellblock.host.policy import CodeRules
+from cellblock.host.timeline import Mode
+
+OnError: TypeAlias = Literal["keep", "rollback"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class Config:
     cpus: float = 2.0
     grace: float = 2.0
     stdin_timeout: float = 60.0
+    snapshot: Mode = "auto"
+    snapshots: int = 5
+    snapshot_limit: int = 1 << 30
+    on_error: OnError = "keep"
+    model_on_error: OnError = "keep"
     forbidden: CodeRules = field(default_factory=CodeRules)
     memory_reserve: int = 512 << 20
     watch_interval: float = 0.5
@@ -54,6 +62,8 @@ class ExecuteRequest:
 
     `kernel_id` None: one-shot, with `files` [(path, content)] in its private workspace. `timeout` None: the most there
     is. `on_disconnect` is the door's to act on, by `interrupt_execution`. `title` names a session that has no title.
+    `snapshot`: whether the state before it is kept; `on_error` `rollback`: after an error the kernel is as before. None: as
+    configured.
     """
 
     code: str
@@ -67,3 +77,5 @@ class ExecuteRequest:
     idempotency_key: str | None = None
     door: str = "http"
     title: str | None = None
+    snapshot: Mode | None = None
+    on_error: OnError | None = None

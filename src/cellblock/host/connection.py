@@ -233,12 +233,14 @@ class Connection:
         store_history: bool = True,
         allow_stdin: bool = False,
         stop_on_error: bool = False,
+        snapshot: str | None = None,
         on_message: Callable[[KernelMessage], None],
     ) -> None:
         """Runs code; returns when reply and idle are in. Its messages go to `on_message`, in each channel's order.
 
         What `on_message` raises is raised here. Cancelling it stops listening, not the code. An idle that got lost is
-        noticed by asking the kernel after QUIET seconds.
+        noticed by asking the kernel after QUIET seconds. `snapshot`: what the kernel shall call the copy of itself that it
+        makes before.
         """
         content = {
             "code": code,
@@ -248,7 +250,8 @@ class Connection:
             "allow_stdin": allow_stdin,
             "stop_on_error": stop_on_error,
         }
-        await self._until_done(msg_id, on_message, "execute_request", content, msg_id)
+        metadata = {"snapshot": snapshot} if snapshot else {}
+        await self._until_done(msg_id, on_message, "execute_request", content, msg_id, metadata)
 
     async def follow(self, msg_id: str, *, asked: bool = False, on_message: Callable[[KernelMessage], None]) -> None:
         """Goes on with what a former connection has sent for execution; `asked`: it waits for the answer to a question.
@@ -288,6 +291,7 @@ class Connection:
         request: str,
         content: dict[str, Any],
         request_id: str,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         """Sends a request over the shell channel; an answer to it ends the execution, or to what it asked itself."""
         self._check()
@@ -295,7 +299,7 @@ class Connection:
         if request_id != msg_id:
             self._probes[request_id] = run
         try:
-            self._send("shell", request, content, request_id)
+            self._send("shell", request, content, request_id, metadata)
             await run.done
         finally:
             self._runs.pop(msg_id, None)
@@ -356,8 +360,15 @@ class Connection:
         if self.broken is not None:
             raise type(self.broken)(self.broken.message)
 
-    def _send(self, channel: Channel, msg_type: str, content: dict[str, Any], msg_id: str) -> None:
-        self._sockets[channel].send(self._wire.encode(msg_type, content, msg_id=msg_id))
+    def _send(
+        self,
+        channel: Channel,
+        msg_type: str,
+        content: dict[str, Any],
+        msg_id: str,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._sockets[channel].send(self._wire.encode(msg_type, content, msg_id=msg_id, metadata=metadata))
 
     def _lost(self, why: KernelFault) -> None:
         """The first reason counts; everybody who waits learns it."""

@@ -10,15 +10,18 @@ from cellblock.execution import Event, Result
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Environments
 from cellblock.host.executions import Executions
+from cellblock.host.exporting import Export, exported
 from cellblock.host.housekeeping import Housekeeping
 from cellblock.host.launcher import Launcher
 from cellblock.host.lock import DataDirectory
 from cellblock.host.looking import VariableView
 from cellblock.host.one_shots import OneShots
 from cellblock.host.recovery import recover
-from cellblock.host.sessions import Export, KernelView, Session, Sessions
+from cellblock.host.sessions import KernelView, Session, Sessions
 from cellblock.host.store import Conversation, Store
 from cellblock.host.survivors import Survivors
+from cellblock.host.travel import redoing, undoing
+from cellblock.host.views import StateView, TravelView
 from cellblock.host.workspace import FileEntry, OpenFile
 from cellblock.notebook import NotebookView
 from cellblock.version import __version__
@@ -243,20 +246,39 @@ class Interpreter:
         async for event in session.watchers.watch():
             yield event
 
+    # states
+
+    async def undo(self, owner: str, id: str, *, to: str | None = None) -> TravelView:
+        """The kernel and its files are as before execution `to`, without it before the last one that stands.
+
+        What that undoes stays in the notebook, marked, and can be redone until something else runs. KernelBusy while code
+        runs or waits; NoState when the state is not kept.
+        """
+        return await (await self._session(owner, id)).jump(undoing(to))
+
+    async def redo(self, owner: str, id: str) -> TravelView:
+        """Takes the last undo back: to the next state that is kept. KernelBusy, NoState."""
+        return await (await self._session(owner, id)).jump(redoing)
+
+    async def snapshots(self, owner: str, id: str) -> list[StateView]:
+        """The states that are kept, measured now, the oldest first; none of a kernel that is not there."""
+        session = await self._session(owner, id)
+        return await session.travel.look(session.kernel)
+
     # notebook
 
     async def notebook(self, owner: str, id: str) -> NotebookView:
         return (await self._session(owner, id)).notebook_view()
 
     async def export(self, owner: str, id: str, format: Literal["ipynb", "py", "html", "md"]) -> Export:
-        return await (await self._session(owner, id)).export(format)
+        return await exported((await self._session(owner, id)).notebook, format)
 
     async def import_notebook(
         self, owner: str, id: str, ipynb: dict[str, Any], *, revision: int | None = None
     ) -> NotebookView:
         """Replaces the notebook by an nbformat document. InvalidRequest when it is none; StaleRevision."""
         session = await self._session(owner, id)
-        return await session.import_notebook(ipynb, revision=revision)
+        return await session.edits.import_notebook(ipynb, revision=revision)
 
     async def add_cell(
         self,
@@ -269,7 +291,7 @@ class Interpreter:
         revision: int | None = None,
     ) -> NotebookView:
         """A new cell behind cell `after`, or at the end. CellNotFound, StaleRevision (with the `current` notebook)."""
-        return (await self._session(owner, id)).add_cell(type=type, source=source, after=after, revision=revision)
+        return (await self._session(owner, id)).edits.add_cell(type=type, source=source, after=after, revision=revision)
 
     async def edit_cell(
         self,
@@ -283,24 +305,24 @@ class Interpreter:
         revision: int | None = None,
     ) -> NotebookView:
         """Changes a cell's source or type, or hides its outputs. CellNotFound, StaleRevision."""
-        return (await self._session(owner, id)).edit_cell(
+        return (await self._session(owner, id)).edits.edit_cell(
             cell_id, source=source, type=type, outputs_hidden=outputs_hidden, revision=revision
         )
 
     async def delete_cell(self, owner: str, id: str, cell_id: str, *, revision: int | None = None) -> NotebookView:
-        return (await self._session(owner, id)).delete_cell(cell_id, revision=revision)
+        return (await self._session(owner, id)).edits.delete_cell(cell_id, revision=revision)
 
     async def restore_cell(
         self, owner: str, id: str, cell_id: str, *, after: str | None, revision: int | None = None
     ) -> NotebookView:
         """Takes a deletion back: the cell with its outputs, behind cell `after`. CellNotFound, StaleRevision."""
-        return (await self._session(owner, id)).restore_cell(cell_id, after=after, revision=revision)
+        return (await self._session(owner, id)).edits.restore_cell(cell_id, after=after, revision=revision)
 
     async def move_cell(
         self, owner: str, id: str, cell_id: str, *, after: str | None, revision: int | None = None
     ) -> NotebookView:
         """Moves a cell behind cell `after`; None: to the top. CellNotFound, StaleRevision."""
-        return (await self._session(owner, id)).move_cell(cell_id, after=after, revision=revision)
+        return (await self._session(owner, id)).edits.move_cell(cell_id, after=after, revision=revision)
 
     # files
 
@@ -399,5 +421,7 @@ def limits(config: Config) -> dict[str, float]:
         "processes",
         "cpus",
         "stdin_timeout",
+        "snapshots",
+        "snapshot_limit",
     )
     return {name: getattr(config, name) for name in names}

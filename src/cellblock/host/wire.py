@@ -40,7 +40,13 @@ class Wire:
         self._auth = hmac.new(key.encode(), digestmod=hashlib.sha256)
 
     def encode(
-        self, msg_type: str, content: dict[str, Any], *, msg_id: str, parent: dict[str, Any] | None = None
+        self,
+        msg_type: str,
+        content: dict[str, Any],
+        *,
+        msg_id: str,
+        parent: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
     ) -> list[bytes]:
         """The frames of one message."""
         header = {
@@ -51,7 +57,7 @@ class Wire:
             "date": datetime.now(UTC).isoformat(),
             "version": "5.4",
         }
-        parts = [_dumps(header), _dumps(parent or {}), b"{}", _dumps(content)]
+        parts = [_dumps(header), _dumps(parent or {}), _dumps(metadata or {}), _dumps(content)]
         return [DELIMITER, self._sign(parts), *parts]
 
     def decode(self, channel: Channel, frames: list[bytes]) -> KernelMessage:

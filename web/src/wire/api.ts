@@ -500,6 +500,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jupyter/kernel/{id}/redo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redo
+         * @description Take the last undo back.
+         */
+        post: operations["kernels_redo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jupyter/kernel/{id}/release": {
         parameters: {
             query?: never;
@@ -534,6 +554,46 @@ export interface paths {
          * @description A fresh process under the same id; variables are gone.
          */
         post: operations["kernels_restart"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jupyter/kernel/{id}/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Snapshots
+         * @description The states that are kept, and what each takes of memory.
+         */
+        get: operations["kernels_snapshots"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jupyter/kernel/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undo
+         * @description Kernel and files as they were before an execution, or before the last one; an empty body is legal.
+         */
+        post: operations["kernels_undo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -917,6 +977,16 @@ export interface components {
              */
             on_disconnect: "continue" | "interrupt";
             /**
+             * On Error
+             * @description `rollback`: after an error kernel and files are as before; default: as configured.
+             */
+            on_error?: ("keep" | "rollback") | null;
+            /**
+             * Snapshot
+             * @description Whether the state before it is kept, to come back to; default: as configured.
+             */
+            snapshot?: ("auto" | "always" | "never") | null;
+            /**
              * Store
              * @default true
              */
@@ -1194,6 +1264,24 @@ export interface components {
             size: number;
         };
         /**
+         * StateView
+         * @description A state that is kept: the one before an execution, or, with nulls, behind the last one.
+         *
+         *     `bytes`: memory that is its own alone. `undone`: the execution does not stand, and the state can be redone to.
+         */
+        StateView: {
+            /** Bytes */
+            bytes: number;
+            /** Cell Id */
+            cell_id: string | null;
+            /** Created */
+            created: string;
+            /** Execution Id */
+            execution_id: string | null;
+            /** Undone */
+            undone: boolean;
+        };
+        /**
          * Stopped
          * @description Whether there was an answer to stop.
          */
@@ -1246,6 +1334,34 @@ export interface components {
             run_ms: number;
             /** Total Ms */
             total_ms: number;
+        };
+        /**
+         * TravelView
+         * @description What an undo or a redo has changed: executions that do not stand any more, or stand again, and files by path.
+         */
+        TravelView: {
+            kernel: components["schemas"]["KernelView"];
+            /** Not Restored */
+            not_restored: string[];
+            /** Notice */
+            notice: string | null;
+            /** Redone */
+            redone: string[];
+            /** Restored */
+            restored: string[];
+            /** Undone */
+            undone: string[];
+        };
+        /**
+         * Undo
+         * @description Where to go back to.
+         */
+        Undo: {
+            /**
+             * To
+             * @description The execution to go back to before; default: the last one.
+             */
+            to?: string | null;
         };
         /**
          * Usage
@@ -2915,6 +3031,73 @@ export interface operations {
             };
         };
     };
+    kernels_redo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TravelView"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     kernels_release: {
         parameters: {
             query?: never;
@@ -2977,6 +3160,117 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    kernels_snapshots: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StateView"][];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    kernels_undo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Undo"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TravelView"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
