@@ -25,7 +25,7 @@ from cellblock.version import __version__
 
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  (recognised, not bound)
 # Answered also while the pool is being filled.
-ANSWERED_UNREADY = frozenset({"/api/status"})
+ANSWERED_UNREADY = frozenset({"/api/status", "/api/shared"})
 
 
 @dataclass

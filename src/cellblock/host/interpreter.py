@@ -17,6 +17,7 @@ from cellblock.host.looking import VariableView
 from cellblock.host.one_shots import OneShots
 from cellblock.host.recovery import recover
 from cellblock.host.sessions import Export, KernelView, Session, Sessions
+from cellblock.host.shares import Share, Shares
 from cellblock.host.store import Conversation, Store
 from cellblock.host.survivors import Survivors
 from cellblock.host.workspace import FileEntry, OpenFile
@@ -33,6 +34,7 @@ __all__ = [
     "KernelView",
     "OpenFile",
     "Page",
+    "Share",
 ]
 
 
@@ -52,6 +54,7 @@ class Interpreter:
     executions: Executions
     one_shots: OneShots
     housekeeping: Housekeeping
+    shares: Shares
 
     @classmethod
     async def start(cls, config: Config) -> "Interpreter":
@@ -94,7 +97,8 @@ class Interpreter:
         sessions = Sessions(config, store, environments, executions)
         one_shots = OneShots(config, environments, sessions, executions)
         housekeeping = Housekeeping(config, store, environments, sessions, executions, one_shots)
-        return cls(config, directory, store, environments, sessions, executions, one_shots, housekeeping)
+        shares = Shares(store, config.clock)
+        return cls(config, directory, store, environments, sessions, executions, one_shots, housekeeping, shares)
 
     @property
     def is_ready(self) -> bool:
@@ -365,6 +369,27 @@ class Interpreter:
     async def delete_conversation(self, owner: str, id: str) -> None:
         """The messages only; the session stays. ConversationNotFound."""
         await self.store.delete_conversation(owner, id)
+
+    # copies for others
+
+    async def share(self, owner: str, id: str, content: bytes) -> tuple[Share, str]:
+        """Keeps `content` for whoever has the token, which is told this once. ShareLimit, TooLarge."""
+        session = await self._session(owner, id)
+        return await self.shares.add(owner, id, title=session.view()["title"], content=content)
+
+    async def shared(self, owner: str, id: str) -> list[Share]:
+        """What is shared of the session, the newest first."""
+        await self._session(owner, id)
+        return await self.shares.of(id)
+
+    async def revoke(self, owner: str, id: str, share_id: str) -> None:
+        """Nobody can read that copy any more. ShareNotFound."""
+        await self._session(owner, id)
+        await self.shares.revoke(id, share_id)
+
+    async def read_shared(self, token: str | None) -> bytes:
+        """The content a token stands for: the only call that names no owner. ShareNotFound, always in the same words."""
+        return await self.shares.read(token)
 
     async def status(self) -> dict[str, Any]:
         """{version, ready, sandbox: {level, layers}, environments, pool, kernels, limits, store}: for `/api/status`."""

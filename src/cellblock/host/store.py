@@ -238,11 +238,12 @@ class Store:
         return await self.rows(behind(query, table, table.c.created, after).limit(limit))
 
     def remove_session(self, id: str) -> None:
-        """The session with its cells, executions, their events, and its conversation."""
+        """The session with its cells, executions, their events, its conversation and the copies shared of it."""
         self.remove(schema.sessions, "id", id)
         self.remove(schema.cells, "session_id", id)
         self.remove(schema.executions, "session_id", id)
         self.remove(schema.conversations, "id", id)
+        self.remove(schema.shares, "session_id", id)
 
     async def execution(self, id: str) -> Row | None:
         found = await self.rows(sa.select(schema.executions).where(schema.executions.c.id == id))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
@@ -12,6 +12,8 @@ from cellblock.adapters.chat import history
 from cellblock.adapters.chat.agent import make_agent
 from cellblock.adapters.chat.answer import Answer, load
 from cellblock.adapters.chat.models import Models, ModelView
+from cellblock.adapters.chat.request import Owner
+from cellblock.adapters.chat.sharing import Sharing
 from cellblock.adapters.stream import PING, PING_S, SSE, EventResponse, paced
 from cellblock.adapters.wire import Json
 from cellblock.errors import ConversationNotFound, InvalidRequest, KernelNotFound, RunActive
@@ -89,14 +91,6 @@ class Stopped(TypedDict):
     stopped: bool
 
 
-def owner_of(request: Request) -> str:
-    """Whoever the credentials name; the middleware has put it there."""
-    return str(request.state.owner)
-
-
-Owner = Annotated[str, Depends(owner_of)]
-
-
 def router(interpreter: Interpreter, runs: Runs, models: Models, closing: asyncio.Event) -> APIRouter:
     """The routes. `closing`, once set, ends every open stream; the answers themselves are ended by `runs`."""
     door = Door(interpreter, runs, models, closing)
@@ -110,6 +104,7 @@ def router(interpreter: Interpreter, runs: Runs, models: Models, closing: asynci
     routes.add_api_route(at, door.delete, methods=["DELETE"], status_code=204, response_class=Response)
     routes.add_api_route(f"{at}/stream", door.resume, methods=["GET"], response_class=EventResponse, responses=RESUME)
     routes.add_api_route(f"{at}/stop", door.stop, methods=["POST"], response_model=Stopped)
+    Sharing(interpreter, door.view).add_to(routes)
     return routes
 
 
@@ -168,12 +163,15 @@ class Door:
 
     async def show(self, id: str, owner: Owner) -> Json:
         """The conversation with its messages; a session nobody has asked anything has none."""
+        return Json(await self.view(owner, id))
+
+    async def view(self, owner: str, id: str) -> ConversationView:
         kernel = await self._kernel(owner, id)
         active = self._runs.active(id)
         transcript = await load(self._interpreter, owner, id)
         notebook = await self._interpreter.notebook(owner, id)
         messages = history.ui_messages(transcript, notebook, active=active)
-        return Json({**item_of(kernel, active), "messages": messages})
+        return {**item_of(kernel, active), "messages": messages}
 
     async def rename(self, id: str, body: ChatTitle, owner: Owner) -> Json:
         """Gives the conversation, and so its session, another title."""

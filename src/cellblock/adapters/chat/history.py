@@ -144,8 +144,7 @@ def begin(transcript: Transcript, ask: Ask, model: str) -> Turn:
     text, id, files = ask.text, ask.id or ask.message_id, list(ask.files)
     if ask.trigger == "regenerate-message":
         text, id, files = transcript.turns[at].text, transcript.turns[at].id, transcript.turns[at].files
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    turn = Turn(id or new_id(), text, new_id(), now, model, files=files)
+    turn = Turn(id or new_id(), text, new_id(), now(), model, files=files)
     del transcript.turns[at:]
     transcript.turns.append(turn)
     return turn
@@ -171,6 +170,11 @@ def position(transcript: Transcript, ask: Ask) -> int:
 
 def field_of(path: str, message: str) -> dict[str, str]:
     return {"path": path, "message": message}
+
+
+def now() -> str:
+    """ISO 8601 UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def new_id() -> str:
