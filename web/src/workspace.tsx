@@ -7,11 +7,13 @@ import { VariablesView } from './artifacts/notebook/variables.tsx'
 import { SessionStore } from './artifacts/notebook/store.ts'
 import { Tab, Toolbar, type Pane } from './artifacts/notebook/toolbar.tsx'
 import { Chat } from './chat/chat.tsx'
+import { ShareDialog } from './chat/share.tsx'
 import { isBuiltIn, type ModelChoice } from './chat/composer.tsx'
 import type { Uploads } from './chat/uploads.ts'
 import type { Fix } from './core/asking.ts'
 import type { ToolItem } from './core/chat.ts'
 import { CELL_COMMANDS, NOTEBOOK_COMMANDS, type CellCommand, type NotebookCommand } from './core/commands.ts'
+import { words } from './core/words.ts'
 import { previewOf } from './core/tree.ts'
 import { SAMPLE_NAME, SAMPLE_PROMPTS } from './sample/sample.ts'
 import { Button } from './ui/button.tsx'
@@ -92,7 +94,9 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
       setTab('chat')
     }),
   )
-  useCommands(() => paletteOf(store, actions, show, () => setFull(!full)))
+  const [sharing, setSharing] = useState(false)
+  const share = useCallback(() => setSharing(true), [])
+  useCommands(() => paletteOf(store, actions, show, () => setFull(!full), share))
   const { first, onFirstSent } = props
   const onAsked = useCallback(() => {
     onFirstSent()
@@ -152,7 +156,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
         }
         right={
           <div className="flex min-h-0 flex-1 flex-col bg-surface">
-            <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} full={full} onFull={() => setFull(!full)} />
+            <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} full={full} onFull={() => setFull(!full)} onShare={share} />
             {pane === 'variables' && <VariablesView kernelId={id} session={view.session} />}
             {pane === 'notebook' && (
               <NotebookView store={store} actions={actions} view={view} writing={writing} fixes={fixes} helped={helper.current} />
@@ -163,6 +167,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
           </div>
         }
       />
+      {sharing && <ShareDialog id={id} onClose={() => setSharing(false)} />}
     </div>
   )
 }
@@ -179,6 +184,7 @@ function paletteOf(
   actions: CellActions,
   show: (pane: 'chat' | Pane) => void,
   toggleFull: () => void,
+  share: () => void,
 ): readonly PaletteCommand[] {
   const cell = store.attended === null ? undefined : store.cell(store.attended)
   const ofCell = (Object.keys(CELL_COMMANDS) as CellCommand[]).filter((name) => cell && applies(cell, name))
@@ -187,6 +193,7 @@ function paletteOf(
     ...ofCell.map((name) => ({ ...CELL_COMMANDS[name], id: name, group: 'Cell', run: () => actions.perform(cell!.id, name) })),
     ...overall.map((name) => ({ ...NOTEBOOK_COMMANDS[name], id: name, group: 'Notebook', run: () => actions.overall(name) })),
     ...PANES.map(({ pane, label }) => ({ id: `show-${pane}`, group: 'View', label, keys: '', run: () => show(pane) })),
+    { id: 'share', group: 'Conversation', label: words.share.command, keys: '', run: share },
     { id: 'full', group: 'View', label: 'Full screen for the notebook, or back', keys: '', run: toggleFull },
   ]
 }

@@ -1,4 +1,4 @@
-// A question that must be answered first; the browser's own dialog keeps focus where it belongs.
+// A question that must be answered first; the browser's own dialog keeps focus where it belongs, and begins at `data-begin`.
 import { useEffect, useRef, type ReactNode } from 'react'
 import { Button } from './button.tsx'
 
@@ -20,6 +20,7 @@ export function Dialog({
   useEffect(() => {
     const dialog = ref.current
     dialog?.showModal()
+    dialog?.querySelector<HTMLElement>('[data-begin]')?.focus()
     return () => dialog?.close()
   }, [])
   return (

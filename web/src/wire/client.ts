@@ -5,8 +5,11 @@ import type {
   FileEntry,
   Kernel,
   Model,
+  NewShare,
   Notebook,
   Result,
+  Share,
+  SharedCopy,
   Variable,
   VariableView,
 } from './types.ts'
@@ -249,6 +252,13 @@ export interface Conversation {
 export const getConversation = (id: string): Promise<Conversation> => json(`/api/chat/${id}`)
 export const renameConversation = (id: string, title: string): Promise<void> =>
   nothing(`/api/chat/${id}`, { method: 'PATCH', json: { title } })
+/** A link to a copy; its token is told this once. */
+export const shareConversation = (id: string): Promise<NewShare> => json(`/api/chat/${id}/shares`, { method: 'POST' })
+export const listShares = (id: string): Promise<readonly Share[]> => json(`/api/chat/${id}/shares`)
+export const revokeShare = (id: string, share: string): Promise<void> =>
+  nothing(`/api/chat/${id}/shares/${share}`, { method: 'DELETE' })
+export const readShared = (token: string): Promise<SharedCopy> =>
+  json('/api/shared', { headers: { 'X-Cellblock-Share': token } })
 export const stopConversation = (id: string): Promise<void> => nothing(`/api/chat/${id}/stop`, { method: 'POST' })
 export const listModels = (): Promise<Model[]> => json('/api/models')
 

@@ -1,8 +1,9 @@
 // Above the cells: what is shown, how the kernel is, and what can be done to all of them.
-import { ChevronsRight, Download, Ellipsis, FolderOpen, Maximize2, Minimize2, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
+import { ChevronsRight, Download, Ellipsis, FolderOpen, Link, Maximize2, Minimize2, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
 import { useRef } from 'react'
 import { NOTEBOOK_COMMANDS } from '../../core/commands.ts'
 import { bytes } from '../../core/format.ts'
+import { words } from '../../core/words.ts'
 import { isBusy, runnable, type Session } from '../../core/notebook.ts'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { Keys, Menu, MenuItem, MenuLabel, MenuLine, MenuLink } from '../../ui/menu.tsx'
@@ -29,6 +30,7 @@ export function Toolbar({
   memoryLimit,
   full,
   onFull,
+  onShare,
 }: {
   store: SessionStore
   actions: CellActions
@@ -39,6 +41,7 @@ export function Toolbar({
   memoryLimit: number | null
   full: boolean
   onFull: () => void
+  onShare: () => void
 }) {
   const { session } = view
   const busy = isBusy(session)
@@ -60,7 +63,7 @@ export function Toolbar({
         <IconButton label="Restart the kernel" keys="variables are lost" onClick={() => void store.restart()}>
           <RotateCcw size={15} />
         </IconButton>
-        <More store={store} view={view} actions={actions} />
+        <More store={store} view={view} actions={actions} onShare={onShare} />
       </div>
       <span className={`hidden md:block ${pane === 'notebook' ? '' : 'ml-auto'}`}>
         <IconButton label={full ? 'Show the chat again' : 'Full screen'} onClick={onFull}>
@@ -71,7 +74,7 @@ export function Toolbar({
   )
 }
 
-function More({ store, view, actions }: { store: SessionStore; view: StoreView; actions: CellActions }) {
+function More({ store, view, actions, onShare }: { store: SessionStore; view: StoreView; actions: CellActions; onShare: () => void }) {
   const picker = useRef<HTMLInputElement>(null)
   return (
     <>
@@ -105,6 +108,9 @@ function More({ store, view, actions }: { store: SessionStore; view: StoreView; 
       </MenuItem>
       <MenuItem onSelect={() => picker.current?.click()}>
         <FolderOpen size={14} className="text-ink-3" /> Open a notebook in place of this one
+      </MenuItem>
+      <MenuItem onSelect={onShare}>
+        <Link size={14} className="text-ink-3" /> {words.share.command}
       </MenuItem>
       <MenuLine />
       <MenuLabel>Download as</MenuLabel>
