@@ -12,6 +12,7 @@ CellblockError
 │   ├── FileNotFound          file_not_found
 │   ├── VariableNotFound      variable_not_found
 │   ├── ConversationNotFound  conversation_not_found
+│   ├── AnswerNotFound        answer_not_found
 │   ├── ShareNotFound         share_not_found              unknown, malformed or revoked: nobody is told which
 │   └── EnvironmentNotFound   environment_not_found
 ├── MethodNotAllowed          method_not_allowed     405
@@ -135,6 +136,11 @@ class VariableNotFound(NotFound):
 class ConversationNotFound(NotFound):
     code = "conversation_not_found"
     default_hint = "A conversation begins with POST /api/jupyter/kernel; its id is the kernel's."
+
+
+class AnswerNotFound(NotFound):
+    code = "answer_not_found"
+    default_hint = "GET /api/chat/{id} names the answers of each question."
 
 
 class ShareNotFound(NotFound):

@@ -314,6 +314,25 @@ async def test_an_answer_can_be_made_again(chat: Chat, script: Script, id: str) 
     assert (user["id"], user["parts"][0]["text"], answer["parts"][-1]["text"]) == ("u1", "Say a number", "Two.")
     assert told.of("start")[0]["messageId"] == answer["id"] != old
     assert len(script.sent[0]) == 1
+    assert told.of("start")[0]["messageMetadata"]["answers"] == answer["metadata"]["answers"] == [old, answer["id"]]
+
+
+async def test_another_answer_can_be_chosen_and_the_model_is_told_that_one(chat: Chat, script: Script, id: str) -> None:
+    script.play(says("One."))
+    await chat.ask(id, "Say a number", user_id="u1")
+    old = (await chat.messages(id))[1]["id"]
+    script.play(says("Two."))
+    await chat.ask(id, "", trigger="regenerate-message", messageId=old)
+    chosen = await chat.http.post(f"/api/chat/{id}/answers/{old}")
+    assert chosen.json()["messages"][1]["parts"][-1]["text"] == "One."
+    script.play(says("Three."))
+    await chat.ask(id, "And now?", user_id="u2")
+    told = json.dumps([str(message) for message in script.sent[0]])
+    assert ("One." in told, "Two." in told) == (True, False)
+    unknown = await chat.http.post(f"/api/chat/{id}/answers/none")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "answer_not_found")
+    theirs = await chat.http.post(f"/api/chat/{id}/answers/{old}", headers={"x-owner": "other"})
+    assert theirs.status_code == 404
 
 
 async def test_an_earlier_message_can_be_edited(chat: Chat, script: Script, id: str) -> None:

@@ -34,7 +34,14 @@ def ids(live: Live) -> Iterator[tuple[Ids, Ids]]:
     live.put(f"/api/jupyter/kernel/{kernel}/files/a.txt", content=b"a")
     link = live.post(f"/api/chat/{kernel}/shares").json()
     yield (
-        {"id": kernel, "cell_id": result["cell_id"], "path": "a.txt", "name": "word", "share_id": link["id"]},
+        {
+            "id": kernel,
+            "cell_id": result["cell_id"],
+            "path": "a.txt",
+            "name": "word",
+            "share_id": link["id"],
+            "answer_id": "none",
+        },
         {"id": result["id"], "path": "a.txt"},
     )
     live.delete(f"/api/jupyter/kernel/{kernel}")

@@ -61,6 +61,39 @@ def test_an_answer_is_made_again(page: Page) -> None:
     expect(answer).to_contain_text("once more (3)")
 
 
+def test_earlier_answers_are_paged_through_and_the_one_shown_is_kept(page: Page) -> None:
+    scripted(page, "Say: one of several")
+    answer = page.locator(COMPLETE)
+    expect(answer.locator("[data-answers]")).to_have_count(0)
+    for n in (2, 3):
+        answer.get_by_role("button", name="Answer again").click()
+        expect(answer).to_contain_text(f"one of several ({n})")
+    pages = answer.locator("[data-answers]")
+    expect(pages).to_contain_text("3 of 3")
+    earlier = answer.get_by_role("button", name="Earlier answer")
+    earlier.focus()
+    page.keyboard.press("Enter")
+    expect(answer).to_contain_text("one of several (2)")
+    expect(pages).to_contain_text("2 of 3")
+    expect(earlier).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(answer).to_contain_text("one of several (1)")
+    page.keyboard.press("Enter")
+    expect(earlier).to_be_focused()
+    expect(page.locator("[role=status][aria-live=polite]")).to_contain_text("Answer 1 of 3.")
+    page.reload()
+    expect(answer).to_contain_text("one of several (1)")
+    expect(pages).to_contain_text("1 of 3")
+    answer.get_by_role("button", name="Later answer").click()
+    expect(answer).to_contain_text("one of several (2)")
+    expect(page.locator("[data-spent]")).to_have_text(re.compile("^3.3k tokens"))
+    ask(page, "Say: and on")
+    expect(page.locator(COMPLETE)).to_have_count(2)
+    page.locator(COMPLETE).first.get_by_role("button", name="Later answer").click()
+    expect(page.locator(COMPLETE).first).to_contain_text("one of several (3)")
+    expect(page.locator(COMPLETE).nth(1)).to_contain_text("and on (1)")
+
+
 def test_answers_and_their_code_are_copied(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     scripted(page, "Say: Look:\n\n```\nx = 1\n```\n\nThat was it.")

@@ -5,12 +5,13 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import { StickToBottom, useStickToBottomContext } from 'use-stick-to-bottom'
 import { ArrowDown } from 'lucide-react'
 import { fixesIn, type Fix } from '../core/asking.ts'
-import { followUps, spentOn, turns, writing, type Message, type ToolItem } from '../core/chat.ts'
+import { followUps, keyOf, pageOf, spentOn, turns, writing, type Message, type ToolItem } from '../core/chat.ts'
+import { words } from '../core/words.ts'
 import { dollars, short } from '../core/format.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { announce } from '../ui/live.tsx'
 import { chatTransport } from '../wire/chat.ts'
-import { ApiError, stopConversation } from '../wire/client.ts'
+import { ApiError, chooseAnswer, stopConversation } from '../wire/client.ts'
 import { Composer, ModelNote, type ModelChoice } from './composer.tsx'
 import { Problem, TurnView, type TurnActions } from './turns.tsx'
 import type { Uploads } from './uploads.ts'
@@ -88,6 +89,17 @@ export function Chat(props: ChatProps) {
     chat.clearError()
     void chat.regenerate({ messageId: id })
   }
+  const choose = (answer: string): void => {
+    chat.clearError()
+    chooseAnswer(id, answer).then(
+      ({ messages: now }) => {
+        chat.setMessages(now as unknown as UIMessage[])
+        const page = turns(now).map(pageOf).find((one, at) => one !== null && turns(now)[at]!.id === answer)
+        if (page) announce(words.answers.told(page.at, page.of))
+      },
+      (error: unknown) => announce(error instanceof ApiError ? error.message : String(error)),
+    )
+  }
   const stop = (): void => {
     void stopConversation(id).catch(() => chat.stop())
   }
@@ -103,8 +115,8 @@ export function Chat(props: ChatProps) {
   })
 
   const { cellNumber, showCell } = props
-  const latest = useRef({ retry, edit, regenerate })
-  latest.current = { retry, edit, regenerate }
+  const latest = useRef({ retry, edit, regenerate, choose })
+  latest.current = { retry, edit, regenerate, choose }
   const actions: TurnActions = useMemo(
     () => ({
       cellNumber,
@@ -112,6 +124,7 @@ export function Chat(props: ChatProps) {
       retry: () => latest.current.retry(),
       edit: (turn, said) => latest.current.edit(turn, said),
       regenerate: (turn) => latest.current.regenerate(turn),
+      choose: (answer) => latest.current.choose(answer),
     }),
     [cellNumber, showCell],
   )
@@ -124,7 +137,7 @@ export function Chat(props: ChatProps) {
       <StickToBottom className="relative min-h-0 flex-1 overflow-hidden" resize="instant" initial="instant">
         <StickToBottom.Content className="mx-auto flex max-w-[720px] flex-col gap-6 px-4 pt-6 pb-6 md:px-6" role="log" aria-label="Conversation" aria-live="off">
           {shown.map((turn, at) => (
-            <TurnView key={turn.id} turn={turn} last={at === shown.length - 1} final={at >= shown.length - 2} idle={!answering} actions={actions} />
+            <TurnView key={keyOf(shown, at)} turn={turn} last={at === shown.length - 1} final={at >= shown.length - 2} idle={!answering} actions={actions} />
           ))}
           {chat.status === 'submitted' && <p className="text-sm text-ink-3">Thinking…</p>}
           {chat.error && !told && (

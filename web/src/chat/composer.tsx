@@ -1,6 +1,6 @@
 // Where a question is written; files and the model are chosen here too.
 import { ArrowUp, ChevronDown, Paperclip, Square, X } from 'lucide-react'
-import { useLayoutEffect, useRef, type KeyboardEvent } from 'react'
+import { useEffect, useLayoutEffect, useRef, type KeyboardEvent } from 'react'
 import { bytes } from '../core/format.ts'
 import { IconButton } from '../ui/button.tsx'
 import { Menu, MenuChoices, MenuLabel } from '../ui/menu.tsx'
@@ -43,6 +43,11 @@ export function Composer({
     box.style.height = 'auto'
     box.style.height = `${Math.min(box.scrollHeight, 200)}px`
   }, [text])
+
+  // What had the focus may be gone when an answer begins or ends: the Stop button, an answer that is made again.
+  useEffect(() => {
+    if (document.activeElement === document.body && matchMedia('(pointer: fine)').matches) area.current?.focus()
+  }, [answering])
 
   const onKey = (event: KeyboardEvent): void => {
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return

@@ -1,9 +1,10 @@
 // The transcript: questions, answers, and the cells an answer made, each one line that leads to it.
-import { ArrowUpRight, Check, ChevronRight, CircleAlert, Copy, LoaderCircle, Pencil, RefreshCw } from 'lucide-react'
-import { memo, useMemo, useState, type KeyboardEvent } from 'react'
+import { ArrowUpRight, Check, ChevronLeft, ChevronRight, CircleAlert, Copy, LoaderCircle, Pencil, RefreshCw } from 'lucide-react'
+import { memo, useMemo, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { wishIn } from '../core/asking.ts'
 import { never } from '../core/outputs.ts'
-import { wordsOf, type Item, type ToolItem, type Turn } from '../core/chat.ts'
+import { words } from '../core/words.ts'
+import { pageOf, wordsOf, type Item, type ToolItem, type Turn } from '../core/chat.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { Markdown } from '../ui/markdown.tsx'
 
@@ -14,6 +15,8 @@ export interface TurnActions {
   /** Asks this question in other words; what followed it is replaced. */
   readonly edit: (turnId: string, text: string) => void
   readonly regenerate: (turnId: string) => void
+  /** Another answer to the same question is shown instead, and counts from now on. */
+  readonly choose: (answerId: string) => void
 }
 
 export interface TurnProps {
@@ -36,18 +39,37 @@ export const TurnView = memo(function TurnView(props: TurnProps) {
       ))}
       <Ending turn={turn} last={last && idle} onRetry={actions.retry} />
       {!(last && !idle) && (
-        <div className="-mt-1 -ml-2 flex gap-0.5">
+        <div className="-mt-1 -ml-2 flex items-center gap-0.5">
           <CopyButton label="Copy the answer" text={wordsOf(turn)} />
           {last && (
             <IconButton label="Answer again" className="size-7" onClick={() => actions.regenerate(turn.id)}>
               <RefreshCw size={14} />
             </IconButton>
           )}
+          <Pager turn={turn} idle={idle} actions={actions} />
         </div>
       )}
     </div>
   )
 })
+
+/** Between the answers to one question. At an end a button stays where it is, so that the focus does. */
+function Pager({ turn, idle, actions }: { turn: Turn; idle: boolean; actions: TurnActions }) {
+  const page = pageOf(turn)
+  if (page === null) return null
+  const step = (label: string, to: string | null, icon: ReactNode): ReactNode => (
+    <IconButton label={label} className="size-7 aria-disabled:opacity-40" aria-disabled={to === null || !idle} onClick={() => to !== null && idle && actions.choose(to)}>
+      {icon}
+    </IconButton>
+  )
+  return (
+    <div role="group" aria-label={words.answers.group} className="flex items-center text-xs text-ink-3 tabular-nums" data-answers>
+      {step(words.answers.earlier, page.before, <ChevronLeft size={14} />)}
+      {words.answers.of(page.at, page.of)}
+      {step(words.answers.later, page.after, <ChevronRight size={14} />)}
+    </div>
+  )
+}
 
 function Question({ turn, final, idle, actions }: TurnProps & { turn: Extract<Turn, { role: 'user' }> }) {
   const [editing, setEditing] = useState(false)

@@ -41,6 +41,8 @@ export type Turn =
       /** How it ended: complete, stopped by a person, in an error, or cut off with the server. */
       readonly state: AnswerState
       readonly problem: { readonly message: string; readonly hint: string } | null
+      /** The ids of all answers to its question, this one among them, in the order they were made; empty when it is the only one. */
+      readonly answers: readonly string[]
     }
 
 /** What an answer as a person reads it says: its words, without its code. */
@@ -115,8 +117,28 @@ function answerOf(message: Message): Extract<Turn, { role: 'assistant' }> {
     id: message.id,
     items: itemsOf(message),
     state,
+    answers: answersOf(message),
     problem: problem ? { message: String(problem.message ?? ''), hint: String(problem.hint ?? '') } : null,
   }
+}
+
+function answersOf(message: Message): readonly string[] {
+  const { answers } = (message.metadata ?? {}) as { answers?: unknown }
+  return Array.isArray(answers) && answers.length > 1 ? answers.map(String) : []
+}
+
+/** Which of its answers a turn shows, counted from 1, and those before and after it; null when there is only one. */
+export function pageOf(turn: Turn): { readonly at: number; readonly of: number; readonly before: string | null; readonly after: string | null } | null {
+  if (turn.role === 'user' || turn.answers.length === 0) return null
+  const at = turn.answers.indexOf(turn.id)
+  if (at < 0) return null
+  return { at: at + 1, of: turn.answers.length, before: turn.answers[at - 1] ?? null, after: turn.answers[at + 1] ?? null }
+}
+
+/** What stays the same of a turn when its question is answered again: its place behind the question. */
+export function keyOf(turns: readonly Turn[], at: number): string {
+  const turn = turns[at]!
+  return turn.role === 'user' ? turn.id : `${turns[at - 1]?.id ?? ''}:answer`
 }
 
 export function textOf(message: Message): string {

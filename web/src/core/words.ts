@@ -1,6 +1,13 @@
 // Every English word the page says of itself, by where it is said. Whatever is made of parts is a function of them.
 
 export const words = {
+  answers: {
+    group: 'Answers to this question',
+    earlier: 'Earlier answer',
+    later: 'Later answer',
+    of: (at: number, all: number) => `${at} of ${all}`,
+    told: (at: number, all: number) => `Answer ${at} of ${all}.`,
+  },
   share: {
     command: 'Share a read-only copy',
     title: 'Share a read-only copy',

@@ -91,7 +91,7 @@ function Copy({ copy }: { copy: SharedCopy }) {
   )
 }
 
-const READING = { retry: () => {}, edit: () => {}, regenerate: () => {} }
+const READING = { retry: () => {}, edit: () => {}, regenerate: () => {}, choose: () => {} }
 
 function Missing({ problem, onRetry }: { problem: api.ApiError; onRetry: () => void }) {
   const gone = problem.status === 404

@@ -259,6 +259,8 @@ export const revokeShare = (id: string, share: string): Promise<void> =>
   nothing(`/api/chat/${id}/shares/${share}`, { method: 'DELETE' })
 export const readShared = (token: string): Promise<SharedCopy> =>
   json('/api/shared', { headers: { 'X-Cellblock-Share': token } })
+export const chooseAnswer = (id: string, answer: string): Promise<Conversation> =>
+  json(`/api/chat/${id}/answers/${encodeURIComponent(answer)}`, { method: 'POST' })
 export const stopConversation = (id: string): Promise<void> => nothing(`/api/chat/${id}/stop`, { method: 'POST' })
 export const listModels = (): Promise<Model[]> => json('/api/models')
 

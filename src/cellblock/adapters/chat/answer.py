@@ -52,8 +52,11 @@ class Answer:
         self.transcript = await load(self._interpreter, self._owner, self._session)
         self.turn = history.begin(self.transcript, self._ask, self._choice.id)
         await self._save(title=await self._entitle())
-        metadata = {"model": self.turn.model, "created": self.turn.created}
-        stream = ChatStream(self.turn.answer_id, metadata, self._explain)
+        metadata: dict[str, Any] = {"model": self.turn.model, "created": self.turn.created}
+        if self.turn.others:
+            metadata["answers"] = self.turn.answers
+        earlier = history.everything_of(self.turn)
+        stream = ChatStream(self.turn.answer_id, metadata, self._explain, earlier)
         native = cast(AsyncIterator[NativeEvent], self._native())
         try:
             async for chunk in stream.transform_stream(native):

@@ -14,6 +14,7 @@ from cellblock.adapters.chat.answer import Answer, load
 from cellblock.adapters.chat.models import Models, ModelView
 from cellblock.adapters.chat.request import Owner
 from cellblock.adapters.chat.sharing import Sharing
+from cellblock.adapters.problems import Problem
 from cellblock.adapters.stream import PING, PING_S, SSE, EventResponse, paced
 from cellblock.adapters.wire import Json
 from cellblock.errors import ConversationNotFound, InvalidRequest, KernelNotFound, RunActive
@@ -104,6 +105,9 @@ def router(interpreter: Interpreter, runs: Runs, models: Models, closing: asynci
     routes.add_api_route(at, door.delete, methods=["DELETE"], status_code=204, response_class=Response)
     routes.add_api_route(f"{at}/stream", door.resume, methods=["GET"], response_class=EventResponse, responses=RESUME)
     routes.add_api_route(f"{at}/stop", door.stop, methods=["POST"], response_model=Stopped)
+    routes.add_api_route(
+        f"{at}/answers/{{answer_id}}", door.choose, methods=["POST"], response_model=ConversationView, responses=CHOOSE
+    )
     Sharing(interpreter, door.view).add_to(routes)
     return routes
 
@@ -111,6 +115,7 @@ def router(interpreter: Interpreter, runs: Runs, models: Models, closing: asynci
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "AI SDK UI message stream", "content": {SSE: {"schema": {"type": "string"}}}}
 }
+CHOOSE: dict[int | str, dict[str, Any]] = {404: {"model": Problem}, 409: {"model": Problem}}
 RESUME: dict[int | str, dict[str, Any]] = {**STREAM, 204: {"description": "Nothing is being answered"}}
 
 
@@ -172,6 +177,16 @@ class Door:
         notebook = await self._interpreter.notebook(owner, id)
         messages = history.ui_messages(transcript, notebook, active=active)
         return {**item_of(kernel, active), "messages": messages}
+
+    async def choose(self, id: str, answer_id: str, owner: Owner) -> Json:
+        """Shows another answer to its question: the one a model is told from now on. What follows stays as it is."""
+        await self._kernel(owner, id)
+        if self._runs.active(id):
+            raise RunActive(f"The conversation {id} is being answered.")
+        transcript = await load(self._interpreter, owner, id)
+        history.choose(transcript, answer_id)
+        await self._interpreter.save_conversation(owner, id, messages=history.dumps(transcript))
+        return Json(await self.view(owner, id))
 
     async def rename(self, id: str, body: ChatTitle, owner: Owner) -> Json:
         """Gives the conversation, and so its session, another title."""
