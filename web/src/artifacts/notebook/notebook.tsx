@@ -43,13 +43,14 @@ export function NotebookView({
   const draft = writing !== null && !alreadyThere(session, writing.code) ? writing : null
   const scroller = useRef<HTMLDivElement>(null)
   useFollow(scroller, session, draft)
+  const drawn = useGrowing(session.cells.length)
   return (
     <div className="relative flex min-h-0 flex-1 flex-col">
     <div ref={scroller} className="min-h-0 flex-1 overflow-y-auto overscroll-contain" data-notebook>
       <div className="mx-auto flex max-w-[920px] flex-col gap-5 px-2 pt-5 pb-24 md:px-5">
         <Notices store={store} view={view} />
         {session.loaded && session.cells.length === 0 && draft === null && <Nothing />}
-        {session.cells.map((cell, at) => (
+        {session.cells.slice(0, drawn).map((cell, at) => (
           <Cell
             key={`${cell.id}:${cell.type}`}
             cell={cell}
@@ -71,6 +72,20 @@ export function NotebookView({
     <Deleted view={view} actions={actions} />
     </div>
   )
+}
+
+const AT_ONCE = 16
+
+/** How many of many cells are drawn: a long notebook comes in pieces, a frame each, so that the page answers meanwhile. */
+function useGrowing(count: number): number {
+  const [drawn, setDrawn] = useState(0)
+  const shown = count - drawn <= AT_ONCE ? count : drawn + AT_ONCE
+  useEffect(() => {
+    if (shown === count) return setDrawn(count)
+    const frame = requestAnimationFrame(() => setDrawn(shown))
+    return () => cancelAnimationFrame(frame)
+  }, [shown, count])
+  return shown
 }
 
 function alreadyThere(session: Session, code: string): boolean {
