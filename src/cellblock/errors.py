@@ -11,6 +11,7 @@ CellblockError
 │   ├── CellNotFound          cell_not_found
 │   ├── FileNotFound          file_not_found
 │   ├── VariableNotFound      variable_not_found
+│   ├── OutputNotFound        output_not_found
 │   ├── ConversationNotFound  conversation_not_found
 │   ├── AnswerNotFound        answer_not_found
 │   ├── ShareNotFound         share_not_found              unknown, malformed or revoked: nobody is told which
@@ -131,6 +132,11 @@ class FileNotFound(NotFound):
 class VariableNotFound(NotFound):
     code = "variable_not_found"
     default_hint = "GET …/variables lists the variables."
+
+
+class OutputNotFound(NotFound):
+    code = "output_not_found"
+    default_hint = "Run the cell again."
 
 
 class ConversationNotFound(NotFound):

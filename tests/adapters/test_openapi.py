@@ -41,6 +41,7 @@ def ids(live: Live) -> Iterator[tuple[Ids, Ids]]:
             "name": "word",
             "share_id": link["id"],
             "answer_id": "none",
+            "at": "0",
         },
         {"id": result["id"], "path": "a.txt"},
     )

@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from cellblock.errors import VariableNotFound
 from cellblock.execution import Event, Result
+from cellblock.host import closer
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Environments
 from cellblock.host.executions import Executions
 from cellblock.host.housekeeping import Housekeeping
 from cellblock.host.launcher import Launcher
 from cellblock.host.lock import DataDirectory
-from cellblock.host.looking import VariableView
+from cellblock.host.looking import TableView, VariableView
 from cellblock.host.one_shots import OneShots
 from cellblock.host.recovery import recover
 from cellblock.host.sessions import Export, KernelView, Session, Sessions
@@ -195,6 +196,17 @@ class Interpreter:
         if view is None:
             raise VariableNotFound(f"There is no variable {name[:80]!r}.")
         return view
+
+    async def rows(
+        self, owner: str, id: str, cell_id: str, at: int, *, offset: int, limit: int, sort: int | None, descending: bool
+    ) -> TableView:
+        """Rows of the table that output `at` of a cell shows, as for `variable`; OutputNotFound when it is gone."""
+        session = await self._session(owner, id)
+        return await closer.rows(session, cell_id, at, offset=offset, limit=limit, sort=sort, descending=descending)
+
+    async def drawing(self, owner: str, id: str, cell_id: str, at: int) -> bytes:
+        """The figure that output `at` of a cell shows, as SVG; OutputNotFound when the kernel does not hold it."""
+        return await closer.drawing(await self._session(owner, id), cell_id, at)
 
     # executions
 
