@@ -82,6 +82,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     [show],
   )
   const [fixes, setFixes] = useState<readonly Fix[]>([])
+  const [captions, setCaptions] = useState<ReadonlyMap<string, string>>(new Map())
   const [full, setFull] = useState(false)
   const helper = useRef(false)
   helper.current = props.model.chosen !== null && !isBuiltIn(props.model.chosen)
@@ -145,6 +146,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
               onAsked={onAsked}
               onWriting={setWriting}
               onFixes={setFixes}
+              onCaptions={setCaptions}
               onChanged={props.onChanged}
               cellNumber={cellNumber}
               showCell={showCell}
@@ -159,7 +161,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
             <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} full={full} onFull={() => setFull(!full)} onShare={share} />
             {pane === 'variables' && <VariablesView kernelId={id} session={view.session} />}
             {pane === 'notebook' && (
-              <NotebookView store={store} actions={actions} view={view} writing={writing} fixes={fixes} helped={helper.current} />
+              <NotebookView store={store} actions={actions} view={view} writing={writing} fixes={fixes} captions={captions} helped={helper.current} />
             )}
             {pane === 'files' && (
               <FilesView kernelId={id} files={files} uploads={uploads} onDelete={remove} onImport={importFile} limits={props.limits.told} />

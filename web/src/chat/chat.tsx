@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import { StickToBottom, useStickToBottomContext } from 'use-stick-to-bottom'
 import { ArrowDown } from 'lucide-react'
 import { fixesIn, type Fix } from '../core/asking.ts'
-import { followUps, keyOf, pageOf, spentOn, turns, writing, type Message, type ToolItem } from '../core/chat.ts'
+import { captionsIn, followUps, keyOf, pageOf, spentOn, turns, writing, type Message, type ToolItem } from '../core/chat.ts'
 import { words } from '../core/words.ts'
 import { dollars, short } from '../core/format.ts'
 import { Button, IconButton } from '../ui/button.tsx'
@@ -26,6 +26,8 @@ export interface ChatProps {
   readonly onWriting: (item: ToolItem | null) => void
   /** What the model answered to wishes to fix cells. */
   readonly onFixes: (fixes: readonly Fix[]) => void
+  /** What the model called the steps that made cells. */
+  readonly onCaptions: (captions: ReadonlyMap<string, string>) => void
   readonly onChanged: () => void
   readonly cellNumber: (cellId: string) => number | null
   readonly showCell: (cellId: string) => void
@@ -60,11 +62,12 @@ export function Chat(props: ChatProps) {
   const draft = useMemo(() => writing(messages, answering), [messages, answering])
   const { onWriting } = props
   useEffect(() => onWriting(draft), [draft, onWriting])
-  const { onFixes } = props
-  const fixes = useMemo(() => (answering ? null : fixesIn(shown)), [answering, shown])
+  const { onFixes, onCaptions } = props
   useEffect(() => {
-    if (fixes !== null) onFixes(fixes)
-  }, [fixes, onFixes])
+    if (answering) return
+    onFixes(fixesIn(shown))
+    onCaptions(captionsIn(shown))
+  }, [answering, shown, onFixes, onCaptions])
 
   const send = (question: string): void => {
     const files = uploads.list.filter((one) => one.state === 'done').map((one) => one.name)

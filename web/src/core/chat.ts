@@ -51,6 +51,12 @@ export function wordsOf(turn: Turn): string {
   return turn.items.flatMap((item) => (item.kind === 'text' ? [item.text.trim()] : [])).join('\n\n')
 }
 
+/** What the model called the step that made a cell, by the cell's id. */
+export function captionsIn(turns: readonly Turn[]): ReadonlyMap<string, string> {
+  const items = turns.flatMap((turn) => (turn.role === 'assistant' ? turn.items : []))
+  return new Map(items.flatMap((item) => (item.kind === 'tool' && item.cellId !== null && item.title ? [[item.cellId, item.title] as const] : [])))
+}
+
 export interface Spent {
   readonly tokens: number
   /** An estimate in US dollars; null when a part of it is not known. */

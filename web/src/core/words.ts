@@ -1,6 +1,26 @@
 // Every English word the page says of itself, by where it is said. Whatever is made of parts is a function of them.
 
 export const words = {
+  figure: {
+    alt: (at: number, count: number, caption: string | null) =>
+      `Figure${count > 1 ? ` ${at} of ${count}` : ''}${caption === null ? '' : `: ${caption}`}`,
+    described: (title: string | null, axes: string) => `Figure${title === null ? '' : `: ${title}`}${axes && ` (${axes})`}`,
+    image: 'Image',
+    asSvg: 'Download as SVG',
+    gone: 'The kernel no longer holds this figure: run the cell again to have it as SVG.',
+  },
+  table: {
+    all: (rows: number) => `All ${rows.toLocaleString('en')} rows`,
+    preview: 'Back to the preview',
+    label: 'Rows of the table',
+    gone: 'The kernel no longer holds this table as it is shown: run the cell again.',
+    asking: 'Asking the kernel…',
+    before: 'Rows before',
+    after: 'Rows after',
+    none: 'No rows',
+    rows: (first: number, last: number, all: number) => `${first}–${last} of ${all.toLocaleString('en')}`,
+    moreColumns: (count: number) => `${count} more ${count === 1 ? 'column' : 'columns'}`,
+  },
   answers: {
     group: 'Answers to this question',
     earlier: 'Earlier answer',

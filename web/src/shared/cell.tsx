@@ -8,7 +8,7 @@ import type { Cell } from '../wire/types.ts'
 
 const say = words.shared
 
-export function StillCell({ cell, position }: { cell: Cell; position: number }) {
+export function StillCell({ cell, position, caption }: { cell: Cell; position: number; caption: string | null }) {
   const code = cell.type === 'code'
   const count = cell.execution_count
   return (
@@ -34,7 +34,7 @@ export function StillCell({ cell, position }: { cell: Cell; position: number }) 
         )}
         {code && cell.outputs.length > 0 && !outputsHidden(cell) && (
           <div className="flex flex-col gap-2 pt-2 pl-3" data-outputs>
-            <Outputs outputs={cell.outputs} run="" live={false} source={cell.source} />
+            <Outputs outputs={cell.outputs} run="" live={false} source={cell.source} caption={caption} />
           </div>
         )}
       </div>

@@ -8,7 +8,7 @@ import { MENUS } from '../ui/menu.tsx'
 import { Split } from '../ui/split.tsx'
 import { ThemeMenu } from '../chat/conversations.tsx'
 import { TurnView, type TurnActions } from '../chat/turns.tsx'
-import { turns } from '../core/chat.ts'
+import { captionsIn, turns } from '../core/chat.ts'
 import { moment } from '../core/format.ts'
 import { words } from '../core/words.ts'
 import * as api from '../wire/client.ts'
@@ -36,6 +36,7 @@ function Copy({ copy }: { copy: SharedCopy }) {
   const [tab, setTab] = useState<'chat' | 'notebook'>(copy.messages.length > 0 ? 'chat' : 'notebook')
   const box = useRef<HTMLDivElement>(null)
   const shown = useMemo(() => turns(copy.messages), [copy])
+  const captions = useMemo(() => captionsIn(shown), [shown])
   const actions = useMemo((): TurnActions => {
     const show = (cellId: string): void => {
       setTab('notebook')
@@ -79,7 +80,7 @@ function Copy({ copy }: { copy: SharedCopy }) {
             <div className="min-h-0 flex-1 overflow-y-auto bg-surface" tabIndex={0} role="group" aria-label={say.notebook} data-notebook>
               <div className="mx-auto flex max-w-[920px] flex-col gap-5 px-2 pt-5 pb-24 md:px-5">
                 {copy.cells.map((cell, at) => (
-                  <StillCell key={cell.id} cell={cell} position={at + 1} />
+                  <StillCell key={cell.id} cell={cell} position={at + 1} caption={captions.get(cell.id) ?? null} />
                 ))}
                 {copy.cells.length === 0 && <p className="py-16 text-center text-sm text-ink-3">{say.noCells}</p>}
               </div>

@@ -10,10 +10,12 @@ import type {
   Result,
   Share,
   SharedCopy,
+  TableView,
   Variable,
   VariableView,
 } from './types.ts'
 import type { Message } from '../core/chat.ts'
+import type { Look } from '../core/variables.ts'
 
 export class ApiError extends Error {
   readonly status: number
@@ -130,10 +132,13 @@ export const listVariables = (id: string): Promise<readonly Variable[]> => json(
 export const lookAt = (
   id: string,
   name: string,
-  { offset, limit, sort, descending }: { offset: number; limit: number; sort: number | null; descending: boolean },
-): Promise<VariableView> => {
+  look: Look,
+  limit: number,
+): Promise<VariableView> => json(`${KERNEL}/${id}/variables/${encodeURIComponent(name)}?${rowsOf(look, limit)}`)
+
+function rowsOf({ offset, sort, descending }: Look, limit: number): string {
   const order = sort === null ? '' : `&sort=${sort}&descending=${descending}`
-  return json(`${KERNEL}/${id}/variables/${encodeURIComponent(name)}?offset=${offset}&limit=${limit}${order}`)
+  return `offset=${offset}&limit=${limit}${order}`
 }
 
 // executions
@@ -216,6 +221,23 @@ export function keepCell(id: string, cellId: string, source: string): void {
     keepalive: true,
   }).catch(() => {})
 }
+
+const outputUrl = ({ kernelId, cellId }: Place, at: number): string =>
+  `${KERNEL}/${kernelId}/notebook/cells/${encodeURIComponent(cellId)}/outputs/${at}`
+
+/** Where an output stands. */
+export interface Place {
+  readonly kernelId: string
+  readonly cellId: string
+}
+
+/** More rows of the table that an output shows. */
+export const outputRows = (place: Place, at: number, look: Look, limit: number): Promise<TableView> =>
+  json(`${outputUrl(place, at)}/rows?${rowsOf(look, limit)}`)
+
+/** The figure that an output shows, drawn as SVG. */
+export const outputSvg = async (place: Place, at: number): Promise<Blob> =>
+  (await request(`${outputUrl(place, at)}/svg`, { headers: { Accept: 'image/svg+xml' } })).blob()
 
 // files
 

@@ -25,6 +25,7 @@ export const Cell = memo(function Cell({
   store,
   actions,
   input,
+  caption,
   proposed,
   onSettle,
   helped,
@@ -36,6 +37,8 @@ export const Cell = memo(function Cell({
   store: SessionStore
   actions: CellActions
   input: InputRequest | null
+  /** What a model called the step that made it. */
+  caption: string | null
   /** What a model would make of this cell's code, until a person has settled it. */
   proposed: string | null
   onSettle: (cellId: string, take: boolean) => void
@@ -106,7 +109,7 @@ export const Cell = memo(function Cell({
         </div>
         {cell.conflict !== null && <Conflict theirs={cell.conflict} onChoose={(keep) => store.resolve(cell.id, keep)} />}
         {proposed !== null && <Proposed before={source} after={proposed} onSettle={(take) => onSettle(cell.id, take)} />}
-        {cell.type === 'code' && <Produced cell={cell} store={store} actions={actions} input={input} place={place} memory={memory} helped={helped && proposed === null} />}
+        {cell.type === 'code' && <Produced cell={cell} store={store} actions={actions} input={input} place={place} memory={memory} caption={caption} helped={helped && proposed === null} />}
       </div>
     </section>
   )
@@ -159,6 +162,7 @@ function Produced({
   input,
   place,
   memory,
+  caption,
   helped,
 }: {
   cell: CellView
@@ -167,10 +171,12 @@ function Produced({
   input: InputRequest | null
   place: number | null
   memory: number
+  caption: string | null
   helped: boolean
 }) {
   const facts = <Facts cell={cell} kernelId={store.id} place={place} memory={memory} />
   const onFrame = useMemo(() => (count: number, line: number) => actions.goToFrame(cell.id, count, line), [actions, cell.id])
+  const where = useMemo(() => ({ kernelId: store.id, cellId: cell.id }), [store, cell.id])
   const hidden = outputsHidden(cell)
   return (
     <div className="min-w-0 pl-3 empty:hidden">
@@ -185,7 +191,7 @@ function Produced({
       )}
       {cell.outputs.length > 0 && !hidden && (
         <div className="flex flex-col gap-2 pt-2" data-outputs>
-          <Outputs outputs={cell.outputs} run={cell.execution_id ?? ''} live={isActive(cell.status)} onFrame={onFrame} source={cell.source} />
+          <Outputs outputs={cell.outputs} run={cell.execution_id ?? ''} live={isActive(cell.status)} onFrame={onFrame} source={cell.source} place={where} caption={caption} />
         </div>
       )}
       {input !== null && <Answer key={input.executionId + input.prompt} input={input} onAnswer={(value) => void store.answer(value)} />}

@@ -17,6 +17,7 @@ export function NotebookView({
   writing,
   actions,
   fixes,
+  captions,
   helped,
 }: {
   store: SessionStore
@@ -24,6 +25,8 @@ export function NotebookView({
   writing: ToolItem | null
   actions: CellActions
   fixes: readonly Fix[]
+  /** What a model called the steps that made cells, by their ids. */
+  captions: ReadonlyMap<string, string>
   /** A language model is there to be asked about cells. */
   helped: boolean
 }) {
@@ -58,6 +61,7 @@ export function NotebookView({
             store={store}
             actions={actions}
             input={session.input?.cellId === cell.id ? session.input : null}
+            caption={captions.get(cell.id) ?? null}
             proposed={proposed.get(cell.id)?.code ?? null}
             onSettle={settle}
             helped={helped}

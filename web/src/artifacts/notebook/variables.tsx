@@ -1,13 +1,14 @@
 // What the kernel knows: its variables, and one of them page by page, as the kernel tells it.
-import { ArrowLeft, ChevronLeft, ChevronRight, RefreshCw } from 'lucide-react'
+import { ArrowLeft, RefreshCw } from 'lucide-react'
 import { useCallback, useEffect, useState } from 'react'
 import { plural } from '../../core/format.ts'
 import { isBusy, type Session } from '../../core/notebook.ts'
-import { FIRST, kindOf, ROWS, shapeOf, sizeOf, sorted, turned, type Look } from '../../core/variables.ts'
+import { FIRST, kindOf, ROWS, shapeOf, sizeOf, sorted, type Look } from '../../core/variables.ts'
 import { IconButton } from '../../ui/button.tsx'
 import { Grid } from '../../ui/grid.tsx'
+import { Pages } from './long-table.tsx'
 import { ApiError, listVariables, lookAt } from '../../wire/client.ts'
-import type { TableView, Variable, VariableView } from '../../wire/types.ts'
+import type { Variable, VariableView } from '../../wire/types.ts'
 
 export function VariablesView({ kernelId, session }: { kernelId: string; session: Session }) {
   const [chosen, setChosen] = useState<string | null>(null)
@@ -73,7 +74,7 @@ function VariableTable({ variables, onChoose }: { variables: readonly Variable[]
 function OneVariable({ kernelId, name, session, onBack }: { kernelId: string; name: string; session: Session; onBack: () => void }) {
   const [look, setLook] = useState<Look>(FIRST)
   const busy = isBusy(session)
-  const ask = useCallback((): Promise<VariableView> => lookAt(kernelId, name, { ...look, limit: ROWS }), [kernelId, name, look])
+  const ask = useCallback((): Promise<VariableView> => lookAt(kernelId, name, look, ROWS), [kernelId, name, look])
   const { value, problem } = useTold(ask, busy, session.ended)
   return (
     <div className="flex min-h-0 flex-1 flex-col" data-variable={name}>
@@ -100,25 +101,6 @@ function OneVariable({ kernelId, name, session, onBack }: { kernelId: string; na
           order={{ column: look.sort, descending: look.descending, onOrder: (column) => setLook(sorted(look, column)) }}
         />
       )}
-    </div>
-  )
-}
-
-function Pages({ table, look, onLook, disabled }: { table: TableView; look: Look; onLook: (look: Look) => void; disabled: boolean }) {
-  const [before, after] = [turned(look, -1, table.total), turned(look, 1, table.total)]
-  const last = look.offset + table.rows.length
-  const said = table.total === 0 ? 'No rows' : `${look.offset + 1}–${last} of ${table.total.toLocaleString('en')}`
-  const hidden = table.columns_total - table.columns.length
-  return (
-    <div className="ml-auto flex shrink-0 items-center gap-1 text-xs text-ink-3 tabular-nums">
-      <span data-rows>{said}</span>
-      {hidden > 0 && <span className="hidden md:inline">, {plural(hidden, 'more column')}</span>}
-      <IconButton label="Rows before" className="size-7" disabled={disabled || before === null} onClick={() => before && onLook(before)}>
-        <ChevronLeft size={14} />
-      </IconButton>
-      <IconButton label="Rows after" className="size-7" disabled={disabled || after === null} onClick={() => after && onLook(after)}>
-        <ChevronRight size={14} />
-      </IconButton>
     </div>
   )
 }
