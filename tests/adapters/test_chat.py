@@ -345,6 +345,30 @@ async def test_an_earlier_message_can_be_edited(chat: Chat, script: Script, id: 
     assert texts == ["Question 1", "Answer 1.", "Better question", "Edited."]
 
 
+async def test_conversations_are_found_by_what_was_said_in_them(chat: Chat, script: Script, id: str) -> None:
+    script.play(calls("zebra_count = 41 + 1"), says("The **Okapi** is", " rare. " + "And so on. " * 40))
+    await chat.ask(id, "Tell me of animals in Africa, please", user_id="u1")
+
+    async def found(q: str, owner: str = "local") -> list[dict[str, Any]]:
+        answer = await chat.http.get("/api/chat", params={"q": q}, headers={"x-owner": owner})
+        items: list[dict[str, Any]] = [one for one in answer.json()["items"] if one["id"] == id]
+        return items
+
+    (said,) = await found("okapi RARE")
+    assert said["excerpt"].startswith("The **Okapi** is rare. And so on.")
+    assert said["excerpt"].endswith("…")
+    assert len(said["excerpt"]) < 200
+    (coded,) = await found("zebra_count")
+    assert coded["excerpt"] == "zebra_count = 41 + 1"
+    (titled,) = await found("africa")
+    assert titled["excerpt"] is None
+    (both,) = await found("africa okapi")
+    assert "Okapi" in both["excerpt"]
+    assert await found("okapi giraffe") == []
+    assert await found("part_kind") == []
+    assert await found("okapi", owner="other") == []
+
+
 async def test_a_conversation_can_be_renamed_and_keeps_its_name(chat: Chat, script: Script, id: str) -> None:
     script.play(says("A."))
     await chat.ask(id, "First")

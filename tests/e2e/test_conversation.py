@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from person import SALES, ask, cells, choose_model, drop, ended
 from playwright.sync_api import Browser, Page, expect
+from test_accessibility import complaints
 from wire import wire_to
 
 COMPLETE = "[data-turn=assistant][data-state=complete]"
@@ -119,9 +120,28 @@ def test_conversations_are_found_by_words_of_their_titles(page: Page) -> None:
     listed.get_by_role("link", name="Say: about zebras").click()
     expect(page.locator(QUESTIONS)).to_have_text("Say: about zebras")
     search.fill("quagga")
-    expect(listed.get_by_role("listitem")).to_have_text("No title has these words")
+    expect(listed.get_by_role("listitem")).to_have_text("Nothing was said in these words")
     search.press("Escape")
     expect(listed.get_by_role("link", name="Say: about yaks")).to_be_visible()
+
+
+def test_conversations_are_found_by_what_was_said_in_them_by_keys(page: Page) -> None:
+    scripted(page, "Say: first of all", "Say: the kudu has horns in a spiral")
+    address = page.url
+    scripted(page, "Say: something else")
+    listed = page.get_by_role("navigation", name="Conversations")
+    search = listed.get_by_role("searchbox", name="Search conversations")
+    search.focus()
+    page.keyboard.type("SPIRAL kudu")
+    hit = listed.get_by_role("link", name=re.compile("^Say: first of all"))
+    expect(hit).to_contain_text("the kudu has horns in a spiral")
+    expect(hit.locator("mark")).to_have_text(["kudu", "spiral"])
+    expect(listed.get_by_role("listitem")).to_have_count(1)
+    assert complaints(page) == []
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(address)
+    expect(page.locator(QUESTIONS)).to_have_count(2)
 
 
 def test_what_could_be_asked_next_is_offered_and_asked_by_a_click(page: Page) -> None:

@@ -170,7 +170,7 @@ function asProblem(error: unknown): api.ApiError {
 /** The conversation that is open stands in the list from its first moment. */
 function withCurrent(items: readonly ConversationItem[], id: string | null): readonly ConversationItem[] {
   if (id === null || items.some((item) => item.id === id)) return items
-  return [{ id, title: null, updated: '', running: false }, ...items]
+  return [{ id, title: null, updated: '', running: false, excerpt: null }, ...items]
 }
 
 /** The session of this page; made, once, when something first needs one. */

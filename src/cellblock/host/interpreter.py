@@ -1,7 +1,7 @@
 """The service, and the only object doors see: it finds the session, and lets it do the work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -372,6 +372,12 @@ class Interpreter:
     async def conversations(self, owner: str, *, limit: int = 50, after: str | None = None) -> "Page":
         """{items: [{id, title, updated, running}], next}, the last updated first."""
         return await self.store.conversations(owner, limit=limit, after=after)
+
+    async def find_conversations(
+        self, owner: str, find: Callable[[str | None, bytes], str | None], *, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """[{id, title, updated, running, excerpt}] for which `find`, given title and messages, has an excerpt."""
+        return await self.store.find_conversations(owner, find, limit=limit)
 
     async def rename_conversation(self, owner: str, id: str, title: str) -> None:
         """ConversationNotFound."""

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { followUps, found, keyOf, pageOf, spentOn, TOOL, turns, wordsOf, writing, type Message, type Part } from './chat.ts'
+import { followUps, found, keyOf, marked, pageOf, spentOn, TOOL, turns, wordsOf, writing, type Message, type Part } from './chat.ts'
 import { dollars, short } from './format.ts'
 
 const assistant = (id: string, parts: Part[], metadata?: unknown): Message => ({ id, role: 'assistant', parts, metadata })
@@ -85,6 +85,14 @@ test('conversations are found by the words of their title', () => {
   expect(found(items, 'REGION rev')).toEqual([items[0]])
   expect(found(items, 'new conv')).toEqual([items[2]])
   expect(found(items, ' ')).toEqual(items)
+})
+
+describe('an excerpt', () => {
+  test('marks the words that were wanted, whatever their case and signs', () => {
+    expect(marked('The Okapi (rare)', 'okapi (RARE').filter((piece) => piece.hit).map((piece) => piece.text)).toEqual(['Okapi', '(rare'])
+    expect(marked('as it is', '  ')).toEqual([{ text: 'as it is', hit: false }])
+    expect(marked('abc', 'b').map((piece) => piece.text).join('')).toBe('abc')
+  })
 })
 
 describe('answers to one question', () => {

@@ -256,6 +256,14 @@ export function titleOf(title: string | null | undefined): string {
   return title?.trim() || 'New conversation'
 }
 
+/** A text in pieces: those that are one of the words wanted, and what stands between. */
+export function marked(text: string, wanted: string): readonly { readonly text: string; readonly hit: boolean }[] {
+  const escaped = wanted.split(/\s+/).filter(Boolean).map((word) => word.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+  if (escaped.length === 0) return [{ text, hit: false }]
+  const pieces = text.split(new RegExp(`(${escaped.join('|')})`, 'gi'))
+  return pieces.map((piece, at) => ({ text: piece, hit: at % 2 === 1 })).filter((piece) => piece.text !== '')
+}
+
 /** The conversations whose title has all these words, in any order and case. */
 export function found<Item extends { readonly title: string | null }>(items: readonly Item[], wanted: string): readonly Item[] {
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean)

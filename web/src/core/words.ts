@@ -21,6 +21,14 @@ export const words = {
     rows: (first: number, last: number, all: number) => `${first}–${last} of ${all.toLocaleString('en')}`,
     moreColumns: (count: number) => `${count} more ${count === 1 ? 'column' : 'columns'}`,
   },
+  search: {
+    label: 'Search conversations',
+    hint: 'Search',
+    nothing: 'Nothing was said in these words',
+    searching: 'Searching…',
+    failed: 'Only titles were searched: the server did not answer.',
+    none: 'No conversations yet',
+  },
   answers: {
     group: 'Answers to this question',
     earlier: 'Earlier answer',

@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * List
-         * @description Conversations, the latest first.
+         * @description Conversations, the latest first; with `q` those in which all its words were said, in one page.
          */
         get: operations["chat_list"];
         put?: never;
@@ -942,7 +942,7 @@ export interface components {
         /** ConversationPage */
         ConversationPage: {
             /** Items */
-            items: components["schemas"]["ConversationItem"][];
+            items: components["schemas"]["ListedItem"][];
             /** Next */
             next: string | null;
         };
@@ -1217,6 +1217,22 @@ export interface components {
             value: number;
         };
         /**
+         * ListedItem
+         * @description `excerpt`: where the words stand that were searched for; null without a search, or when the title has them.
+         */
+        ListedItem: {
+            /** Excerpt */
+            excerpt: string | null;
+            /** Id */
+            id: string;
+            /** Running */
+            running: boolean;
+            /** Title */
+            title: string | null;
+            /** Updated */
+            updated: string;
+        };
+        /**
          * ModelView
          * @description One model of GET /api/models. `reason`: why it cannot answer, or what to know; `default`: answers unasked.
          */
@@ -1455,6 +1471,8 @@ export interface operations {
             query?: {
                 limit?: number;
                 after?: string | null;
+                /** @description Words that title or messages have, all of them. */
+                q?: string | null;
             };
             header?: never;
             path?: never;

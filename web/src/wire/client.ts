@@ -264,6 +264,12 @@ export async function listConversations(): Promise<readonly ConversationItem[]> 
   return found
 }
 
+/** Those in which all these words were said, by anybody; with an excerpt where it was not in the title. */
+export async function findConversations(words: string, signal: AbortSignal): Promise<readonly ConversationItem[]> {
+  const answer: { items: ConversationItem[] } = await json(`/api/chat?limit=100&q=${encodeURIComponent(words)}`, { signal })
+  return answer.items
+}
+
 export interface Conversation {
   readonly id: string
   readonly title: string | null

@@ -34,7 +34,7 @@ export type SharedCopy = Omit<Frozen<Schemas['SharedView']>, 'cells' | 'messages
   readonly cells: readonly Cell[]
   readonly messages: readonly Message[]
 }
-export type ConversationItem = Frozen<Schemas['ConversationItem']>
+export type ConversationItem = Frozen<Schemas['ListedItem']>
 export type Model = Frozen<Schemas['ModelView']>
 export type ApiProblem = Frozen<Schemas['ErrorBody']>
 

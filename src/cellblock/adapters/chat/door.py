@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from cellblock.adapters.chat import history
+from cellblock.adapters.chat import finding, history
 from cellblock.adapters.chat.agent import make_agent
 from cellblock.adapters.chat.answer import Answer, load
 from cellblock.adapters.chat.models import Models, ModelView
@@ -75,8 +75,14 @@ class ConversationItem(TypedDict):
     running: bool
 
 
+class ListedItem(ConversationItem):
+    """`excerpt`: where the words stand that were searched for; null without a search, or when the title has them."""
+
+    excerpt: str | None
+
+
 class ConversationPage(TypedDict):
-    items: list[ConversationItem]
+    items: list[ListedItem]
     next: str | None
 
 
@@ -160,10 +166,23 @@ class Door:
         owner: Owner,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         after: Annotated[str | None, Query(max_length=200)] = None,
+        q: Annotated[
+            str | None, Query(max_length=500, description="Words that title or messages have, all of them.")
+        ] = None,
     ) -> Json:
-        """Conversations, the latest first."""
-        page = await self._interpreter.conversations(owner, limit=limit, after=after)
-        items = [{**item, "running": self._runs.active(str(item["id"]))} for item in page["items"]]
+        """Conversations, the latest first; with `q` those in which all its words were said, in one page."""
+        words = finding.words_of(q or "")
+        if words:
+            found = await self._interpreter.find_conversations(
+                owner, lambda title, stored: finding.excerpt(title, stored, words), limit=limit
+            )
+            page: dict[str, Any] = {"items": found, "next": None}
+        else:
+            page = await self._interpreter.conversations(owner, limit=limit, after=after)
+        items = [
+            {**item, "excerpt": item.get("excerpt") or None, "running": self._runs.active(str(item["id"]))}
+            for item in page["items"]
+        ]
         return Json({"items": items, "next": page["next"]})
 
     async def show(self, id: str, owner: Owner) -> Json:
