@@ -158,6 +158,7 @@ def model_settings(settings: Settings) -> chat.ModelSettings:
 
     return chat.ModelSettings(
         default=settings.model,
+        titles=settings.model_titles,
         google_key=key(settings.gemini_api_key),
         google_base_url=settings.google_base_url,
         openai_key=key(settings.openai_api_key),

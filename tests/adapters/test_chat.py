@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from chatting import BOUND, Chat, Script, calls, calls_with, config, fails, says, scripted, serving, shown
+from chatting import BOUND, Chat, Piece, Script, Step, calls, calls_with, config, fails, says, scripted, serving, shown
 from pydantic_ai import BinaryContent
+from pydantic_ai.messages import ModelMessage
+from pydantic_ai.models.function import AgentInfo
 
-from cellblock.adapters.chat import history
+from cellblock.adapters.chat import ModelSettings, history
 from cellblock.adapters.chat.context import data_context
 from cellblock.adapters.chat.prompt import FAILURES, STEPS
 from cellblock.host.config import ExecuteRequest
@@ -299,6 +301,81 @@ async def test_stop_before_the_model_was_asked_ends_at_once(chat: Chat, script: 
 
 async def test_stopping_what_does_not_run_is_no_error(chat: Chat, id: str) -> None:
     assert (await chat.http.post(f"/api/chat/{id}/stop")).json() == {"stopped": False}
+
+
+# --- titles ----------------------------------------------------------------------------------------------------------
+
+
+def titling(title: str, *words: str, when: asyncio.Event | None = None) -> Step:
+    """A model that answers, and is asked for a title meanwhile; its answer ends when `when` is set."""
+
+    async def step(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Piece]:
+        made = says(title) if "Write a title" in (info.instructions or "") else says(*words, when=when)
+        async for piece in made(messages, info):
+            yield piece
+
+    return step
+
+
+async def test_a_model_writes_the_title_once_and_a_person_has_the_last_word(
+    interpreter: Interpreter, script: Script
+) -> None:
+    models = scripted(script, ModelSettings(titles=True))
+    async with serving(interpreter, models) as chat:
+        id = await chat.new()
+        script.play(titling('Title: **"Beasts of Africa"**.\nAnd more', "Okapi."))
+        told = await chat.ask(id, "Which animals live there, please?")
+        assert (told.text, (await interpreter.kernel("local", id))["title"]) == ("Okapi.", "Beasts of Africa")
+        assert (await interpreter.load_conversation("local", id)).title == "Beasts of Africa"  # type: ignore[union-attr]
+        script.play(titling("Another", "Zebra."))
+        await chat.ask(id, "And which else?", user_id="u2")
+        assert (await interpreter.kernel("local", id))["title"] == "Beasts of Africa"
+        assert len(script.sent) == 1
+        await chat.http.delete(f"/api/chat/{id}")
+    await models.aclose()
+
+
+@pytest.mark.parametrize("said", ["", '""', "#", "\n"])
+async def test_a_title_that_says_nothing_leaves_the_first_line(
+    interpreter: Interpreter, script: Script, said: str
+) -> None:
+    models = scripted(script, ModelSettings(titles=True))
+    async with serving(interpreter, models) as chat:
+        id = await chat.new()
+        script.play(titling(said, "Yes."))
+        told = await chat.ask(id, "Is it so?")
+        assert (told.state, (await interpreter.kernel("local", id))["title"]) == ("complete", "Is it so?")
+        await chat.http.delete(f"/api/chat/{id}")
+    await models.aclose()
+
+
+async def test_a_title_does_not_replace_what_a_person_has_called_it_meanwhile(
+    interpreter: Interpreter, script: Script
+) -> None:
+    models = scripted(script, ModelSettings(titles=True))
+    asked, renamed = asyncio.Event(), asyncio.Event()
+
+    async def step(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Piece]:
+        if "Write a title" in (info.instructions or ""):
+            asked.set()
+            await renamed.wait()
+            yield "Too late"
+        else:
+            await renamed.wait()
+            yield "Done."
+
+    async with serving(interpreter, models) as chat:
+        id = await chat.new()
+        script.play(step)
+        async with chat.asking(id, "What is it?") as reader:
+            async with asyncio.timeout(BOUND):
+                await asked.wait()
+            await chat.http.patch(f"/api/chat/{id}", json={"title": "Mine"})
+            renamed.set()
+            await reader.rest()
+        assert (await interpreter.kernel("local", id))["title"] == "Mine"
+        await chat.http.delete(f"/api/chat/{id}")
+    await models.aclose()
 
 
 # --- again -----------------------------------------------------------------------------------------------------------

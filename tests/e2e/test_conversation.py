@@ -95,6 +95,21 @@ def test_earlier_answers_are_paged_through_and_the_one_shown_is_kept(page: Page)
     expect(page.locator(COMPLETE).nth(1)).to_contain_text("and on (1)")
 
 
+def test_a_conversation_has_the_title_its_model_wrote_until_a_person_gives_another(page: Page) -> None:
+    scripted(page, "Entitle: lemurs")
+    listed = page.get_by_role("navigation", name="Conversations")
+    expect(listed.get_by_role("link", name="All about lemurs", exact=True)).to_be_visible()
+    expect(page).to_have_title("All about lemurs · Cellblock")
+    page.get_by_role("button", name="Rename or delete All about lemurs").click()
+    page.get_by_role("menuitem", name="Rename").click()
+    page.get_by_role("textbox", name="Title").fill("Mine")
+    page.keyboard.press("Enter")
+    ask(page, "Entitle: something else")
+    expect(page.locator(COMPLETE)).to_have_count(2)
+    page.reload()
+    expect(listed.get_by_role("link", name="Mine", exact=True)).to_be_visible()
+
+
 def test_answers_and_their_code_are_copied(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     scripted(page, "Say: Look:\n\n```\nx = 1\n```\n\nThat was it.")

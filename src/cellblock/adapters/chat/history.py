@@ -73,6 +73,7 @@ class Turn:
     """One question and its answer. `id` is the user message's, `answer_id` the assistant's, `files` came with it.
 
     `others` are the answers it has besides; the one in the turn itself is what a person sees and a model is told.
+    `aside` is what else was asked of a model, a title, and counts in the price.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Turn:
     error: dict[str, Any] | None = None
     files: list[str] = field(default_factory=list)
     others: list[Other] = field(default_factory=list)
+    aside: list[ModelMessage] = field(default_factory=list)
 
     @property
     def answers(self) -> list[str]:
@@ -123,6 +125,7 @@ def dumps(transcript: Transcript) -> bytes:
         replace(
             turn,
             messages=slim(turn.messages),
+            aside=slim(turn.aside),
             others=[replace(other, messages=slim(other.messages)) for other in turn.others],
         )
         for turn in transcript.turns
@@ -176,7 +179,7 @@ def begin(transcript: Transcript, ask: Ask, model: str) -> Turn:
     turn = Turn(ask.id or ask.message_id or new_id(), ask.text, new_id(), now(), model, files=list(ask.files))
     if ask.trigger == "regenerate-message":
         old = transcript.turns[at]
-        turn = Turn(old.id, old.text, new_id(), now(), model, files=old.files, others=put_aside(old))
+        turn = Turn(old.id, old.text, new_id(), now(), model, files=old.files, others=put_aside(old), aside=old.aside)
     del transcript.turns[at:]
     transcript.turns.append(turn)
     return turn
@@ -313,8 +316,8 @@ def assistant_message(turn: Turn, cells: dict[str, Cell]) -> dict[str, Any]:
 
 
 def everything_of(turn: Turn) -> list[ModelMessage]:
-    """The messages of all its answers: each of them has been paid for."""
-    return [message for other in turn.others for message in other.messages] + turn.messages
+    """The messages of all its answers, and what was asked beside them: each of them has been paid for."""
+    return turn.aside + [message for other in turn.others for message in other.messages] + turn.messages
 
 
 def answer_parts(turn: Turn, cells: dict[str, Cell]) -> list[dict[str, Any]]:
