@@ -138,16 +138,16 @@ export function Chat(props: ChatProps) {
   return (
     <div className="flex min-h-0 flex-1 flex-col">
       <StickToBottom className="relative min-h-0 flex-1 overflow-hidden" resize="instant" initial="instant">
-        <StickToBottom.Content className="mx-auto flex max-w-[720px] flex-col gap-6 px-4 pt-6 pb-6 md:px-6" role="log" aria-label="Conversation" aria-live="off">
+        <StickToBottom.Content className="mx-auto flex max-w-[720px] flex-col gap-6 px-4 pt-6 pb-6 md:px-6" role="log" aria-label={words.chat.conversation} aria-live="off">
           {shown.map((turn, at) => (
             <TurnView key={keyOf(shown, at)} turn={turn} last={at === shown.length - 1} final={at >= shown.length - 2} idle={!answering} actions={actions} />
           ))}
-          {chat.status === 'submitted' && <p className="text-sm text-ink-3">Thinking…</p>}
+          {chat.status === 'submitted' && <p className="text-sm text-ink-3">{words.chat.thinking}</p>}
           {chat.error && !told && (
             <Problem message={chat.error.message} hint={chat.error instanceof ApiError ? chat.error.hint : ''} onRetry={retry} />
           )}
-          {shown.length === 0 && !answering && <Prompts title="You could ask" prompts={props.prompts} onChoose={send} />}
-          {text === '' && <Prompts title="Ask next" prompts={next} onChoose={send} />}
+          {shown.length === 0 && !answering && <Prompts title={words.chat.youCouldAsk} prompts={props.prompts} onChoose={send} />}
+          {text === '' && <Prompts title={words.chat.askNext} prompts={next} onChoose={send} />}
         </StickToBottom.Content>
         <ToEnd />
       </StickToBottom>
@@ -175,7 +175,7 @@ function Spending({ messages }: { messages: readonly Message[] }) {
   if (spent === null) return null
   return (
     <p className="px-1 pt-2 text-xs text-ink-3 tabular-nums" data-spent>
-      {short(spent.tokens)} tokens{spent.cost !== null && `, about ${dollars(spent.cost)}`}
+      {words.chat.spent(short(spent.tokens), spent.cost === null ? null : dollars(spent.cost))}
     </p>
   )
 }
@@ -199,7 +199,7 @@ function ToEnd() {
   if (isAtBottom) return null
   return (
     <IconButton
-      label="To the end"
+      label={words.chat.toTheEnd}
       onClick={() => void scrollToBottom()}
       className="absolute bottom-3 left-1/2 -translate-x-1/2 border border-line bg-surface shadow-sm"
     >
@@ -236,8 +236,8 @@ function useTelling(status: string, onChanged: () => void): void {
     if (before.current === status) return
     const wasActive = before.current === 'submitted' || before.current === 'streaming'
     before.current = status
-    if (status === 'ready' && wasActive) announce('The answer is finished.')
-    if (status === 'error') announce('The answer failed.')
+    if (status === 'ready' && wasActive) announce(words.chat.finished)
+    if (status === 'error') announce(words.chat.failed)
     onChanged()
   }, [status, onChanged])
 }

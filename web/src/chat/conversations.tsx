@@ -26,7 +26,7 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
   const [wanted, setWanted] = useState('')
   const { shown, note } = useFound(items, wanted)
   return (
-    <nav aria-label="Conversations" className="flex h-full w-60 flex-col border-r border-line bg-page">
+    <nav aria-label={words.conversations.label} className="flex h-full w-60 flex-col border-r border-line bg-page">
       <div className="flex h-12 shrink-0 items-center gap-1 pr-2 pl-4">
         <a
           href="/"
@@ -39,10 +39,10 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
           Cellblock
         </a>
         <span className="ml-auto" />
-        <IconButton label="New conversation" onClick={() => onOpen(null)}>
+        <IconButton label={words.common.newConversation} onClick={() => onOpen(null)}>
           <SquarePen size={16} />
         </IconButton>
-        <IconButton label="Hide conversations" onClick={onHide}>
+        <IconButton label={words.conversations.hide} onClick={onHide}>
           <PanelLeft size={16} />
         </IconButton>
       </div>
@@ -88,14 +88,14 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
       <div className="flex h-12 shrink-0 items-center px-2">
         <ThemeMenu />
         <Button onClick={onCommands} className="ml-auto px-2 font-normal" aria-keyshortcuts="Control+K">
-          <CommandIcon size={14} /> Commands <span className="text-xs text-ink-3 pointer-coarse:hidden">{keysShown('Ctrl+K')}</span>
+          <CommandIcon size={14} /> {words.conversations.commands} <span className="text-xs text-ink-3 pointer-coarse:hidden">{keysShown('Ctrl+K')}</span>
         </Button>
       </div>
       {doomed !== null && (
         <Confirm
-          question={`Delete “${titleOf(doomed.title)}”?`}
-          detail="The conversation, its notebook and its files are removed for good."
-          action="Delete"
+          question={words.conversations.deleteQuestion(titleOf(doomed.title))}
+          detail={words.conversations.deleted}
+          action={words.common.delete}
           onConfirm={() => onDelete(doomed.id)}
           onClose={() => setDoomed(null)}
         />
@@ -160,7 +160,7 @@ function Entry({
         }}
         className={`min-w-0 flex-1 truncate rounded-md py-2 pl-2 ${current ? 'text-ink' : 'text-ink-2'}`}
       >
-        {item.running && <span className="mr-2 inline-block size-1.5 rounded-full bg-accent align-middle" aria-label="Answering" />}
+        {item.running && <span className="mr-2 inline-block size-1.5 rounded-full bg-accent align-middle" aria-label={words.conversations.answering} />}
         {titleOf(item.title)}
         {item.excerpt && (
           <span className="line-clamp-2 text-xs break-words whitespace-normal text-ink-3">
@@ -178,16 +178,16 @@ function Entry({
       </a>
       <Menu
         trigger={
-          <IconButton label={`Rename or delete ${titleOf(item.title)}`} className="opacity-0 group-hover:opacity-100 focus-visible:opacity-100 data-[state=open]:opacity-100 pointer-coarse:opacity-100">
+          <IconButton label={words.conversations.renameOrDelete(titleOf(item.title))} className="opacity-0 group-hover:opacity-100 focus-visible:opacity-100 data-[state=open]:opacity-100 pointer-coarse:opacity-100">
             <Ellipsis size={14} />
           </IconButton>
         }
       >
         <MenuItem onSelect={onRename}>
-          <Pencil size={14} className="text-ink-3" /> Rename
+          <Pencil size={14} className="text-ink-3" /> {words.conversations.rename}
         </MenuItem>
         <MenuItem danger onSelect={onDelete}>
-          <Trash2 size={14} /> Delete
+          <Trash2 size={14} /> {words.common.delete}
         </MenuItem>
       </Menu>
     </div>
@@ -199,7 +199,7 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string) => v
   return (
     <input
       autoFocus
-      aria-label="Title"
+      aria-label={words.conversations.title}
       maxLength={200}
       value={value}
       onChange={(event) => setValue(event.target.value)}
@@ -215,9 +215,9 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string) => v
 }
 
 export const THEMES: readonly { value: Theme; label: string }[] = [
-  { value: 'system', label: 'As the system' },
-  { value: 'light', label: 'Light' },
-  { value: 'dark', label: 'Dark' },
+  { value: 'system', label: words.conversations.system },
+  { value: 'light', label: words.conversations.light },
+  { value: 'dark', label: words.conversations.dark },
 ]
 
 export function ThemeMenu() {
@@ -227,7 +227,7 @@ export function ThemeMenu() {
     <Menu
       align="start"
       trigger={
-        <IconButton label="Theme">
+        <IconButton label={words.conversations.theme}>
           <Icon size={16} />
         </IconButton>
       }

@@ -1,4 +1,6 @@
 // The transcript as turns: the wire splits an answer into messages and parts, a person sees one answer.
+import { words } from './words.ts'
+
 
 /** As much of an AI SDK part as is read here. */
 export interface Part {
@@ -88,7 +90,7 @@ export function followUps(shown: readonly Turn[], suggested: readonly string[]):
   const asked = new Set(shown.flatMap((turn) => (turn.role === 'user' ? [turn.text.trim()] : [])))
   const calls = last.items.filter((item) => item.kind === 'tool')
   const failed = calls.at(-1)?.phase === 'failed'
-  const fitting = failed ? ['Try it another way'] : calls.length > 0 ? ['What stands out in this data?'] : []
+  const fitting = failed ? [words.chat.anotherWay] : calls.length > 0 ? [words.common.whatStandsOut] : []
   return [...(failed ? fitting : suggested), ...(failed ? suggested : fitting)].filter((one) => !asked.has(one)).slice(0, 3)
 }
 
@@ -253,7 +255,7 @@ export function writing(messages: readonly Message[], active: boolean): ToolItem
 
 /** A conversation's name until it has one. */
 export function titleOf(title: string | null | undefined): string {
-  return title?.trim() || 'New conversation'
+  return title?.trim() || words.common.newConversation
 }
 
 /** A text in pieces: those that are one of the words wanted, and what stands between. */
@@ -266,6 +268,6 @@ export function marked(text: string, wanted: string): readonly { readonly text: 
 
 /** The conversations whose title has all these words, in any order and case. */
 export function found<Item extends { readonly title: string | null }>(items: readonly Item[], wanted: string): readonly Item[] {
-  const words = wanted.toLowerCase().split(/\s+/).filter(Boolean)
-  return items.filter((item) => words.every((word) => titleOf(item.title).toLowerCase().includes(word)))
+  const parts = wanted.toLowerCase().split(/\s+/).filter(Boolean)
+  return items.filter((item) => parts.every((word) => titleOf(item.title).toLowerCase().includes(word)))
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { bytes, duration, moment, plural } from './format.ts'
+import { bytes, duration, moment } from './format.ts'
 import { merge } from './merge.ts'
 import { EventParser } from './sse.ts'
+import { words } from './words.ts'
 import { figureAlts } from './alt.ts'
 import { fromFrame } from '../frame/protocol.ts'
 
@@ -19,7 +20,7 @@ describe('figures', () => {
     expect(moment('never', now)).toBe('')
   })
   test('plurals', () => {
-    expect([plural(1, 'cell'), plural(2, 'cell')]).toEqual(['1 cell', '2 cells'])
+    expect([words.variables.count(1), words.variables.count(2)]).toEqual(['1 variable', '2 variables'])
   })
 })
 

@@ -27,7 +27,7 @@ export function SharedPage() {
       <LiveRegion />
       {problem !== null && <Missing problem={problem} onRetry={retry} />}
       {copy !== null && <Copy copy={copy} />}
-      <section id={MENUS} aria-label="Menus" />
+      <section id={MENUS} aria-label={words.common.menus} />
     </main>
   )
 }

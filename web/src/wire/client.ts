@@ -15,6 +15,7 @@ import type {
   VariableView,
 } from './types.ts'
 import type { Message } from '../core/chat.ts'
+import { words } from '../core/words.ts'
 import type { Look } from '../core/variables.ts'
 
 export class ApiError extends Error {
@@ -25,7 +26,7 @@ export class ApiError extends Error {
   readonly current: Notebook | null
 
   constructor(status: number, problem: Partial<ApiProblem> & { current?: Notebook }, current: Notebook | null = null) {
-    super(problem.message || `The server answered ${status}.`)
+    super(problem.message || words.server.answered(status))
     this.status = status
     this.code = problem.code ?? 'error'
     this.hint = problem.hint ?? ''
@@ -37,8 +38,8 @@ export class ApiError extends Error {
 export function unreachable(): ApiError {
   return new ApiError(0, {
     code: 'unreachable',
-    message: 'The server cannot be reached.',
-    hint: 'Is it running? The page goes on by itself when it is back.',
+    message: words.server.unreachable,
+    hint: words.server.unreachableHint,
   })
 }
 

@@ -17,12 +17,12 @@ export function Picture({ block, alt, place }: { block: ImageBlock; alt: string;
   const source = `data:${block.mime};base64,${block.data}`
   return (
     <figure className="group/figure relative w-fit max-w-full">
-      <button type="button" aria-label={`Enlarge: ${alt}`} onClick={() => setZoomed(true)} className="block cursor-zoom-in rounded">
+      <button type="button" aria-label={words.figure.enlargeThis(alt)} onClick={() => setZoomed(true)} className="block cursor-zoom-in rounded">
         <img src={source} alt={alt} width={block.width ?? undefined} className="block max-w-full rounded" />
       </button>
       <FigureTools>
         {block.mime === 'image/png' && <CopyPicture data={block.data} />}
-        <SaveLink href={source} name={`figure.${block.mime.split('/')[1]}`} label={`Download as ${block.mime.split('/')[1]!.toUpperCase()}`} />
+        <SaveLink href={source} name={`figure.${block.mime.split('/')[1]}`} label={words.figure.downloadAs(block.mime.split('/')[1]!.toUpperCase())} />
         {block.svg !== null && <SaveLink href={svgUrl(block.svg)} name="figure.svg" label={words.figure.asSvg} text="SVG" />}
         {drawn && <AskSvg place={place} at={block.at} onGone={() => setGone(true)} />}
       </FigureTools>
@@ -33,7 +33,7 @@ export function Picture({ block, alt, place }: { block: ImageBlock; alt: string;
       )}
       {zoomed && (
         <Dialog label={alt} onClose={() => setZoomed(false)} wide>
-          <button type="button" aria-label="Close" onClick={() => setZoomed(false)} className="block cursor-zoom-out">
+          <button type="button" aria-label={words.common.close} onClick={() => setZoomed(false)} className="block cursor-zoom-out">
             <img src={source} alt={alt} className="block max-h-[92dvh] max-w-[92vw] min-w-[min(60vw,900px)] object-contain" />
           </button>
         </Dialog>
@@ -111,7 +111,7 @@ function CopyPicture({ data }: { data: string }) {
     })
   }
   return (
-    <IconButton label={copied ? 'Copied' : 'Copy the figure'} onClick={copy}>
+    <IconButton label={copied ? words.common.copied : words.figure.copy} onClick={copy}>
       {copied ? <Check size={14} /> : <Copy size={14} />}
     </IconButton>
   )
@@ -123,14 +123,14 @@ export type Saving = 'png' | 'svg'
 export function DrawnTools({ onEnlarge, onSave }: { onEnlarge: () => void; onSave: (format: Saving) => void }) {
   return (
     <FigureTools>
-      <IconButton label="Enlarge the figure" onClick={onEnlarge}>
+      <IconButton label={words.figure.enlarge} onClick={onEnlarge}>
         <Maximize2 size={14} />
       </IconButton>
       {(['png', 'svg'] as const).map((format) => (
         <button
           key={format}
           type="button"
-          aria-label={`Download as ${format.toUpperCase()}`}
+          aria-label={words.figure.downloadAs(format.toUpperCase())}
           onClick={() => onSave(format)}
           className="inline-flex h-8 items-center gap-1 rounded-md px-2 text-xs text-ink-2 hover:bg-hover hover:text-ink"
         >

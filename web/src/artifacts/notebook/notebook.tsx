@@ -9,6 +9,7 @@ import { Button } from '../../ui/button.tsx'
 import { Banner } from '../../ui/banner.tsx'
 import { focusCell, type CellActions } from './actions.ts'
 import { Cell, DraftCell } from './cell.tsx'
+import { words } from '../../core/words.ts'
 import type { SessionStore, StoreView } from './store.ts'
 
 export function NotebookView({
@@ -69,7 +70,7 @@ export function NotebookView({
             memory={cell.status === 'running' ? session.memory : 0}
           />
         ))}
-        {draft !== null && <DraftCell code={draft.code} label={draft.phase === 'writing' ? 'Being written' : 'About to run'} />}
+        {draft !== null && <DraftCell code={draft.code} label={draft.phase === 'writing' ? words.notebook.beingWritten : words.notebook.aboutToRun} />}
         {session.loaded && <AddCell actions={actions} />}
       </div>
     </div>
@@ -144,7 +145,7 @@ function Notices({ store, view }: { store: SessionStore; view: StoreView }) {
   const { session, problem, connected } = view
   return (
     <>
-      {!connected && <Banner>The connection to the server is lost. This page catches up by itself when it is back.</Banner>}
+      {!connected && <Banner>{words.notebook.connectionLost}</Banner>}
       {session.notice !== null && (
         <Banner
           onClose={() => store.apply({ kind: 'dismiss' })}
@@ -169,7 +170,7 @@ function RunAgain({ store, before, cells }: { store: SessionStore; before: strin
   const above = before !== null && runnable(cells, undefined, before).length > 0
   return (
     <Button look="outline" onClick={() => void (above ? store.runAll(undefined, before) : store.runAll())}>
-      {above ? 'Run all above' : 'Run all'}
+      {above ? words.notebook.runAllAbove : words.common.runAll}
     </Button>
   )
 }
@@ -188,9 +189,9 @@ function Deleted({ view, actions }: { view: StoreView; actions: CellActions }) {
   return (
     <div className="pointer-events-none absolute inset-x-0 bottom-4 z-20 flex justify-center px-3">
       <p className="pointer-events-auto flex items-center gap-3 rounded-lg border border-line bg-surface py-1 pr-1 pl-4 text-sm shadow-lg shadow-black/10">
-        Cell deleted
+        {words.notebook.cellDeleted}
         <Button look="outline" onClick={() => actions.overall('undo')} className="h-7 px-2">
-          Undo
+          {words.common.undo}
         </Button>
       </p>
     </div>
@@ -200,8 +201,8 @@ function Deleted({ view, actions }: { view: StoreView; actions: CellActions }) {
 function Nothing() {
   return (
     <div className="px-3 py-16 text-center text-sm text-ink-3">
-      <p>Code the model writes appears here as it is written, with what it puts out.</p>
-      <p>You can change every cell and run it again.</p>
+      <p>{words.notebook.emptyAbout}</p>
+      <p>{words.notebook.emptyMore}</p>
     </div>
   )
 }
@@ -210,10 +211,10 @@ function AddCell({ actions }: { actions: CellActions }) {
   return (
     <div className="flex gap-1 pl-9 md:pl-11">
       <Button onClick={() => actions.overall('addCode')} className="px-2 text-ink-3">
-        <Plus size={14} /> Code
+        <Plus size={14} /> {words.notebook.code}
       </Button>
       <Button onClick={() => actions.overall('addText')} className="px-2 text-ink-3">
-        <Plus size={14} /> Text
+        <Plus size={14} /> {words.notebook.text}
       </Button>
     </div>
   )

@@ -13,6 +13,7 @@ import type { Output } from '../../wire/types.ts'
 import { DrawnTools, Picture } from './figure.tsx'
 import { Frame, type FrameHandle } from './frame.tsx'
 import { WithAllRows } from './long-table.tsx'
+import { words } from '../../core/words.ts'
 import { JsonTree } from './json-tree.tsx'
 
 export type OnFrame = (count: number, line: number) => void
@@ -118,7 +119,7 @@ function Failure({ block, onFrame }: { block: Extract<Block, { kind: 'error' }>;
       </p>
       {block.traceback && (
         <details open={lines <= SHORT} className="mt-1">
-          <summary className="w-fit text-xs text-ink-2 hover:text-ink">Traceback</summary>
+          <summary className="w-fit text-xs text-ink-2 hover:text-ink">{words.outputs.traceback}</summary>
           <div className="mt-1">
             {parts.map((part, at) => (part.kind === 'frame' ? <FrameLink key={at} part={part} onFrame={onFrame} /> : <Ansi key={at} text={part.text} />))}
           </div>
@@ -155,7 +156,7 @@ function Framed({ block, alt, place }: { block: Extract<Placed, { kind: 'frame' 
 function Drawn({ block, alt }: { block: Extract<Block, { kind: 'frame' }>; alt: string }) {
   const frame = useRef<FrameHandle>(null)
   const [large, setLarge] = useState(false)
-  if (!block.figure) return <Frame bundles={block.bundles} label="Output in a closed frame" />
+  if (!block.figure) return <Frame bundles={block.bundles} label={words.outputs.closedFrame} />
   return (
     <figure className="group/figure relative">
       <Frame bundles={block.bundles} label={alt} handle={frame} />
@@ -191,8 +192,8 @@ function Attached({ block }: { block: Extract<Block, { kind: 'file' }> }) {
     >
       <FileText size={20} className="text-ink-3" />
       <span>
-        <span className="block font-medium">{kind?.toUpperCase()} document</span>
-        <span className="block text-ink-3">{bytes(Math.floor((block.data.length * 3) / 4))}, download</span>
+        <span className="block font-medium">{kind?.toUpperCase()} {words.outputs.document}</span>
+        <span className="block text-ink-3">{bytes(Math.floor((block.data.length * 3) / 4))}{words.outputs.documentDownload}</span>
       </span>
     </a>
   )
