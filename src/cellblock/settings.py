@@ -136,6 +136,9 @@ class Settings(BaseSettings):
         "google:gemini-2.5-pro",
         "Model that answers: `google:…`, `openai:…` or `anthropic:…`. Without its key the built-in analyst does.",
     )
+    model_titles: bool = _setting(
+        True, "A language model also writes the titles of conversations: one short request for each."
+    )
     gemini_api_key: SecretStr | None = _foreign(
         "gemini_api_key", "Key for Google's models.", "GEMINI_API_KEY", "GOOGLE_API_KEY"
     )

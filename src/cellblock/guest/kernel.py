@@ -54,7 +54,7 @@ from IPython.core.application import BaseIPythonApplication
 from jupyter_client.jsonutil import json_clean
 from jupyter_client.session import Session
 
-from cellblock.guest import leftovers, linux, listeners
+from cellblock.guest import leftovers, linux, listeners, shown
 from cellblock.guest.channels import Channel, Frame, Router, Xpub
 from cellblock.guest.init import report
 from cellblock.guest.marks import milliseconds
@@ -216,6 +216,7 @@ class App(ipykernel.kernelapp.IPKernelApp):
         )
         self.init_path()
         self.init_shell()
+        self.shell.shown = shown.watch(self.shell.display_formatter)
         self.init_gui_pylab()
         self.init_extensions()
         self.init_code()
@@ -432,6 +433,7 @@ def _forget(shell: Any, before: dict[str, Any]) -> None:
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
     shell.reset(new_session=True)
+    shell.shown.forget()
     shell.payload_manager.clear_payload()  # or the first cell of every kernel shows what a warming cell paged
     shell.execution_count = 1
     shell.user_ns.clear()

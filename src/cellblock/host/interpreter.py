@@ -1,12 +1,13 @@
 """The service, and the only object doors see: it finds the session, and lets it do the work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from cellblock.errors import VariableNotFound
 from cellblock.execution import Event, Result
+from cellblock.host import closer
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Environments
 from cellblock.host.executions import Executions
@@ -14,10 +15,11 @@ from cellblock.host.exporting import Export, exported
 from cellblock.host.housekeeping import Housekeeping
 from cellblock.host.launcher import Launcher
 from cellblock.host.lock import DataDirectory
-from cellblock.host.looking import VariableView
+from cellblock.host.looking import TableView, VariableView
 from cellblock.host.one_shots import OneShots
 from cellblock.host.recovery import recover
 from cellblock.host.sessions import KernelView, Session, Sessions
+from cellblock.host.shares import Share, Shares
 from cellblock.host.store import Conversation, Store
 from cellblock.host.survivors import Survivors
 from cellblock.host.travel import redoing, undoing
@@ -36,6 +38,7 @@ __all__ = [
     "KernelView",
     "OpenFile",
     "Page",
+    "Share",
 ]
 
 
@@ -55,6 +58,7 @@ class Interpreter:
     executions: Executions
     one_shots: OneShots
     housekeeping: Housekeeping
+    shares: Shares
 
     @classmethod
     async def start(cls, config: Config) -> "Interpreter":
@@ -97,7 +101,8 @@ class Interpreter:
         sessions = Sessions(config, store, environments, executions)
         one_shots = OneShots(config, environments, sessions, executions)
         housekeeping = Housekeeping(config, store, environments, sessions, executions, one_shots)
-        return cls(config, directory, store, environments, sessions, executions, one_shots, housekeeping)
+        shares = Shares(store, config.clock)
+        return cls(config, directory, store, environments, sessions, executions, one_shots, housekeeping, shares)
 
     @property
     def is_ready(self) -> bool:
@@ -194,6 +199,17 @@ class Interpreter:
         if view is None:
             raise VariableNotFound(f"There is no variable {name[:80]!r}.")
         return view
+
+    async def rows(
+        self, owner: str, id: str, cell_id: str, at: int, *, offset: int, limit: int, sort: int | None, descending: bool
+    ) -> TableView:
+        """Rows of the table that output `at` of a cell shows, as for `variable`; OutputNotFound when it is gone."""
+        session = await self._session(owner, id)
+        return await closer.rows(session, cell_id, at, offset=offset, limit=limit, sort=sort, descending=descending)
+
+    async def drawing(self, owner: str, id: str, cell_id: str, at: int) -> bytes:
+        """The figure that output `at` of a cell shows, as SVG; OutputNotFound when the kernel does not hold it."""
+        return await closer.drawing(await self._session(owner, id), cell_id, at)
 
     # executions
 
@@ -379,6 +395,12 @@ class Interpreter:
         """{items: [{id, title, updated, running}], next}, the last updated first."""
         return await self.store.conversations(owner, limit=limit, after=after)
 
+    async def find_conversations(
+        self, owner: str, find: Callable[[str | None, bytes], str | None], *, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """[{id, title, updated, running, excerpt}] for which `find`, given title and messages, has an excerpt."""
+        return await self.store.find_conversations(owner, find, limit=limit)
+
     async def rename_conversation(self, owner: str, id: str, title: str) -> None:
         """ConversationNotFound."""
         await self.store.rename_conversation(owner, id, title)
@@ -387,6 +409,27 @@ class Interpreter:
     async def delete_conversation(self, owner: str, id: str) -> None:
         """The messages only; the session stays. ConversationNotFound."""
         await self.store.delete_conversation(owner, id)
+
+    # copies for others
+
+    async def share(self, owner: str, id: str, content: bytes) -> tuple[Share, str]:
+        """Keeps `content` for whoever has the token, which is told this once. ShareLimit, TooLarge."""
+        session = await self._session(owner, id)
+        return await self.shares.add(owner, id, title=session.view()["title"], content=content)
+
+    async def shared(self, owner: str, id: str) -> list[Share]:
+        """What is shared of the session, the newest first."""
+        await self._session(owner, id)
+        return await self.shares.of(id)
+
+    async def revoke(self, owner: str, id: str, share_id: str) -> None:
+        """Nobody can read that copy any more. ShareNotFound."""
+        await self._session(owner, id)
+        await self.shares.revoke(id, share_id)
+
+    async def read_shared(self, token: str | None) -> bytes:
+        """The content a token stands for: the only call that names no owner. ShareNotFound, always in the same words."""
+        return await self.shares.read(token)
 
     async def status(self) -> dict[str, Any]:
         """{version, ready, sandbox: {level, layers}, environments, pool, kernels, limits, store}: for `/api/status`."""
