@@ -26,7 +26,7 @@ def poured(server: Server, bystanders: Bystanders) -> tuple[dict[str, Any], floa
 def measure(_: Size) -> list[Figure]:
     with cellblock() as server:
         bystanders = Bystanders(server)
-        quiet = bystanders.during(5)
+        quiet = bystanders.during(10)  # so long also because a server that has just started fills its caches
         result, grown, times = poured(server, bystanders)
         quiet += bystanders.during(5)
     if result["status"] != "ok" or not result["truncated"] or not result["spill"]:

@@ -25,7 +25,7 @@ from cellblock.version import __version__
 
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  (recognised, not bound)
 # Answered also while the pool is being filled.
-ANSWERED_UNREADY = frozenset({"/api/status"})
+ANSWERED_UNREADY = frozenset({"/api/status", "/api/shared"})
 
 
 @dataclass
@@ -163,6 +163,7 @@ def model_settings(settings: Settings) -> chat.ModelSettings:
 
     return chat.ModelSettings(
         default=settings.model,
+        titles=settings.model_titles,
         google_key=key(settings.gemini_api_key),
         google_base_url=settings.google_base_url,
         openai_key=key(settings.openai_api_key),

@@ -11,7 +11,10 @@ CellblockError
 │   ├── CellNotFound          cell_not_found
 │   ├── FileNotFound          file_not_found
 │   ├── VariableNotFound      variable_not_found
+│   ├── OutputNotFound        output_not_found
 │   ├── ConversationNotFound  conversation_not_found
+│   ├── AnswerNotFound        answer_not_found
+│   ├── ShareNotFound         share_not_found              unknown, malformed or revoked: nobody is told which
 │   └── EnvironmentNotFound   environment_not_found
 ├── MethodNotAllowed          method_not_allowed     405
 ├── Conflict                  conflict               409
@@ -19,6 +22,8 @@ CellblockError
 │   ├── NotARegularFile       not_a_regular_file
 │   ├── RunActive             run_active                   the conversation is being answered
 │   ├── NotWaitingForInput    not_waiting_for_input
+│   ├── KernelBusy            kernel_busy                  undo and redo need a kernel in which nothing runs
+│   ├── NoState               no_state                     the state to go to is not kept, or never was
 │   └── IdempotencyConflict   idempotency_conflict
 ├── TooLarge                  too_large              413
 │   ├── CodeTooLarge          code_too_large
@@ -27,7 +32,8 @@ CellblockError
 ├── RangeNotSatisfiable       range_not_satisfiable  416
 ├── TooMany                   too_many               429   `retry_after` seconds
 │   ├── QueueFull             queue_full
-│   └── KernelLimit           kernel_limit
+│   ├── KernelLimit           kernel_limit
+│   └── ShareLimit            share_limit
 ├── Unavailable               unavailable            503   `retry_after` seconds
 │   ├── NoMemory              no_memory                    this machine may not take another kernel
 │   ├── HostExhausted         host_exhausted               its disk or its descriptors are used up
@@ -130,9 +136,24 @@ class VariableNotFound(NotFound):
     default_hint = "GET …/variables lists the variables."
 
 
+class OutputNotFound(NotFound):
+    code = "output_not_found"
+    default_hint = "Run the cell again."
+
+
 class ConversationNotFound(NotFound):
     code = "conversation_not_found"
     default_hint = "A conversation begins with POST /api/jupyter/kernel; its id is the kernel's."
+
+
+class AnswerNotFound(NotFound):
+    code = "answer_not_found"
+    default_hint = "GET /api/chat/{id} names the answers of each question."
+
+
+class ShareNotFound(NotFound):
+    code = "share_not_found"
+    default_hint = "The link may be incomplete, or whoever shared it has revoked it."
 
 
 class EnvironmentNotFound(NotFound):
@@ -167,6 +188,16 @@ class RunActive(Conflict):
 
 class NotWaitingForInput(Conflict):
     code = "not_waiting_for_input"
+
+
+class KernelBusy(Conflict):
+    code = "kernel_busy"
+    default_hint = "Wait until it has ended, or interrupt it."
+
+
+class NoState(Conflict):
+    code = "no_state"
+    default_hint = "GET …/snapshots lists the states there are."
 
 
 class IdempotencyConflict(Conflict):
@@ -211,6 +242,11 @@ class QueueFull(TooMany):
 class KernelLimit(TooMany):
     code = "kernel_limit"
     default_hint = "Release or delete kernels that are not needed."
+
+
+class ShareLimit(TooMany):
+    code = "share_limit"
+    default_hint = "Revoke links that are not needed."
 
 
 class Unavailable(CellblockError):

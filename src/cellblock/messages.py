@@ -10,6 +10,10 @@ That SEQPACKET pair is one sandbox's life. The server hears, in order, `Bound` (
 time `Exit` (the kernel process ended), and last `Gone` (nothing of the sandbox is left). `Refused`
 takes the place of all of them when the sandbox could not be closed. While it lives the server may send `Interrupt`
 or `Stop`, and a new server `Attach`, to hear `Bound` again. Closing the server's end says nothing: the fork server holds it too.
+
+A kernel that asked for snapshots leaves them when it ends: the server hears `Left`, and says `Revive`, or `Stop`. `Revive`
+ends a kernel that lives; then `Bound` tells of the revived one, and the life of the sandbox goes on with it. `Kill` ends the
+kernel alone. `Look` is answered by `Snapshots`, `Drop` by nothing.
 """
 
 import json
@@ -21,6 +25,7 @@ Level: TypeAlias = Literal["full", "unprivileged", "off"]
 
 MAX_PACKET = 64 * 1024
 MAX_STREAM = 256 * 1024  # bytes of one `stream` message of a well-behaved kernel
+MAX_SNAPSHOTS = 24  # of one sandbox
 MAX_DISPLAY = 8 * 1024 * 1024  # bytes of any other message; a larger one becomes an error output in the kernel
 
 
@@ -122,17 +127,74 @@ class Attach:
 
 
 @dataclass(frozen=True, slots=True)
+class Kill:
+    """End the kernel process, and nothing else of its sandbox."""
+
+    op: Literal["kill"] = "kill"
+
+
+@dataclass(frozen=True, slots=True)
+class Revive:
+    """The kernel ends, if it lives, and so does all that the cells have started; snapshot `name` becomes the kernel.
+
+    `key` is its new key; its sockets' names begin with `prefix`; `count`: executions so far; `reseed`: it shall not draw
+    the numbers again that its twin has drawn. `Bound`, or `Refused` at step `revive`: then there is no such snapshot, and a
+    kernel that lives goes on.
+    """
+
+    name: str
+    key: str
+    prefix: str
+    count: int = 0
+    reseed: bool = False
+    op: Literal["revive"] = "revive"
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """These snapshots are not needed any more."""
+
+    names: tuple[str, ...]
+    op: Literal["drop"] = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Asks which snapshots there are."""
+
+    op: Literal["look"] = "look"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """Those that there are. A pidfd of each travels beside it, but of the last ones, which are just being made."""
+
+    names: tuple[str, ...] = ()
+    op: Literal["snapshots"] = "snapshots"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The kernel has ended, its snapshots have not. `for_memory`: init ended it, because there is no cgroup to do that."""
+
+    names: tuple[str, ...] = ()
+    for_memory: bool = False
+    op: Literal["left"] = "left"
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """The kernel's sockets are bound. `stages` are milliseconds per step; `group` names its cgroup.
 
     Pidfds of kernel and init travel beside it.
 
-    `key` is told to a server that has taken over: nobody else remembers it.
+    `key` and `prefix` are told to a server that has taken over: nobody else remembers them.
     """
 
     stages: dict[str, float] = field(default_factory=dict)
     group: str = ""
     key: str = ""
+    prefix: str = ""
     op: Literal["bound"] = "bound"
 
 
@@ -163,7 +225,25 @@ class Refused:
 
 
 Message: TypeAlias = (
-    Configure | Ready | Here | Resume | End | Launch | Interrupt | Stop | Attach | Bound | Exit | Gone | Refused
+    Configure
+    | Ready
+    | Here
+    | Resume
+    | End
+    | Launch
+    | Interrupt
+    | Stop
+    | Attach
+    | Kill
+    | Revive
+    | Drop
+    | Look
+    | Snapshots
+    | Left
+    | Bound
+    | Exit
+    | Gone
+    | Refused
 )
 
 KINDS: Mapping[str, type[Any]] = {
@@ -176,6 +256,12 @@ KINDS: Mapping[str, type[Any]] = {
     "interrupt": Interrupt,
     "stop": Stop,
     "attach": Attach,
+    "kill": Kill,
+    "revive": Revive,
+    "drop": Drop,
+    "look": Look,
+    "snapshots": Snapshots,
+    "left": Left,
     "bound": Bound,
     "exit": Exit,
     "gone": Gone,
@@ -197,8 +283,9 @@ def decode(packet: bytes) -> Message:
         values = {name: value for name, value in raw.items() if name in known}
         if kind is Launch:
             values["policy"] = Policy(**values["policy"])
-        if kind is Configure:
-            values["preload"] = tuple(values["preload"])
+        for listed in ("preload", "names"):
+            if listed in values:
+                values[listed] = tuple(values[listed])
         made: Message = kind(**values)
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
         raise ValueError(f"not a message: {problem}") from None

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from cellblock.content import Content, Malformed, Output, clean, error_output, plain
 from cellblock.errors import CellNotFound, InvalidRequest, StaleRevision, TooLarge
-from cellblock.execution import FINAL, Event, Status
+from cellblock.execution import FINAL, MAX_COUNT, Event, Status
 from cellblock.outputs import Outputs
 from cellblock.rendering import to_html, to_md, to_py
 
@@ -25,6 +25,7 @@ MAX_IMPORT = 32 << 20  # bytes of an imported notebook
 MAX_CELLS = 2000
 MAX_NOTED = 20  # files a cell left that its metadata name
 MAX_DELETED = 20  # cells that a deletion may be taken back for
+NEVER_RAN = frozenset({"queued", "cancelled", "refused"})
 LIVE_LIMIT = 1 << 20  # bytes of outputs folded from events while a cell runs
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -111,6 +112,15 @@ class Notebook:
     def has(self, cell_id: str) -> bool:
         """Whether there is such a cell."""
         return self._find(cell_id) is not None
+
+    def executions(self) -> list[tuple[str, str]]:
+        """(execution, cell) of all that cells show and that stands, in the order they were counted; one that runs last."""
+        shown = [
+            (cell["execution_count"] or MAX_COUNT, cell["execution_id"], cell["id"])
+            for cell in self.cells
+            if cell["execution_id"] and cell["status"] not in NEVER_RAN and not _is_undone(cell)
+        ]
+        return [(execution_id, cell_id) for _, execution_id, cell_id in sorted(shown)]
 
     def require(self, revision: int | None) -> None:
         """StaleRevision, with the notebook as it is now, when an edit made at `revision` could lose somebody's edit."""
@@ -246,6 +256,19 @@ class Notebook:
 
     # executions
 
+    def mark_undone(self, cell_id: str, execution_id: str, undone: bool) -> Cell | None:
+        """Notes whether what the cell shows is undone; the cell, if that changes anything."""
+        at = self._find(cell_id)
+        if at is None or self.cells[at]["execution_id"] != execution_id:
+            return None
+        if _is_undone(self.cells[at]) == undone:
+            return None
+        metadata = self.cells[at]["metadata"]
+        noted = {name: value for name, value in dict(metadata.get("cellblock") or {}).items() if name != "undone"}
+        metadata["cellblock"] = noted | ({"undone": True} if undone else {})
+        self._changed()
+        return self.cells[at]
+
     def apply(self, event: Event) -> bool:
         """What an execution's event means for its cell; whether the notebook has changed. Unknown cells are ignored."""
         if event["event"] == "update_display_data":
@@ -371,6 +394,11 @@ class Notebook:
         self._display_ids.pop(cell_id, None)
 
 
+def _is_undone(cell: Cell) -> bool:
+    noted = cell["metadata"].get("cellblock")
+    return isinstance(noted, dict) and bool(noted.get("undone"))
+
+
 def _at_rest(cell: Cell) -> Cell:
     """A cell that nothing runs any more."""
     if cell["status"] is not None and cell["status"] not in FINAL:
@@ -391,6 +419,7 @@ def _note(cell: Cell, result: Any) -> None:
         **({"files": files[:MAX_NOTED]} if files else {}),
         **({"truncated": True} if result["truncated"] else {}),
         **({"spill": result["spill"]} if result["spill"] else {}),
+        **({"undone": True} if result["kernel_state"] == "restored" else {}),
     }
 
 

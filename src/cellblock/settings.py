@@ -103,6 +103,24 @@ class Settings(BaseSettings):
     grace: float = _setting(2, "From the interrupt of an execution out of time until its kernel is killed.", "s", gt=0)
     stdin_timeout: float = _setting(60, "How long `input()` waits for an answer.", "s", gt=0)
     queue_limit: int = _setting(32, "Executions that may wait for one kernel.", "executions", ge=1)
+    snapshot: Literal["auto", "always", "never"] = _setting(
+        "auto",
+        "Whether the state of a kernel before a cell is kept, for undo and for a kernel that dies. `auto`: before what a"
+        " model runs, and before other cells where memory allows, at most once a second.",
+    )
+    snapshots: int = _setting(5, "States kept of one kernel; the oldest go first.", "states", ge=0, le=16)
+    snapshot_limit: Bytes = _setting(
+        ByteSize(1 << 30),
+        "Memory that the states of one kernel may add to it; the oldest go first.",
+        "size",
+        ge=1 << 20,
+    )
+    on_error: Literal["keep", "rollback"] = _setting(
+        "keep", "After an error in a cell that a person or a program runs: keep what it did, or undo it."
+    )
+    model_on_error: Literal["keep", "rollback"] = _setting(
+        "keep", "After an error in a cell that a language model runs: keep what it did, or undo it."
+    )
     memory_limit: Bytes = _setting(ByteSize(2 << 30), "Memory of one kernel.", "size", ge=64 << 20)
     output_limit: Bytes = _setting(
         ByteSize(1 << 20), "Output kept of one execution; the whole text is spilled to a file.", "size", ge=1024
@@ -124,6 +142,9 @@ class Settings(BaseSettings):
     model: str = _setting(
         "google:gemini-2.5-pro",
         "Model that answers: `google:…`, `openai:…` or `anthropic:…`. Without its key the built-in analyst does.",
+    )
+    model_titles: bool = _setting(
+        True, "A language model also writes the titles of conversations: one short request for each."
     )
     gemini_api_key: SecretStr | None = _foreign(
         "gemini_api_key", "Key for Google's models.", "GEMINI_API_KEY", "GOOGLE_API_KEY"
@@ -244,6 +265,7 @@ SAME_NAME = (
     *("data_dir", "sandbox", "pool_size", "pool_max", "max_timeout", "memory_limit", "output_limit", "workspace_limit"),
     *("upload_limit", "code_limit", "queue_limit", "kernels_per_owner", "idle_timeout", "processes", "cpus", "grace"),
     *("stdin_timeout", "keep_kernels", "reattach_timeout"),
+    *("snapshot", "snapshots", "snapshot_limit", "on_error", "model_on_error"),
 )
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from chatting import BOUND, Chat, Script, calls, calls_with, config, fails, says, scripted, serving, shown
+from chatting import BOUND, Chat, Piece, Script, Step, calls, calls_with, config, fails, says, scripted, serving, shown
 from pydantic_ai import BinaryContent
+from pydantic_ai.messages import ModelMessage
+from pydantic_ai.models.function import AgentInfo
 
-from cellblock.adapters.chat import history
+from cellblock.adapters.chat import ModelSettings, history
 from cellblock.adapters.chat.context import data_context
 from cellblock.adapters.chat.prompt import FAILURES, STEPS
 from cellblock.host.config import ExecuteRequest
@@ -301,6 +303,81 @@ async def test_stopping_what_does_not_run_is_no_error(chat: Chat, id: str) -> No
     assert (await chat.http.post(f"/api/chat/{id}/stop")).json() == {"stopped": False}
 
 
+# --- titles ----------------------------------------------------------------------------------------------------------
+
+
+def titling(title: str, *words: str, when: asyncio.Event | None = None) -> Step:
+    """A model that answers, and is asked for a title meanwhile; its answer ends when `when` is set."""
+
+    async def step(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Piece]:
+        made = says(title) if "Write a title" in (info.instructions or "") else says(*words, when=when)
+        async for piece in made(messages, info):
+            yield piece
+
+    return step
+
+
+async def test_a_model_writes_the_title_once_and_a_person_has_the_last_word(
+    interpreter: Interpreter, script: Script
+) -> None:
+    models = scripted(script, ModelSettings(titles=True))
+    async with serving(interpreter, models) as chat:
+        id = await chat.new()
+        script.play(titling('Title: **"Beasts of Africa"**.\nAnd more', "Okapi."))
+        told = await chat.ask(id, "Which animals live there, please?")
+        assert (told.text, (await interpreter.kernel("local", id))["title"]) == ("Okapi.", "Beasts of Africa")
+        assert (await interpreter.load_conversation("local", id)).title == "Beasts of Africa"  # type: ignore[union-attr]
+        script.play(titling("Another", "Zebra."))
+        await chat.ask(id, "And which else?", user_id="u2")
+        assert (await interpreter.kernel("local", id))["title"] == "Beasts of Africa"
+        assert len(script.sent) == 1
+        await chat.http.delete(f"/api/chat/{id}")
+    await models.aclose()
+
+
+@pytest.mark.parametrize("said", ["", '""', "#", "\n"])
+async def test_a_title_that_says_nothing_leaves_the_first_line(
+    interpreter: Interpreter, script: Script, said: str
+) -> None:
+    models = scripted(script, ModelSettings(titles=True))
+    async with serving(interpreter, models) as chat:
+        id = await chat.new()
+        script.play(titling(said, "Yes."))
+        told = await chat.ask(id, "Is it so?")
+        assert (told.state, (await interpreter.kernel("local", id))["title"]) == ("complete", "Is it so?")
+        await chat.http.delete(f"/api/chat/{id}")
+    await models.aclose()
+
+
+async def test_a_title_does_not_replace_what_a_person_has_called_it_meanwhile(
+    interpreter: Interpreter, script: Script
+) -> None:
+    models = scripted(script, ModelSettings(titles=True))
+    asked, renamed = asyncio.Event(), asyncio.Event()
+
+    async def step(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Piece]:
+        if "Write a title" in (info.instructions or ""):
+            asked.set()
+            await renamed.wait()
+            yield "Too late"
+        else:
+            await renamed.wait()
+            yield "Done."
+
+    async with serving(interpreter, models) as chat:
+        id = await chat.new()
+        script.play(step)
+        async with chat.asking(id, "What is it?") as reader:
+            async with asyncio.timeout(BOUND):
+                await asked.wait()
+            await chat.http.patch(f"/api/chat/{id}", json={"title": "Mine"})
+            renamed.set()
+            await reader.rest()
+        assert (await interpreter.kernel("local", id))["title"] == "Mine"
+        await chat.http.delete(f"/api/chat/{id}")
+    await models.aclose()
+
+
 # --- again -----------------------------------------------------------------------------------------------------------
 
 
@@ -314,6 +391,25 @@ async def test_an_answer_can_be_made_again(chat: Chat, script: Script, id: str) 
     assert (user["id"], user["parts"][0]["text"], answer["parts"][-1]["text"]) == ("u1", "Say a number", "Two.")
     assert told.of("start")[0]["messageId"] == answer["id"] != old
     assert len(script.sent[0]) == 1
+    assert told.of("start")[0]["messageMetadata"]["answers"] == answer["metadata"]["answers"] == [old, answer["id"]]
+
+
+async def test_another_answer_can_be_chosen_and_the_model_is_told_that_one(chat: Chat, script: Script, id: str) -> None:
+    script.play(says("One."))
+    await chat.ask(id, "Say a number", user_id="u1")
+    old = (await chat.messages(id))[1]["id"]
+    script.play(says("Two."))
+    await chat.ask(id, "", trigger="regenerate-message", messageId=old)
+    chosen = await chat.http.post(f"/api/chat/{id}/answers/{old}")
+    assert chosen.json()["messages"][1]["parts"][-1]["text"] == "One."
+    script.play(says("Three."))
+    await chat.ask(id, "And now?", user_id="u2")
+    told = json.dumps([str(message) for message in script.sent[0]])
+    assert ("One." in told, "Two." in told) == (True, False)
+    unknown = await chat.http.post(f"/api/chat/{id}/answers/none")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "answer_not_found")
+    theirs = await chat.http.post(f"/api/chat/{id}/answers/{old}", headers={"x-owner": "other"})
+    assert theirs.status_code == 404
 
 
 async def test_an_earlier_message_can_be_edited(chat: Chat, script: Script, id: str) -> None:
@@ -324,6 +420,30 @@ async def test_an_earlier_message_can_be_edited(chat: Chat, script: Script, id: 
     await chat.ask(id, "Better question", user_id="u2", messageId="u2")
     texts = [message["parts"][-1]["text"] for message in await chat.messages(id)]
     assert texts == ["Question 1", "Answer 1.", "Better question", "Edited."]
+
+
+async def test_conversations_are_found_by_what_was_said_in_them(chat: Chat, script: Script, id: str) -> None:
+    script.play(calls("zebra_count = 41 + 1"), says("The **Okapi** is", " rare. " + "And so on. " * 40))
+    await chat.ask(id, "Tell me of animals in Africa, please", user_id="u1")
+
+    async def found(q: str, owner: str = "local") -> list[dict[str, Any]]:
+        answer = await chat.http.get("/api/chat", params={"q": q}, headers={"x-owner": owner})
+        items: list[dict[str, Any]] = [one for one in answer.json()["items"] if one["id"] == id]
+        return items
+
+    (said,) = await found("okapi RARE")
+    assert said["excerpt"].startswith("The **Okapi** is rare. And so on.")
+    assert said["excerpt"].endswith("…")
+    assert len(said["excerpt"]) < 200
+    (coded,) = await found("zebra_count")
+    assert coded["excerpt"] == "zebra_count = 41 + 1"
+    (titled,) = await found("africa")
+    assert titled["excerpt"] is None
+    (both,) = await found("africa okapi")
+    assert "Okapi" in both["excerpt"]
+    assert await found("okapi giraffe") == []
+    assert await found("part_kind") == []
+    assert await found("okapi", owner="other") == []
 
 
 async def test_a_conversation_can_be_renamed_and_keeps_its_name(chat: Chat, script: Script, id: str) -> None:

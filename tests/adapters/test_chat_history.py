@@ -19,7 +19,7 @@ from pydantic_ai.usage import RequestUsage
 from cellblock.adapters.chat import history
 from cellblock.adapters.chat.history import Ask, CellRef, Transcript, Turn
 from cellblock.adapters.chat.spending import spent
-from cellblock.errors import InvalidRequest
+from cellblock.errors import AnswerNotFound, InvalidRequest
 from cellblock.notebook import Cell, NotebookView
 
 WHEN = "2026-01-02T03:04:05.678Z"
@@ -201,6 +201,36 @@ def test_regenerating_an_answer_asks_its_question_again_and_drops_what_followed(
     assert [one.id for one in transcript.turns] == ["u1", "u2"]
     assert (made.text, made.model, made.state) == ("q2", "test:other", "running")
     assert made.answer_id != "a2"
+
+
+def test_an_answer_made_again_keeps_the_earlier_ones_and_each_can_be_chosen() -> None:
+    said = [ModelRequest(parts=[UserPromptPart("q1")]), ModelResponse(parts=[TextPart("first")])]
+    transcript = Transcript([turn(1, messages=said), turn(2)])
+    again = history.begin(transcript, Ask("regenerate-message", message_id="a1"), "m")
+    again.messages = [said[0], ModelResponse(parts=[TextPart("second")])]
+    again.state = "complete"
+    assert again.answers == ["a1", again.answer_id]
+    second = again.answer_id
+    history.choose(transcript, "a1")
+    transcript = history.loads(history.dumps(transcript))
+    (shown,) = transcript.turns
+    assert (shown.answer_id, shown.messages[1].parts[0].content) == ("a1", "first")  # type: ignore[union-attr]
+    assert shown.answers == ["a1", second]
+    assert [part.content for part in history.for_model(transcript.turns)[1].parts] == ["first"]  # type: ignore[union-attr]
+    history.choose(transcript, second)
+    assert (transcript.turns[0].answer_id, transcript.turns[0].model) == (second, "m")
+    with pytest.raises(AnswerNotFound):
+        history.choose(transcript, "nobody")
+
+
+def test_an_answer_without_a_word_is_not_kept_and_the_others_are_bounded() -> None:
+    transcript = Transcript([turn(1)])
+    assert history.begin(transcript, Ask("regenerate-message"), "m").others == []
+    for n in range(history.OTHERS + 3):
+        transcript.turns[0].messages = [ModelResponse(parts=[TextPart(str(n))])]
+        history.begin(transcript, Ask("regenerate-message"), "m")
+    assert len(transcript.turns[0].others) == history.OTHERS
+    assert transcript.turns[0].others[0].messages[0].parts[0].content == "3"  # type: ignore[union-attr]
 
 
 def test_regenerating_without_an_id_means_the_last_answer() -> None:

@@ -248,15 +248,14 @@ def test_a_kernel_that_dies_is_told_and_replaced(live: Live, kernel: str) -> Non
         assert "last words" in text(died)
         error = next(said for said in died if said["msg_type"] == "error")["content"]
         assert error["ename"] == "kernel_died"
-        assert "its process exited with 3" in error["evalue"]
+        assert "exited with 3" in error["evalue"]
         assert died[-1]["content"]["execution_state"] == "idle"
-        talk.until(lambda said: said["content"].get("execution_state") == "starting")
         assert text(talk.run("print('back')")) == "back\n"
         killed = session_of(live, kernel).kernel
         assert killed
         os.kill(killed.process.pid, signal.SIGKILL)
-        states = talk.until(lambda said: said["content"].get("execution_state") == "starting")
-        assert kinds(states)[-2:] == ["restarting", "starting"]
+        talk.until(lambda said: said["content"].get("execution_state") == "starting")
+        assert text(talk.run("print('again')")) == "again\n"
 
 
 # coming back, and reading slowly

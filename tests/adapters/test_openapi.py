@@ -32,8 +32,17 @@ def ids(live: Live) -> Iterator[tuple[Ids, Ids]]:
     kernel = live.create(title="OpenAPI")
     result = live.post("/api/jupyter/execute", json={"code": "word = 1; print(1)", "kernel_id": kernel}).json()
     live.put(f"/api/jupyter/kernel/{kernel}/files/a.txt", content=b"a")
+    link = live.post(f"/api/chat/{kernel}/shares").json()
     yield (
-        {"id": kernel, "cell_id": result["cell_id"], "path": "a.txt", "name": "word"},
+        {
+            "id": kernel,
+            "cell_id": result["cell_id"],
+            "path": "a.txt",
+            "name": "word",
+            "share_id": link["id"],
+            "answer_id": "none",
+            "at": "0",
+        },
         {"id": result["id"], "path": "a.txt"},
     )
     live.delete(f"/api/jupyter/kernel/{kernel}")

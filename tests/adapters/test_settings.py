@@ -100,7 +100,17 @@ def test_the_interpreter_is_told_every_setting_that_concerns_it(tmp_path: Path) 
     defaults = settings.config(settings.load(data_dir=tmp_path))
     for name in settings.SAME_NAME:
         assert getattr(defaults, name) == getattr(settings.load(data_dir=tmp_path), name)
-    elsewhere = {"host", "port", "token", "loopback_trust", "allowed_hosts", "body_limit", "log_format", "model"}
+    elsewhere = {
+        "host",
+        "port",
+        "token",
+        "loopback_trust",
+        "allowed_hosts",
+        "body_limit",
+        "log_format",
+        "model",
+        "model_titles",
+    }
     models = {name for name in settings.Settings.model_fields if name.endswith(("_api_key", "_base_url"))}
     forbidden = {"forbidden_modules", "forbidden_calls", "forbidden_magics"}
     assert set(settings.Settings.model_fields) == {*settings.SAME_NAME, *elsewhere, *models, *forbidden}

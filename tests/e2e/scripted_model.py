@@ -1,7 +1,8 @@
 """A language model on OpenAI's wire that does as it is told: it calls the code in a question's fence, and is done.
 
-A question that says "refuse once" is refused the first time; one that begins with "Say:" is answered by what follows, and
-by how many times it was asked. Told to fix a cell, it divides by 1 where the cell divides by 0.
+Asked for a title it gives the question's first line, unless the question begins with "Entitle:". A question that says
+"refuse once" is refused the first time; one that begins with "Say:" is answered by what follows, and by how many times it
+was asked. Told to fix a cell, it divides by 1 where the cell divides by 0.
 """
 
 import json
@@ -26,7 +27,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         said = str(body["messages"][-1].get("content"))
-        if "refuse once" in said and said not in self.refused:
+        titled = "Write a title" in str(body["messages"][0].get("content"))
+        if "refuse once" in said and said not in self.refused and not titled:
             self.refused.add(said)
             self.refuse()
             return
@@ -34,8 +36,15 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
         self.end_headers()
+        if titled:
+            asked = {"role": "user", "content": f"Say:{title(said)}"}
+            self.send(answer([asked], None), spent=False)
+            return
         self.asked[said] += 1
-        for delta, reason in answer(body["messages"], self.asked[said]):
+        self.send(answer(body["messages"], self.asked[said]))
+
+    def send(self, deltas: Iterable[tuple[dict[str, Any], str | None]], *, spent: bool = True) -> None:
+        for delta, reason in deltas:
             choice = {"index": 0, "delta": delta, "finish_reason": reason}
             chunk = {
                 "id": "c",
@@ -44,7 +53,7 @@ class Handler(BaseHTTPRequestHandler):
                 "model": "gpt-4o",
                 "choices": [choice],
             }
-            if reason:
+            if reason and spent:
                 chunk["usage"] = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         self.wfile.write(b"data: [DONE]\n\n")
@@ -63,12 +72,19 @@ class Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-def answer(messages: list[dict[str, Any]], times: int) -> Iterable[tuple[dict[str, Any], str | None]]:
+def title(question: str) -> str:
+    """A question's first line; for one that begins with "Entitle:" a title nobody could guess."""
+    line = question.strip().split("\n")[0]
+    return f"**All about {line[8:].strip()}.**" if line.startswith("Entitle:") else line
+
+
+def answer(messages: list[dict[str, Any]], times: int | None) -> Iterable[tuple[dict[str, Any], str | None]]:
     """Deltas with their finish reason: a call for a question that has code, words for everything else."""
     last = messages[-1]
     code = FENCE.search(str(last.get("content"))) if last["role"] == "user" else None
     if last["role"] == "user" and str(last["content"]).startswith("Say:"):
-        return [({"role": "assistant", "content": f"{last['content'][4:].strip()} ({times})"}, None), ({}, "stop")]
+        again = "" if times is None else f" ({times})"
+        return [({"role": "assistant", "content": last["content"][4:].strip() + again}, None), ({}, "stop")]
     if code is None:
         return [({"role": "assistant", "content": "That is "}, None), ({"content": "all."}, None), ({}, "stop")]
     told = code[1].replace("/ 0", "/ 1") if str(last["content"]).startswith("Fix cell") else code[1]

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from person import SALES, ask, cells, choose_model, drop, ended
 from playwright.sync_api import Browser, Page, expect
+from test_accessibility import complaints
 from wire import wire_to
 
 COMPLETE = "[data-turn=assistant][data-state=complete]"
@@ -61,6 +62,54 @@ def test_an_answer_is_made_again(page: Page) -> None:
     expect(answer).to_contain_text("once more (3)")
 
 
+def test_earlier_answers_are_paged_through_and_the_one_shown_is_kept(page: Page) -> None:
+    scripted(page, "Say: one of several")
+    answer = page.locator(COMPLETE)
+    expect(answer.locator("[data-answers]")).to_have_count(0)
+    for n in (2, 3):
+        answer.get_by_role("button", name="Answer again").click()
+        expect(answer).to_contain_text(f"one of several ({n})")
+    pages = answer.locator("[data-answers]")
+    expect(pages).to_contain_text("3 of 3")
+    earlier = answer.get_by_role("button", name="Earlier answer")
+    earlier.focus()
+    page.keyboard.press("Enter")
+    expect(answer).to_contain_text("one of several (2)")
+    expect(pages).to_contain_text("2 of 3")
+    expect(earlier).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(answer).to_contain_text("one of several (1)")
+    page.keyboard.press("Enter")
+    expect(earlier).to_be_focused()
+    expect(page.locator("[role=status][aria-live=polite]")).to_contain_text("Answer 1 of 3.")
+    page.reload()
+    expect(answer).to_contain_text("one of several (1)")
+    expect(pages).to_contain_text("1 of 3")
+    answer.get_by_role("button", name="Later answer").click()
+    expect(answer).to_contain_text("one of several (2)")
+    expect(page.locator("[data-spent]")).to_have_text(re.compile("^3.3k tokens"))
+    ask(page, "Say: and on")
+    expect(page.locator(COMPLETE)).to_have_count(2)
+    page.locator(COMPLETE).first.get_by_role("button", name="Later answer").click()
+    expect(page.locator(COMPLETE).first).to_contain_text("one of several (3)")
+    expect(page.locator(COMPLETE).nth(1)).to_contain_text("and on (1)")
+
+
+def test_a_conversation_has_the_title_its_model_wrote_until_a_person_gives_another(page: Page) -> None:
+    scripted(page, "Entitle: lemurs")
+    listed = page.get_by_role("navigation", name="Conversations")
+    expect(listed.get_by_role("link", name="All about lemurs", exact=True)).to_be_visible()
+    expect(page).to_have_title("All about lemurs · Cellblock")
+    page.get_by_role("button", name="Rename or delete All about lemurs").click()
+    page.get_by_role("menuitem", name="Rename").click()
+    page.get_by_role("textbox", name="Title").fill("Mine")
+    page.keyboard.press("Enter")
+    ask(page, "Entitle: something else")
+    expect(page.locator(COMPLETE)).to_have_count(2)
+    page.reload()
+    expect(listed.get_by_role("link", name="Mine", exact=True)).to_be_visible()
+
+
 def test_answers_and_their_code_are_copied(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     scripted(page, "Say: Look:\n\n```\nx = 1\n```\n\nThat was it.")
@@ -86,9 +135,28 @@ def test_conversations_are_found_by_words_of_their_titles(page: Page) -> None:
     listed.get_by_role("link", name="Say: about zebras").click()
     expect(page.locator(QUESTIONS)).to_have_text("Say: about zebras")
     search.fill("quagga")
-    expect(listed.get_by_role("listitem")).to_have_text("No title has these words")
+    expect(listed.get_by_role("listitem")).to_have_text("Nothing was said in these words")
     search.press("Escape")
     expect(listed.get_by_role("link", name="Say: about yaks")).to_be_visible()
+
+
+def test_conversations_are_found_by_what_was_said_in_them_by_keys(page: Page) -> None:
+    scripted(page, "Say: first of all", "Say: the kudu has horns in a spiral")
+    address = page.url
+    scripted(page, "Say: something else")
+    listed = page.get_by_role("navigation", name="Conversations")
+    search = listed.get_by_role("searchbox", name="Search conversations")
+    search.focus()
+    page.keyboard.type("SPIRAL kudu")
+    hit = listed.get_by_role("link", name=re.compile("^Say: first of all"))
+    expect(hit).to_contain_text("the kudu has horns in a spiral")
+    expect(hit.locator("mark")).to_have_text(["kudu", "spiral"])
+    expect(listed.get_by_role("listitem")).to_have_count(1)
+    assert complaints(page) == []
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(address)
+    expect(page.locator(QUESTIONS)).to_have_count(2)
 
 
 def test_what_could_be_asked_next_is_offered_and_asked_by_a_click(page: Page) -> None:

@@ -101,3 +101,25 @@ def test_new_output_stays_in_view_until_a_person_scrolls_away(page: Page, sessio
     ended(cells(page).first, "ok")
     expect(cells(page).first.get_by_text("line", exact=True)).to_have_count(60)
     page.wait_for_function(seen % f"{below} > 800", arg=[None])
+
+
+def test_a_long_notebook_is_there_whole_and_its_last_cell_can_be_typed_into(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    shown = [{"output_type": "stream", "name": "stdout", "text": "told\n"}]
+    code = {"cell_type": "code", "metadata": {}, "execution_count": 1, "outputs": shown}
+    many = [{**code, "source": f"n = {n}"} for n in range(200)]
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": many}
+    assert api.put(f"/api/jupyter/kernel/{session}/notebook", data=notebook).ok
+    page.reload()
+    expect(cells(page)).to_have_count(200)
+    last = cells(page).last
+    expect(last).to_have_attribute("aria-label", "Cell 200, code")
+    last.locator("[data-editor]").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("00")
+    saved(page, api, session, [*(f"n = {n}" for n in range(199)), "n = 19900"])
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    expect(cells(page)).to_have_count(201)
+    expect(cells(page).last.locator(".cm-content")).to_be_focused()

@@ -1,12 +1,14 @@
 """Outputs of every kind are shown in their form, and can be had as files."""
 
+import base64
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from person import run_cell
-from playwright.sync_api import Download, Locator, Page, expect
+from playwright.sync_api import APIRequestContext, Download, Locator, Page, expect
+from test_accessibility import complaints
 
 WAV = """\
 import base64, io, wave
@@ -54,6 +56,40 @@ def test_a_figure_is_described_enlarged_copied_and_saved(page: Page, session: st
     expect(large).to_be_visible()
     page.keyboard.press("Escape")
     expect(large).to_have_count(0)
+
+
+PLOTTED = "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.title('Growth'); plt.show()"
+
+
+def test_a_figure_that_came_as_a_picture_is_drawn_as_svg_when_asked(page: Page, session: str) -> None:
+    cell = run_cell(page, PLOTTED)
+    outputs(cell).locator("figure").hover()
+    download = saved(page, cell.get_by_role("button", name="Download as SVG"))
+    assert (download.suggested_filename, head(download, 5)) == ("figure.svg", b"<?xml")
+    page.reload()
+    outputs(cell).locator("figure").hover()
+    assert head(saved(page, cell.get_by_role("button", name="Download as SVG")), 5) == b"<?xml"
+
+
+def test_of_a_figure_the_kernel_no_longer_holds_svg_is_not_offered(page: Page, session: str) -> None:
+    cell = run_cell(page, PLOTTED)
+    page.get_by_role("button", name="Restart the kernel").click()
+    expect(page.get_by_role("status").filter(has_text="Run all")).to_be_visible()
+    ask = cell.get_by_role("button", name="Download as SVG")
+    ask.focus()
+    page.keyboard.press("Enter")
+    expect(cell).to_contain_text("The kernel no longer holds this figure")
+    expect(ask).to_have_count(0)
+    expect(cell.get_by_role("link", name="Download as PNG")).to_be_attached()
+
+
+def test_several_figures_of_a_cell_are_each_described(page: Page, session: str) -> None:
+    one = "plt.plot([1, 2])\nplt.title('{}')\nplt.show()\n"
+    cell = run_cell(page, "import matplotlib.pyplot as plt\n" + one.format("Costs") + one.format("Gains"))
+    expect(outputs(cell).get_by_role("img", name="Figure: Costs")).to_be_visible()
+    expect(outputs(cell).get_by_role("img", name="Figure: Gains")).to_be_visible()
+    loop = run_cell(page, "for n in range(2):\n    plt.plot([n, 1]); plt.show()")
+    expect(outputs(loop).get_by_role("img", name="Figure 2 of 2", exact=True)).to_be_visible()
 
 
 DRAWN = {
@@ -119,6 +155,132 @@ def test_sound_plays_and_a_document_is_a_card(page: Page, session: str) -> None:
     paper = run_cell(page, "display({'application/pdf': base64.b64encode(b'%PDF-1.4').decode()}, raw=True)")
     download = saved(page, paper.get_by_role("link", name="PDF document"))
     assert (download.suggested_filename, head(download, 5)) == ("output.pdf", b"%PDF-")
+
+
+FILM = """async () => {
+  const canvas = Object.assign(document.createElement('canvas'), { width: 32, height: 32 })
+  const brush = canvas.getContext('2d')
+  const film = new MediaRecorder(canvas.captureStream(30), { mimeType: 'video/webm' })
+  const pieces = []
+  film.ondataavailable = (event) => pieces.push(event.data)
+  const done = new Promise((resolve) => (film.onstop = resolve))
+  film.start()
+  for (let at = 0; at < 12; at++) {
+    brush.fillStyle = `rgb(${at * 20} 0 0)`
+    brush.fillRect(0, 0, 32, 32)
+    await new Promise((next) => requestAnimationFrame(next))
+  }
+  film.stop()
+  await done
+  const bytes = new Uint8Array(await new Blob(pieces).arrayBuffer())
+  return btoa(String.fromCharCode(...bytes))
+}"""
+
+
+PLAYS = """film => new Promise((done) => {
+  film.muted = true
+  film.ontimeupdate = () => film.currentTime > 0 && done(true)
+  film.play()
+})"""
+
+
+def test_a_film_plays_in_the_page_and_in_a_frame(page: Page, session: str, api: APIRequestContext) -> None:
+    film = base64.b64decode(page.evaluate(FILM))
+    assert api.put(f"/api/jupyter/kernel/{session}/files/film.webm", data=film).ok
+    code = "import base64\nfrom IPython.display import Video, display\n"
+    cell = run_cell(
+        page, code + "display({'video/webm': base64.b64encode(open('film.webm', 'rb').read()).decode()}, raw=True)"
+    )
+    shown = outputs(cell).locator("video")
+    assert shown.evaluate(PLAYS)
+    assert shown.evaluate("film => film.videoWidth") == 32
+    assert shown.evaluate("film => film.controls")
+    run_cell(page, "Video('film.webm', embed=True)")
+    within = page.frame_locator("[data-outputs] iframe").locator("video")
+    assert within.evaluate(PLAYS)
+    assert within.evaluate("film => film.videoWidth") == 32
+
+
+MANY = "import pandas as pd\npd.DataFrame({'n': range(1200), 'word': [f'w{n % 3}' for n in range(1200)]})"
+
+
+SETTLED = """frame => new Promise((done) => {
+  let last = 0, still = 0
+  const look = () => {
+    const { height } = frame.getBoundingClientRect()
+    still = height === last ? still + 1 : 0
+    last = height
+    if (still > 10) done()
+    else requestAnimationFrame(look)
+  }
+  look()
+})"""
+
+
+def test_a_long_table_is_paged_and_ordered_in_the_output_itself(page: Page, session: str) -> None:
+    cell = run_cell(page, MANY)
+    expect(page.frame_locator("[data-outputs] iframe").locator("table.dataframe")).to_be_visible()
+    cell.locator("iframe").evaluate(SETTLED)  # what moves below a pointer is not clicked
+    cell.get_by_role("button", name="All 1,200 rows").click()
+    table = cell.locator("[data-table]")
+    expect(table.locator("[data-rows]")).to_have_text("1–50 of 1,200")
+    expect(table.get_by_role("row")).to_have_count(51)
+    table.get_by_role("button", name="Rows after").click()
+    expect(table.locator("[data-rows]")).to_have_text("51–100 of 1,200")
+    expect(table.get_by_role("rowheader").first).to_have_text("50")
+    table.get_by_role("button", name=re.compile("^n")).click()
+    table.get_by_role("button", name=re.compile("^n")).click()
+    expect(table.get_by_role("rowheader").first).to_have_text("1199")
+    expect(table.get_by_role("columnheader", name=re.compile("^n"))).to_have_attribute("aria-sort", "descending")
+    assert complaints(page) == []
+    table.get_by_role("button", name="Back to the preview").click()
+    expect(page.frame_locator("[data-outputs] iframe").locator("table.dataframe")).to_be_visible()
+
+
+def test_a_long_table_is_paged_by_keys(page: Page, session: str) -> None:
+    cell = run_cell(page, MANY)
+    more = cell.get_by_role("button", name="All 1,200 rows")
+    more.focus()
+    page.keyboard.press("Enter")
+    table = cell.locator("[data-table]")
+    expect(table.get_by_role("button", name="Back to the preview")).to_be_focused()
+    expect(table.locator("[data-rows]")).to_have_text("1–50 of 1,200")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # there is nothing before the first rows, and the focus stays
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(table.locator("[data-rows]")).to_have_text("51–100 of 1,200")
+    expect(table.get_by_role("button", name="Rows after")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(table.get_by_role("group", name="Rows of the table")).to_be_focused()
+
+
+def test_a_long_table_that_is_gone_says_so_and_keeps_its_preview(page: Page, session: str) -> None:
+    cell = run_cell(page, MANY)
+    page.get_by_role("button", name="Restart the kernel").click()
+    expect(page.get_by_role("status").filter(has_text="Run all")).to_be_visible()
+    cell.get_by_role("button", name="All 1,200 rows").click()
+    expect(cell.get_by_role("alert")).to_contain_text("The kernel no longer holds this table")
+    cell.get_by_role("button", name="Back to the preview").click()
+    expect(page.frame_locator("[data-outputs] iframe").locator("table.dataframe")).to_be_visible()
+
+
+def test_outputs_are_used_by_a_finger(phone: Page) -> None:
+    id = phone.request.post("/api/jupyter/kernel", data={}).json()["id"]
+    for code in (MANY, PLOTTED):
+        phone.request.post("/api/jupyter/execute", data={"code": code, "kernel_id": id})
+    phone.goto(f"/c/{id}")
+    phone.get_by_role("tab", name=re.compile("^Notebook")).first.tap()
+    phone.get_by_role("button", name="All 1,200 rows").tap()
+    phone.get_by_role("button", name="Rows after").tap()
+    expect(phone.locator("[data-rows]")).to_have_text("51–100 of 1,200")
+    assert head(saved(phone, phone.get_by_role("button", name="Download as SVG")), 5) == b"<?xml"
+    phone.get_by_role("button", name=re.compile("^Enlarge")).tap()
+    large = phone.get_by_role("dialog").get_by_role("img", name="Figure: Growth")
+    expect(large).to_be_visible()
+    phone.get_by_role("dialog").get_by_role("button", name="Close").tap()
+    expect(large).to_have_count(0)
+    assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
 def test_a_table_is_ordered_by_the_heads_of_its_columns(page: Page, session: str) -> None:

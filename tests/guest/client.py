@@ -95,8 +95,8 @@ class Client:
         message["size"] = sum(map(len, frames))
         return message
 
-    def send(self, channel: str, kind: str, content: dict[str, Any]) -> str:
-        message = self.session.msg(kind, content)
+    def send(self, channel: str, kind: str, content: dict[str, Any], **metadata: Any) -> str:
+        message = self.session.msg(kind, content, metadata=metadata)
         frames = self.session.serialize(message)
         self._sockets[channel].send_multipart(frames)
         return str(message["header"]["msg_id"])
@@ -108,10 +108,11 @@ class Client:
             if message["parent_header"].get("msg_id") == sent:
                 return dict(message["content"])
 
-    async def run(self, code: str, *, answers: list[str] | None = None) -> Outcome:
-        """Until reply and idle are in. `answers` are given to input(), one each."""
+    async def run(self, code: str, *, answers: list[str] | None = None, snapshot: str | None = None) -> Outcome:
+        """Until reply and idle are in. `answers` are given to input(), one each; `snapshot`: taken before, under that name."""
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "stop_on_error": False}
-        sent = self.send("shell", "execute_request", content | {"allow_stdin": answers is not None})
+        metadata = {"snapshot": snapshot} if snapshot else {}
+        sent = self.send("shell", "execute_request", content | {"allow_stdin": answers is not None}, **metadata)
         answering = asyncio.create_task(self._answer(answers or []))
         try:
             reply, messages = await asyncio.gather(self._reply(sent), self._outputs(sent))

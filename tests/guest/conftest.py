@@ -20,7 +20,7 @@ from environment import environment  # noqa: E402
 
 SOURCE = HERE.parents[1] / "src" / "cellblock"
 ORDINARY = 12345
-SCRIPTS = ("busy.py", "client.py", "scenarios.py")
+SCRIPTS = ("busy.py", "client.py", "scenarios.py", "travels.py")
 
 ROOT = os.getuid() == 0
 
@@ -81,6 +81,7 @@ USERS = [
     pytest.param(0, id="root", marks=pytest.mark.skipif(not ROOT, reason="the tests do not run as root")),
     pytest.param(ORDINARY if ROOT else os.getuid(), id="user"),
 ]
+TRAVELS = "deaths,kept,usable,chain,attacked,leaves"
 ALL = "works,lacks,leftovers,handover,bombs,shared"
 
 
@@ -94,6 +95,12 @@ def user(request: pytest.FixtureRequest) -> int:
 def level(request: pytest.FixtureRequest) -> str:
     chosen: str = request.param
     return chosen
+
+
+@pytest.fixture(scope="session")
+def travelled(scenes: Scenes, user: int, level: str) -> dict[str, Any]:
+    """Every scenario of kernels that come back."""
+    return scenes(user, level, TRAVELS)
 
 
 @pytest.fixture(scope="session")

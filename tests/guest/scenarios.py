@@ -42,6 +42,7 @@ from attacks.prelude import PRELUDE
 from attacks.scenes import SCENES, play
 from busy import EVERYWHERE
 from client import PATIENCE, Client, Workbench, workbench
+from travels import attacked, chain, deaths, kept, leaves, usable
 
 from cellblock.host.handover import Meeting, places
 from cellblock.host.launcher import Environment, Launcher, Plan
@@ -306,7 +307,11 @@ async def handover(bench: Workbench) -> dict[str, Any]:
 
 
 SCENARIOS: dict[str, Callable[[Workbench], Awaitable[dict[str, Any]]]] = {
-    scenario.__name__: scenario for scenario in (verdicts, works, lacks, interrupts, bombs, shared, leftovers, handover)
+    scenario.__name__: scenario
+    for scenario in (
+        *(verdicts, works, lacks, interrupts, bombs, shared, leftovers, handover),
+        *(attacked, chain, deaths, kept, leaves, usable),
+    )
 }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,13 @@ from cellblock.guest.channels import KEPT, Frame, Router, Xpub
 
 PATIENCE = 10.0
 CLIENTS: list["Client"] = []
+
+
+def listening(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen()
+    return listener
 
 
 class Client:
@@ -75,7 +83,7 @@ async def nobody_stays() -> AsyncIterator[None]:
 
 @pytest.fixture
 async def iopub(tmp_path: Path) -> AsyncIterator[tuple[Xpub, Path]]:
-    channel = Xpub(asyncio.get_running_loop(), str(tmp_path / "s"))
+    channel = Xpub(asyncio.get_running_loop(), listening(tmp_path / "s"))
     channel.welcome = lambda topic: zmtp.message([b"welcome", topic])
     yield channel, tmp_path / "s"
     close(channel)
@@ -83,7 +91,7 @@ async def iopub(tmp_path: Path) -> AsyncIterator[tuple[Xpub, Path]]:
 
 @pytest.fixture
 async def shell(tmp_path: Path) -> AsyncIterator[tuple[Router, Path]]:
-    channel = Router(asyncio.get_running_loop(), str(tmp_path / "s"))
+    channel = Router(asyncio.get_running_loop(), listening(tmp_path / "s"))
     yield channel, tmp_path / "s"
     close(channel)
 

@@ -99,8 +99,8 @@ async def test_code_that_hears_an_interrupt_late_but_within_the_grace_keeps_its_
 
 async def test_code_that_cannot_hear_an_interrupt_is_killed_when_its_time_is_up(bench: Bench) -> None:
     kernel_id = await bench.kernel()
-    await bench.run("x = 1", kernel_id)
-    running = await bench.submit(DEAF, kernel_id, timeout=1.0)
+    await bench.run("x = 1", kernel_id, snapshot="never")
+    running = await bench.submit(DEAF, kernel_id, timeout=1.0, snapshot="never")
     await bench.until(running, "stream")
     await bench.interpreter.interrupt(OWNER, kernel_id)
     result = await bench.wait(running)
@@ -109,3 +109,12 @@ async def test_code_that_cannot_hear_an_interrupt_is_killed_when_its_time_is_up(
     after = await bench.run("print('x' in globals())", kernel_id)
     assert (after["status"], text(after)) == ("ok", "False\n")
     assert "did not stop when its time was up" in (after["notice"] or "")
+
+
+async def test_code_that_cannot_hear_an_interrupt_leaves_the_state_before_it(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    result = await bench.run(f"x = 2\n{DEAF}", kernel_id, timeout=1.0, snapshot="always")
+    assert (result["status"], result["kernel_state"], text(result)) == ("timeout", "restored", "begun\n")
+    assert "did not stop when its time was up" in (result["notice"] or "")
+    assert text(await bench.run("print(x)", kernel_id)) == "1\n"

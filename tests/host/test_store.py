@@ -117,6 +117,8 @@ async def test_conversations(tmp_path: Path) -> None:
     loaded = await store.load_conversation("local", "c0")
     assert loaded
     assert (loaded.title, loaded.messages, loaded.running) == ("t0", b"[1]", True)
+    found = await store.find_conversations("local", lambda title, stored: stored.decode() if title else None, limit=2)
+    assert [(each["id"], each["excerpt"]) for each in found] == [("c0", "[1]"), ("c2", "[]")]
     await store.rename_conversation("local", "c1", "new")
     assert (await store.load_conversation("local", "c1") or loaded).title == "new"
     await store.delete_conversation("local", "c1")

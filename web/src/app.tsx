@@ -20,6 +20,7 @@ import { chooseTheme } from './ui/theme.ts'
 import { TokenGate } from './ui/token-gate.tsx'
 import * as api from './wire/client.ts'
 import type { ConversationItem, Model } from './wire/types.ts'
+import { words } from './core/words.ts'
 import { Workspace, type Limits } from './workspace.tsx'
 
 const WIDE = '(min-width: 1100px)'
@@ -37,7 +38,7 @@ export function App() {
   const uploads = useUploads({
     session,
     limit: limits.upload,
-    onDone: (name) => announce(`${name} is uploaded.`),
+    onDone: (name) => announce(words.page.uploaded(name)),
   })
 
   const known = items.find((item) => item.id === id)
@@ -67,18 +68,18 @@ export function App() {
   }
 
   const menu = !side && (
-    <IconButton label="Show conversations" onClick={() => setSide(true)}>
+    <IconButton label={words.page.showConversations} onClick={() => setSide(true)}>
       <PanelLeft size={16} />
     </IconButton>
   )
   const [over, setOver] = useState<'palette' | 'shortcuts' | null>(null)
   useKey('k', () => setOver('palette'))
   useCommands(() => [
-    { id: 'new', group: 'Page', label: 'New conversation', keys: '', run: () => open(null) },
-    { id: 'side', group: 'Page', label: side ? 'Hide conversations' : 'Show conversations', keys: '', run: () => setSide(!side) },
-    { id: 'keys', group: 'Page', label: 'Keyboard shortcuts', keys: '', run: () => setOver('shortcuts') },
-    ...THEMES.map(({ value, label }) => ({ id: `theme-${value}`, group: 'Theme', label: `Theme: ${label}`, keys: '', run: () => chooseTheme(value) })),
-    ...items.map((item) => ({ id: `open-${item.id}`, group: 'Conversation', label: titleOf(item.title), keys: '', run: () => open(item.id) })),
+    { id: 'new', group: words.groups.page, label: words.common.newConversation, keys: '', run: () => open(null) },
+    { id: 'side', group: words.groups.page, label: side ? words.page.hideConversations : words.page.showConversations, keys: '', run: () => setSide(!side) },
+    { id: 'keys', group: words.groups.page, label: words.page.keyboardShortcuts, keys: '', run: () => setOver('shortcuts') },
+    ...THEMES.map(({ value, label }) => ({ id: `theme-${value}`, group: words.groups.theme, label: words.page.themeCommand(label), keys: '', run: () => chooseTheme(value) })),
+    ...items.map((item) => ({ id: `open-${item.id}`, group: words.groups.conversation, label: titleOf(item.title), keys: '', run: () => open(item.id) })),
   ])
   if (locked) return <TokenGate />
   return (
@@ -140,7 +141,7 @@ export function App() {
       </main>
       {over === 'palette' && <Palette onClose={() => setOver(null)} />}
       {over === 'shortcuts' && <Shortcuts onClose={() => setOver(null)} />}
-      <section id={MENUS} aria-label="Menus" />
+      <section id={MENUS} aria-label={words.common.menus} />
       <DropTarget onFiles={uploads.add} limit={limits.told} />
     </div>
   )
@@ -170,7 +171,7 @@ function asProblem(error: unknown): api.ApiError {
 /** The conversation that is open stands in the list from its first moment. */
 function withCurrent(items: readonly ConversationItem[], id: string | null): readonly ConversationItem[] {
   if (id === null || items.some((item) => item.id === id)) return items
-  return [{ id, title: null, updated: '', running: false }, ...items]
+  return [{ id, title: null, updated: '', running: false, excerpt: null }, ...items]
 }
 
 /** The session of this page; made, once, when something first needs one. */
@@ -257,8 +258,8 @@ function useLimits(): Limits {
   useEffect(() => {
     api.getStatus().then(
       ({ limits: { upload_limit: upload = null, workspace_limit: workspace = null, memory_limit: memory = null } = {} }) => {
-        const all = workspace === null ? '' : `, ${bytes(workspace)} in all`
-        setLimits({ upload, memory, told: upload === null ? '' : `Files up to ${bytes(upload)} each${all}.` })
+        const told = upload === null ? '' : words.page.limits(bytes(upload), workspace === null ? null : bytes(workspace))
+        setLimits({ upload, memory, told })
       },
       () => {},
     )

@@ -7,11 +7,13 @@ import { VariablesView } from './artifacts/notebook/variables.tsx'
 import { SessionStore } from './artifacts/notebook/store.ts'
 import { Tab, Toolbar, type Pane } from './artifacts/notebook/toolbar.tsx'
 import { Chat } from './chat/chat.tsx'
+import { ShareDialog } from './chat/share.tsx'
 import { isBuiltIn, type ModelChoice } from './chat/composer.tsx'
 import type { Uploads } from './chat/uploads.ts'
 import type { Fix } from './core/asking.ts'
 import type { ToolItem } from './core/chat.ts'
 import { CELL_COMMANDS, NOTEBOOK_COMMANDS, type CellCommand, type NotebookCommand } from './core/commands.ts'
+import { words } from './core/words.ts'
 import { previewOf } from './core/tree.ts'
 import { SAMPLE_NAME, SAMPLE_PROMPTS } from './sample/sample.ts'
 import { Button } from './ui/button.tsx'
@@ -80,6 +82,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     [show],
   )
   const [fixes, setFixes] = useState<readonly Fix[]>([])
+  const [captions, setCaptions] = useState<ReadonlyMap<string, string>>(new Map())
   const [full, setFull] = useState(false)
   const helper = useRef(false)
   helper.current = props.model.chosen !== null && !isBuiltIn(props.model.chosen)
@@ -92,7 +95,9 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
       setTab('chat')
     }),
   )
-  useCommands(() => paletteOf(store, actions, show, () => setFull(!full)))
+  const [sharing, setSharing] = useState(false)
+  const share = useCallback(() => setSharing(true), [])
+  useCommands(() => paletteOf(store, actions, show, () => setFull(!full), share))
   const { first, onFirstSent } = props
   const onAsked = useCallback(() => {
     onFirstSent()
@@ -102,10 +107,10 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
   const count = files.filter((file) => file.type === 'file').length
   const importFile = (path: string): void => {
     show('notebook')
-    announce(`${path} is being opened.`)
+    announce(words.workspace.opening(path))
     void readNotebook(api.fileUrl(id, path)).then(
       (ipynb) => store.replace(ipynb),
-      () => store.complain({ message: `${path} is no notebook.`, hint: '' }),
+      () => store.complain({ message: words.workspace.noNotebook(path), hint: '' }),
     )
   }
   const remove = (path: string): void => {
@@ -117,11 +122,11 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
       <div className="flex h-12 shrink-0 items-center gap-1 border-b border-line px-2 md:hidden">
         {props.menu}
         <h1 className="sr-only">{props.title}</h1>
-        <div role="tablist" aria-label="View" className="flex min-w-0 gap-0.5 overflow-x-auto">
-          <Tab selected={tab === 'chat'} onSelect={() => show('chat')} label="Chat" />
-          <Tab selected={tab === 'notebook'} onSelect={() => show('notebook')} label="Notebook" count={view.session.cells.length} />
-          <Tab selected={tab === 'files'} onSelect={() => show('files')} label="Files" count={count} />
-          <Tab selected={tab === 'variables'} onSelect={() => show('variables')} label="Variables" />
+        <div role="tablist" aria-label={words.common.view} className="flex min-w-0 gap-0.5 overflow-x-auto">
+          <Tab selected={tab === 'chat'} onSelect={() => show('chat')} label={words.common.chat} />
+          <Tab selected={tab === 'notebook'} onSelect={() => show('notebook')} label={words.common.notebook} count={view.session.cells.length} />
+          <Tab selected={tab === 'files'} onSelect={() => show('files')} label={words.common.files} count={count} />
+          <Tab selected={tab === 'variables'} onSelect={() => show('variables')} label={words.common.variables} />
         </div>
       </div>
       <Split
@@ -141,6 +146,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
               onAsked={onAsked}
               onWriting={setWriting}
               onFixes={setFixes}
+              onCaptions={setCaptions}
               onChanged={props.onChanged}
               cellNumber={cellNumber}
               showCell={showCell}
@@ -152,10 +158,10 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
         }
         right={
           <div className="flex min-h-0 flex-1 flex-col bg-surface">
-            <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} full={full} onFull={() => setFull(!full)} />
+            <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} full={full} onFull={() => setFull(!full)} onShare={share} />
             {pane === 'variables' && <VariablesView kernelId={id} session={view.session} />}
             {pane === 'notebook' && (
-              <NotebookView store={store} actions={actions} view={view} writing={writing} fixes={fixes} helped={helper.current} />
+              <NotebookView store={store} actions={actions} view={view} writing={writing} fixes={fixes} captions={captions} helped={helper.current} />
             )}
             {pane === 'files' && (
               <FilesView kernelId={id} files={files} uploads={uploads} onDelete={remove} onImport={importFile} limits={props.limits.told} />
@@ -163,15 +169,16 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
           </div>
         }
       />
+      {sharing && <ShareDialog id={id} onClose={() => setSharing(false)} />}
     </div>
   )
 }
 
 const PANES: readonly { readonly pane: 'chat' | Pane; readonly label: string }[] = [
-  { pane: 'chat', label: 'Show the chat' },
-  { pane: 'notebook', label: 'Show the notebook' },
-  { pane: 'files', label: 'Show the files' },
-  { pane: 'variables', label: 'Show the variables' },
+  { pane: 'chat', label: words.workspace.showTheChat },
+  { pane: 'notebook', label: words.workspace.showTheNotebook },
+  { pane: 'files', label: words.workspace.showTheFiles },
+  { pane: 'variables', label: words.workspace.showTheVariables },
 ]
 
 function paletteOf(
@@ -179,15 +186,17 @@ function paletteOf(
   actions: CellActions,
   show: (pane: 'chat' | Pane) => void,
   toggleFull: () => void,
+  share: () => void,
 ): readonly PaletteCommand[] {
   const cell = store.attended === null ? undefined : store.cell(store.attended)
   const ofCell = (Object.keys(CELL_COMMANDS) as CellCommand[]).filter((name) => cell && applies(cell, name))
   const overall = Object.keys(NOTEBOOK_COMMANDS) as NotebookCommand[]
   return [
-    ...ofCell.map((name) => ({ ...CELL_COMMANDS[name], id: name, group: 'Cell', run: () => actions.perform(cell!.id, name) })),
-    ...overall.map((name) => ({ ...NOTEBOOK_COMMANDS[name], id: name, group: 'Notebook', run: () => actions.overall(name) })),
-    ...PANES.map(({ pane, label }) => ({ id: `show-${pane}`, group: 'View', label, keys: '', run: () => show(pane) })),
-    { id: 'full', group: 'View', label: 'Full screen for the notebook, or back', keys: '', run: toggleFull },
+    ...ofCell.map((name) => ({ ...CELL_COMMANDS[name], id: name, group: words.groups.cell, run: () => actions.perform(cell!.id, name) })),
+    ...overall.map((name) => ({ ...NOTEBOOK_COMMANDS[name], id: name, group: words.groups.notebook, run: () => actions.overall(name) })),
+    ...PANES.map(({ pane, label }) => ({ id: `show-${pane}`, group: words.groups.view, label, keys: '', run: () => show(pane) })),
+    { id: 'share', group: words.groups.conversation, label: words.share.command, keys: '', run: share },
+    { id: 'full', group: words.groups.view, label: words.workspace.fullScreen, keys: '', run: toggleFull },
   ]
 }
 
@@ -196,8 +205,8 @@ async function readNotebook(url: string): Promise<unknown> {
 }
 
 const NO_HELPER = {
-  message: 'The built-in analyst is a program of rules: it cannot read code.',
-  hint: 'Choose a language model below the chat to have cells fixed and explained.',
+  message: words.workspace.noHelper,
+  hint: words.workspace.chooseModel,
 }
 
 function promptsFor(files: readonly FileEntry[]): readonly string[] {
@@ -205,7 +214,7 @@ function promptsFor(files: readonly FileEntry[]): readonly string[] {
   const first = regular.find((file) => previewOf(file.path) === 'table') ?? regular[0]
   if (!first) return []
   if (first.path === SAMPLE_NAME) return SAMPLE_PROMPTS
-  return [`Describe ${first.path}`, 'What stands out in this data?']
+  return [words.workspace.describe(first.path), words.common.whatStandsOut]
 }
 
 function useConversation(id: string): {
@@ -254,17 +263,17 @@ function Missing({ error, menu, onRetry }: { error: api.ApiError; menu: ReactNod
     <div className="flex min-w-0 flex-1 flex-col">
       <div className="flex h-12 items-center px-2">{menu}</div>
       <div className="mx-auto flex max-w-md flex-1 flex-col justify-center px-4 pb-[20vh]">
-        <h1 className="text-lg font-semibold">{error.status === 404 ? 'There is no such conversation' : error.message}</h1>
+        <h1 className="text-lg font-semibold">{error.status === 404 ? words.workspace.missing : error.message}</h1>
         <p className="mt-1 mb-4 text-sm text-ink-2">
-          {error.status === 404 ? 'It may have been deleted, or the address is not complete.' : error.hint}
+          {error.status === 404 ? words.workspace.missingHint : error.hint}
         </p>
         <div className="flex gap-2">
           <a href="/" className="inline-flex h-8 items-center rounded-md border border-line-strong px-3 text-sm font-medium hover:bg-hover">
-            New conversation
+            {words.common.newConversation}
           </a>
           {error.status !== 404 && (
             <Button look="outline" onClick={onRetry}>
-              Try again
+              {words.common.tryAgain}
             </Button>
           )}
         </div>

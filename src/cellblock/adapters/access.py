@@ -50,7 +50,8 @@ FORWARDED = frozenset(
 )
 FORWARDED_PREFIX = "x-forwarded"
 # What anybody may fetch; everything else wants an owner.
-OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/frame.html"})
+# /api/shared wants a token of its own, and gives one frozen copy for it.
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/frame.html", "/shared", "/api/shared"})
 OPEN_PREFIXES = ("/c/", "/assets/")
 
 

@@ -95,11 +95,12 @@ def open_files(static: Path = STATIC) -> frozenset[str]:
 
 
 def routes(static: Path = STATIC) -> list[BaseRoute]:
-    """The page at / and /c/{id}, the frame for untrusted output, and the files they need."""
+    """The page at /, /c/{id} and /shared, the frame for untrusted output, and the files they need."""
     index = _file(static / "index.html", PAGE_HEADERS) if (static / "index.html").is_file() else _not_built
     return [
         Route("/", index),
         Route("/c/{id}", index),
+        Route("/shared", index),
         *(Route(path, _file(static / path[1:], _headers(path))) for path in sorted(open_files(static))),
         Mount("/assets", Assets(directory=static / "assets", check_dir=False)),
     ]

@@ -7,7 +7,6 @@ fork becomes the init, and forks once more.
 import os
 import signal
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -44,7 +43,7 @@ class Newborn:
             if joins:
                 self.box.namespaces = nursery.namespaces_of(link)
             sandbox.close(self.box, steps)
-            self._open()
+            self._open(link)
         except sandbox.StepFailed as failed:
             init.report(link, step=failed.step, reason=failed.reason)
             os._exit(1)
@@ -52,22 +51,21 @@ class Newborn:
             init.report(link, step="kernel", reason=traceback.format_exc()[-2000:])
             os._exit(1)
         init.report(link, stages=self.box.stages, pid=os.getpid())
-        link.close()
         try:
             self.app.run()
         except BaseException:
-            traceback.print_exc(file=sys.__stderr__)
+            self.app.log_failure(traceback.format_exc())
             os._exit(1)
         os._exit(0)
 
-    def _open(self) -> None:
+    def _open(self, link: socket.socket) -> None:
         began = time.perf_counter()
         kernel, box = self.kernel, self.box
         kernel.private_places(box.private)
         kernel.place_shell(self.app.shell, box.private)
         kernel.forget_package()
         threads.grant(threads.granted(box.policy))
-        self.app.open(self.launch.key, box.sockets, terminals=box.full)
+        self.app.open(self.launch.key, box.sockets, link, terminals=box.full)
         box.stages["open"] = milliseconds(began)
         sandbox.close(box, sandbox.OPENED)
 

@@ -15,7 +15,6 @@ from cellblock import zmtp
 
 KEPT = 8 << 20  # bytes kept for a client to come; the oldest go first
 MAX_REQUEST = 64 << 20  # bytes of one message from a client
-WAITING = 16  # clients that may wait to be accepted
 _CHUNK = 256 << 10
 
 
@@ -112,19 +111,17 @@ class Peer:
 
 
 class Channel:
-    """Listens on the socket `path`. All of it happens in the thread of `loop`, but for its making."""
+    """Serves who comes to `listener`. All of it happens in the thread of `loop`, but for its making."""
 
     kind: Literal["ROUTER", "XPUB"]
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, path: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
         self.loop = loop
         self.peers: list[Peer] = []
         self._kept: deque[tuple[bytes, bytes]] = deque()
         self._kept_size = 0
         self._waiting: list[Callable[[], object]] = []
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(path)
-        self._listener.listen(WAITING)
+        self._listener = listener
         self._listener.setblocking(False)
         loop.add_reader(self._listener, self._accept)
 

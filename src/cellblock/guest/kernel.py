@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import types
 import uuid
 from collections.abc import Sequence
@@ -53,13 +54,16 @@ from IPython.core.application import BaseIPythonApplication
 from jupyter_client.jsonutil import json_clean
 from jupyter_client.session import Session
 
-from cellblock.guest import linux
+from cellblock.guest import leftovers, linux, listeners, shown
 from cellblock.guest.channels import Channel, Frame, Router, Xpub
+from cellblock.guest.init import report
+from cellblock.guest.marks import milliseconds
 from cellblock.guest.publishing import BoundedSession, Displays, Publisher, Requests, Stream
+from cellblock.guest.shelf import Revival
+from cellblock.guest.snapshots import Keeper, Revived
 
 MINIMUM = (7, 0)  # of ipykernel: the first whose handlers are coroutines with contexts of their own
-ROUTERS = {"shell": "k-1", "control": "k-5", "stdin": "k-3"}
-IOPUB = "k-2"
+ROUTERS = ("shell", "control", "stdin")
 TIDY_SECONDS = 1.0
 
 WARM = ("1+1", "x = 40\nprint(x)", "?print", "!true", "%time 1", "%cd .", "await __import__('asyncio').sleep(0)")
@@ -124,14 +128,31 @@ class Kernel(ipykernel.ipkernel.IPythonKernel):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.answers: queue.SimpleQueue[list[Frame]] = queue.SimpleQueue()
+        self.cells: contextvars.Context | None = None  # one for all: what a cell sets there, the next one finds
 
     def start(self) -> None:
         """Takes requests from now on."""
         self.shell.exit_now = False
         self._control_lock = asyncio.Lock()
         self.control_stream.on_recv(self.dispatch_control, contextvars.Context())
-        self.shell_stream.on_recv(functools.partial(self.shell_main, None), contextvars.copy_context())
+        self.cells = self.cells or contextvars.copy_context()
+        self.shell_stream.on_recv(functools.partial(self.shell_main, None), self.cells)
         self._publish_status("starting", "shell")
+
+    async def do_execute(self, *arguments: Any, cell_meta: Any = None, cell_id: Any = None, **more: Any) -> Any:
+        """Before a cell that asks for it, the kernel is forked."""
+        name = cell_meta.get("snapshot") if isinstance(cell_meta, dict) else None
+        if isinstance(name, str):
+            self.parent.keeper.take(name, self.iopub_thread.parked)
+        return await super().do_execute(*arguments, cell_meta=cell_meta, cell_id=cell_id, **more)
+
+    def go_on_counting(self, count: int) -> None:
+        """The next execution has number `count` + 1: numbers of undone ones are not used again."""
+        shell = self.shell
+        history = shell.history_manager
+        for inputs in (history.input_hist_parsed, history.input_hist_raw):
+            inputs.extend([""] * (count + 1 - len(inputs)))
+        shell.execution_count = max(shell.execution_count, count + 1)
 
     def post_handler_hook(self) -> None:
         super().post_handler_hook()
@@ -176,6 +197,9 @@ class App(ipykernel.kernelapp.IPKernelApp):
     """ipykernel's application, taken apart at the line between what can be forked and what cannot."""
 
     channels: Sequence[Channel] = ()
+    keeper = Keeper()
+    streams: Sequence[Stream] = ()
+    loops: Sequence[asyncio.AbstractEventLoop] = ()
 
     @traitlets.default("session")
     def _bounded(self) -> Session:
@@ -192,38 +216,68 @@ class App(ipykernel.kernelapp.IPKernelApp):
         )
         self.init_path()
         self.init_shell()
+        self.shell.shown = shown.watch(self.shell.display_formatter)
         self.init_gui_pylab()
         self.init_extensions()
         self.init_code()
         self.configure_tornado_logger()
         self.patch_io()
 
-    def open(self, key: str, sockets: str, *, terminals: bool) -> None:
-        """Channels in the directory `sockets`, their thread, loops, streams. After the fork, in the closed sandbox."""
+    def open(self, key: str, sockets: str, link: socket.socket, *, terminals: bool) -> None:
+        """Channels in the directory `sockets`, their thread, loops, streams. After the fork, in the closed sandbox.
+
+        `link` leads to init, which is told of snapshots there.
+        """
+        reseed()
+        self.keeper.link = link
+        Shell.terminals = terminals
+        self._open(key, listeners.bound(sockets))
+
+    def reopen(self, revival: Revival) -> None:
+        """A snapshot lives on, as what it was: the same objects, streams and numbers, on channels of its own."""
+        self._bury()
+        leftovers.settle()
+        self.kernel.comm_manager.comms.clear()  # their other ends are another kernel's
+        if revival.reseed:
+            reseed()
+        self._open(revival.key, revival.listeners)
+        self.kernel.go_on_counting(revival.count)
+
+    def _bury(self) -> None:
+        """What the fork has copied of loops and channels. User code may hold them: they are closed, not forgotten."""
+        for loop in self.loops:
+            loop._selector.close()  # first: what it watches it shares with the kernel it was forked from
+            loop._ssock.close()
+            loop._csock.close()
+            loop._closed = True
+        signal.set_wakeup_fd(-1)
+        for end in self.waking:
+            end.close()
+        self.iopub_thread.close()
+        asyncio.set_event_loop(None)
+        _graveyard.append((self.loops, self.control_thread, self.channels, self.iopub_thread, self.kernel.shell_stream))
+
+    def _open(self, key: str, sockets: dict[str, socket.socket]) -> None:
         self._new_life(key)
         self.control_thread = ControlThread(daemon=True)
+        self.loops = (asyncio.get_event_loop(), self.control_thread.io_loop.asyncio_loop)
         self._open_channels(sockets)
         self._open_streams()
         self.init_signal()
         self._connect_kernel()
-        Shell.terminals = terminals
         self.control_thread.start()
         self.kernel.start()
 
-    def _open_channels(self, sockets: str) -> None:
-        workspace = os.getcwd()
-        os.chdir(sockets)  # bound by relative name: a socket's whole path has 107 bytes at most
+    def _open_channels(self, sockets: dict[str, socket.socket]) -> None:
         loop = self.control_thread.io_loop.asyncio_loop
-        self.routers = {name: Router(loop, path) for name, path in ROUTERS.items()}
-        iopub = Xpub(loop, IOPUB)
-        os.chdir(workspace)
+        self.routers = {name: Router(loop, sockets[name]) for name in ROUTERS}
+        iopub = Xpub(loop, sockets["iopub"])
         self.channels = [*self.routers.values(), iopub]
         self.iopub_thread = Publisher(iopub, self.control_thread, self.session)
         self.iopub_socket = self.iopub_thread.background_socket
 
     def _new_life(self, key: str) -> None:
         """What a fork copies and must not share."""
-        reseed()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self._wake_on_signals()
         session = self.session
@@ -240,11 +294,18 @@ class App(ipykernel.kernelapp.IPKernelApp):
             end.setblocking(False)
         loop.add_reader(reader, reader.recv, 4096)
         signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        _graveyard.append((reader, writer))
+        self.waking = (reader, writer)
 
     def _open_streams(self) -> None:
+        if self.streams:
+            for stream in self.streams:
+                stream.revive(self.iopub_thread)
+            self.displayhook.pub_socket = self.iopub_socket
+            return
         sys.stdout = Stream(self.session, self.iopub_thread, "stdout", 1)
         sys.stderr = Stream(self.session, self.iopub_thread, "stderr", 2)
+        self.streams = (sys.stdout, sys.stderr)
+        self.keeper.own = {stream._original_stdstream_copy for stream in self.streams}
         self.displayhook = ipykernel.displayhook.ZMQDisplayHook(self.session, self.iopub_socket)
         sys.displayhook = self.displayhook
 
@@ -258,7 +319,7 @@ class App(ipykernel.kernelapp.IPKernelApp):
         stdin.on_message = kernel.answers.put
         for name in ("control_thread", "iopub_thread", "iopub_socket"):
             setattr(kernel, name, getattr(self, name))
-        kernel._stdout, kernel._stderr = sys.stdout, sys.stderr
+        kernel._stdout, kernel._stderr = self.streams
         kernel._shell_parent.set({})
         kernel._shell_parent_ident.set(b"")
         kernel._shell_context = contextvars.copy_context()
@@ -270,15 +331,30 @@ class App(ipykernel.kernelapp.IPKernelApp):
         self.displayhook.get_execution_count = lambda: kernel.execution_count
 
     def run(self) -> None:
-        """Until the kernel shuts itself down."""
-        self.io_loop = tornado.ioloop.IOLoop.current()
-        self.io_loop.start()
+        """Until the kernel shuts itself down. A snapshot that is to live comes back to here, and opens again."""
+        while True:
+            self.io_loop = tornado.ioloop.IOLoop.current()
+            try:
+                self.io_loop.start()
+                break
+            except Revived as revived:
+                revival = revived.revival
+            self._live_again(revival)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         self.iopub_thread.wait(lambda: None)
 
+    def _live_again(self, revival: Revival) -> None:
+        began = time.perf_counter()
+        self.reopen(revival)
+        report(revival.link, stages={"revive": milliseconds(began)}, pid=os.getpid())
+
+    def log_failure(self, text: str) -> None:
+        """Into the sandbox's log, wherever descriptor 2 leads by now."""
+        os.write(min(self.keeper.own, default=2), text.encode(errors="replace"))
+
     def forget_channels(self) -> None:
-        """In a process that a cell forks: they are the kernel's alone."""
+        """In a process that is forked, by a cell or for a snapshot: they are the kernel's alone."""
         for channel in self.channels:
             for each in channel.sockets():
                 each.close()
@@ -305,7 +381,7 @@ def prepare(preload: Sequence[str]) -> tuple[App, dict[str, Any]]:
     failures = warm(app, [*WARM, *_warming_of(present)])
     _ours.extend(name for name in sys.modules if name.split(".")[0] == "cellblock")
     os.register_at_fork(after_in_child=app.forget_channels)
-    os.register_at_fork(after_in_child=print_to_descriptors)
+    os.register_at_fork(after_in_child=functools.partial(print_to_descriptors, app.keeper))
     return app, {"ipykernel": ipykernel.__version__, "missing": missing, "warming": failures}
 
 
@@ -357,6 +433,7 @@ def _forget(shell: Any, before: dict[str, Any]) -> None:
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
     shell.reset(new_session=True)
+    shell.shown.forget()
     shell.payload_manager.clear_payload()  # or the first cell of every kernel shows what a warming cell paged
     shell.execution_count = 1
     shell.user_ns.clear()
@@ -411,8 +488,13 @@ def reseed() -> None:
     tempfile._name_sequence = tempfile.tempdir = None
 
 
-def print_to_descriptors() -> None:
+def print_to_descriptors(keeper: Keeper) -> None:
     """In a process that a cell forks: print goes to descriptors 1 and 2, which the kernel reads."""
+    if keeper.taking:
+        return
+    if keeper.link:
+        keeper.link.close()
+        keeper.link = None
     for name, fd in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         if isinstance(stream, ipykernel.iostream.OutStream):

@@ -311,6 +311,32 @@ def processes() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
+def is_zombie(pid: int) -> bool:
+    """Whether it has ended: only its parent has not noticed, or it is no more."""
+    try:
+        return linux.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[0] in "ZX"
+    except (OSError, IndexError):
+        return True
+
+
+def descends(pid: int, of: int) -> bool:
+    """Whether a process is a child of another, or a child's child. One between that ends meanwhile makes it begin again."""
+    while (above := _parent(pid)) is not None:
+        while above is not None and above > 1 and above != of:
+            above = _parent(above)
+        if above is not None:
+            return above == of
+    return False
+
+
+def _parent(pid: int) -> int | None:
+    """None when it has ended."""
+    try:
+        return int(linux.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
 def descendants(of: int) -> set[int]:
     """Pids of all children of a process, and theirs, as /proc shows them now."""
     parents: dict[int, int] = {}

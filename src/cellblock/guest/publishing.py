@@ -6,6 +6,7 @@ Imports ipykernel. A writer that flushes waits until its text stands in the clie
 # mypy: disable-error-code="no-untyped-call, attr-defined, misc, override"
 # ipykernel says that it is typed, and is in part only.
 
+import _thread
 import codecs
 import contextvars
 import fcntl
@@ -17,6 +18,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -113,6 +115,29 @@ class Publisher(ipykernel.iostream.IOPubThread):
         self.schedule(partial(self.socket.when_sent, done.set))
         done.wait()
 
+    @contextmanager
+    def parked(self) -> Iterator[None]:
+        """The thread stands still and holds no lock: for a fork. Locks without owners, which both sides of it may open."""
+        here, on = _thread.allocate_lock(), _thread.allocate_lock()
+        here.acquire()
+        on.acquire()
+
+        def park() -> None:
+            here.release()
+            on.acquire()
+
+        if self.thread.is_alive():
+            self.schedule(park)
+            here.acquire()
+        try:
+            yield
+        finally:
+            on.release()
+
+    def close(self) -> None:
+        """In a snapshot that is to live: the thread is no more."""
+        os.close(self._bell)
+
     def _act(self) -> None:
         os.eventfd_read(self._bell)
         self._awake = True
@@ -183,13 +208,26 @@ class Stream(Latest, ipykernel.iostream.OutStream):
     def __init__(self, session: Session, publisher: Publisher, name: str, fd: int) -> None:
         super().__init__(session, publisher, name, watchfd=False)
         self._fd = fd
+        self._original_stdstream_copy = os.dup(fd)  # as ipykernel calls it: where a log may still go
+        self._capture()
+
+    def _capture(self) -> None:
         self._pipe, end = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._pipe, False)
-        self._original_stdstream_copy = os.dup(fd)  # as ipykernel calls it: where a log may still go
-        os.dup2(end, fd)
+        os.dup2(end, self._fd)
         os.close(end)
         self._text = codecs.getincrementaldecoder("utf-8")("replace")
         self._listen()
+
+    def revive(self, publisher: Publisher) -> None:
+        """The same object in a snapshot that is to live: log handlers may hold it. What it had not said, its twin says."""
+        os.close(self._pipe)
+        self.pub_thread, self._io_loop, self._master_pid = publisher, publisher.io_loop, os.getpid()
+        self._buffer_lock = threading.RLock()
+        self._rotate_buffers()
+        self._flush_pending = self._subprocess_flush_pending = False
+        self._ahead = 0
+        self._capture()
 
     def fileno(self) -> int:
         return self._fd

@@ -4,11 +4,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from cellblock.host.launcher import Environment
 from cellblock.host.policy import CodeRules
 from cellblock.host.tape import Request
+from cellblock.host.timeline import Mode
+
+OnError: TypeAlias = Literal["keep", "rollback"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Config:
     cpus: float = 2.0
     grace: float = 2.0
     stdin_timeout: float = 60.0
+    snapshot: Mode = "auto"
+    snapshots: int = 5
+    snapshot_limit: int = 1 << 30
+    on_error: OnError = "keep"
+    model_on_error: OnError = "keep"
     forbidden: CodeRules = field(default_factory=CodeRules)
     memory_reserve: int = 512 << 20
     watch_interval: float = 0.5
@@ -57,6 +65,8 @@ class ExecuteRequest:
     is. `on_disconnect` is the door's to act on, by `interrupt_execution`. `title` names a session that has no title.
     Of a Jupyter client: `asked`, its own request; `options` of its execute_request (silent, store_history,
     user_expressions); with `stop_on_error` an error cancels what waits of the same client. Its `cell_id` need not exist yet.
+    `snapshot`: whether the state before it is kept; `on_error` `rollback`: after an error the kernel is as before. None: as
+    configured.
     """
 
     code: str
@@ -73,3 +83,5 @@ class ExecuteRequest:
     asked: Request | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     stop_on_error: bool = False
+    snapshot: Mode | None = None
+    on_error: OnError | None = None

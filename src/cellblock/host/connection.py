@@ -10,10 +10,12 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import Any, Literal, cast
 
 from cellblock import zmtp
 from cellblock.errors import KernelDied, KernelFault, KernelTimeout, NotWaitingForInput, ProtocolError
+from cellblock.host.pace import Pace
 from cellblock.host.wire import Channel, KernelMessage, Posted, Wire, checked
 
 __all__ = ["Connection", "KernelMessage"]
@@ -24,8 +26,7 @@ WELCOME = 0.05  # seconds for `iopub_welcome`; ipykernel before 7 sends none, ot
 QUIET = 1.0  # seconds of silence between a reply and a missing idle until the kernel is asked
 PARTING = 1.0  # seconds for a kernel that hears us to note that we leave
 LAST_WORDS = 0.5  # seconds for the rest of iopub once another channel has been closed
-SLICE = 0.002  # seconds of one turn of the loop that one channel may take: others' executions wait for ten of them
-SLICE_MESSAGES = 64
+SLICE = 0.0005  # seconds of one turn of the loop that one channel may take: others' executions wait for ten of them
 MAX_UNREAD = 32 << 20  # bytes that wait for a kernel to read them; one request has a few MiB at most
 
 
@@ -42,7 +43,7 @@ class _Run:
 
 
 class _Socket(asyncio.Protocol):
-    """One channel's bytes. Reading stops while messages wait to be handled."""
+    """One channel's bytes. Reading stops while messages wait to be handled, and when they have taken too much time."""
 
     def __init__(self, channel: Channel, max_message: int, opening: bytes, owner: "Connection") -> None:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -53,6 +54,7 @@ class _Socket(asyncio.Protocol):
         self._owner = owner
         self._transport: asyncio.Transport | None = None
         self._again: asyncio.Handle | None = None
+        self._pace = Pace()
         self._kept: list[bytes] | None = None  # a message that has to wait, and all behind it with it
         self._ended = False
 
@@ -92,28 +94,36 @@ class _Socket(asyncio.Protocol):
             self._transport.abort()
 
     def _handle(self) -> None:
-        """Messages for a slice of time; the rest in the loop's next turn, and no more is read until then."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + SLICE
+        """Messages for a slice of time; the rest in the loop's next turn or after a rest, and no more is read until then."""
         self._again = None
+        begun = monotonic()  # not the loop's time: that of uvloop stands still within a turn
         try:
-            for _ in range(SLICE_MESSAGES):
-                frames, self._kept = self._kept or self._decoder.next(), None
-                self._greet()
-                if frames is None:
-                    self._caught_up()
-                    return
-                if frames and not self._owner._received(self._channel, frames):
-                    self._kept = frames
-                    self._read(False)
-                    return
-                if loop.time() > until:
-                    break
+            over = self._handled_until(begun + SLICE)
         except zmtp.Violation as problem:
             self._owner._lost(ProtocolError(f"The kernel broke the protocol on {self._channel}: {problem}."))
             return
-        self._read(False)
-        self._again = loop.call_soon(self._handle)
+        rest = self._pace.spent(begun, monotonic())
+        if self._kept is not None:
+            self._read(False)
+        elif over and not rest:
+            self._caught_up()
+        else:
+            self._read(False)
+            loop = asyncio.get_running_loop()
+            self._again = loop.call_later(rest, self._handle) if rest else loop.call_soon(self._handle)
+
+    def _handled_until(self, until: float) -> bool:
+        """Whether that was all there is for now; a message that has to wait ends it too."""
+        while True:
+            frames, self._kept = self._kept or self._decoder.next(), None
+            self._greet()
+            if frames is None:
+                return True
+            if frames and not self._owner._received(self._channel, frames):
+                self._kept = frames
+                return False
+            if monotonic() > until:
+                return False
 
     def _greet(self) -> None:
         if self._decoder.ready and not self.ready.done():
@@ -212,7 +222,8 @@ class Connection:
             patience = min(2 * patience, 1.0)
             if self._heard.done():
                 return self._heard.result()
-            self._send("shell", "kernel_info_request", {}, uuid.uuid4().hex)
+            for channel in ("shell", "control"):  # a busy kernel answers on the second, if on any
+                self._send(channel, "kernel_info_request", {}, uuid.uuid4().hex)
 
     async def execute(
         self,
@@ -224,12 +235,14 @@ class Connection:
         allow_stdin: bool = False,
         stop_on_error: bool = False,
         user_expressions: Mapping[str, str] | None = None,
+        snapshot: str | None = None,
         on_message: Callable[[KernelMessage], None],
     ) -> None:
         """Runs code; returns when reply and idle are in. Its messages go to `on_message`, in each channel's order.
 
         What `on_message` raises is raised here. Cancelling it stops listening, not the code. An idle that got lost is
-        noticed by asking the kernel after QUIET seconds.
+        noticed by asking the kernel after QUIET seconds. `snapshot`: what the kernel shall call the copy of itself that it
+        makes before.
         """
         content = {
             "code": code,
@@ -239,7 +252,8 @@ class Connection:
             "allow_stdin": allow_stdin,
             "stop_on_error": stop_on_error,
         }
-        await self._until_done(msg_id, on_message, "execute_request", content, msg_id)
+        metadata = {"snapshot": snapshot} if snapshot else {}
+        await self._until_done(msg_id, on_message, "execute_request", content, msg_id, metadata)
 
     async def follow(self, msg_id: str, *, asked: bool = False, on_message: Callable[[KernelMessage], None]) -> None:
         """Goes on with what a former connection has sent for execution; `asked`: it waits for the answer to a question.
@@ -279,6 +293,7 @@ class Connection:
         request: str,
         content: dict[str, Any],
         request_id: str,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         """Sends a request over the shell channel; an answer to it ends the execution, or to what it asked itself."""
         self._check()
@@ -286,7 +301,7 @@ class Connection:
         if request_id != msg_id:
             self._probes[request_id] = run
         try:
-            self._send("shell", request, content, request_id)
+            self._send("shell", request, content, request_id, metadata)
             await run.done
         finally:
             self._runs.pop(msg_id, None)
@@ -360,8 +375,15 @@ class Connection:
         if self.broken is not None:
             raise type(self.broken)(self.broken.message)
 
-    def _send(self, channel: Channel, msg_type: str, content: dict[str, Any], msg_id: str) -> None:
-        self._sockets[channel].send(self._wire.encode(msg_type, content, msg_id=msg_id))
+    def _send(
+        self,
+        channel: Channel,
+        msg_type: str,
+        content: dict[str, Any],
+        msg_id: str,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._sockets[channel].send(self._wire.encode(msg_type, content, msg_id=msg_id, metadata=metadata))
 
     def _lost(self, why: KernelFault) -> None:
         """The first reason counts; everybody who waits learns it."""

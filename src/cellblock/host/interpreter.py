@@ -1,26 +1,30 @@
 """The service, and the only object doors see: it finds the session, and lets it do the work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from cellblock.errors import VariableNotFound
 from cellblock.execution import Event, Result, timestamp
+from cellblock.host import closer
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Environments
 from cellblock.host.executions import Executions
+from cellblock.host.exporting import Export, exported
 from cellblock.host.housekeeping import Housekeeping
 from cellblock.host.launcher import Launcher
 from cellblock.host.lock import DataDirectory
-from cellblock.host.looking import VariableView
+from cellblock.host.looking import TableView, VariableView
 from cellblock.host.one_shots import OneShots
 from cellblock.host.recovery import recover
-from cellblock.host.sessions import Export, KernelView, Session, Sessions
+from cellblock.host.sessions import KernelView, Session, Sessions
+from cellblock.host.shares import Share, Shares
 from cellblock.host.store import Conversation, Store
 from cellblock.host.survivors import Survivors
 from cellblock.host.tape import Request, Spoken, Tape
-from cellblock.host.views import Alias, Desk, EnvironmentView
+from cellblock.host.travel import redoing, undoing
+from cellblock.host.views import Alias, Desk, EnvironmentView, StateView, TravelView
 from cellblock.host.wire import Posted
 from cellblock.host.workspace import FileEntry, OpenFile
 from cellblock.notebook import NotebookView
@@ -41,6 +45,7 @@ __all__ = [
     "Page",
     "Posted",
     "Request",
+    "Share",
     "Spoken",
     "Tape",
 ]
@@ -62,6 +67,7 @@ class Interpreter:
     executions: Executions
     one_shots: OneShots
     housekeeping: Housekeeping
+    shares: Shares
 
     def __post_init__(self) -> None:
         self.started = self.config.clock()
@@ -107,7 +113,8 @@ class Interpreter:
         sessions = Sessions(config, store, environments, executions)
         one_shots = OneShots(config, environments, sessions, executions)
         housekeeping = Housekeeping(config, store, environments, sessions, executions, one_shots)
-        return cls(config, directory, store, environments, sessions, executions, one_shots, housekeeping)
+        shares = Shares(store, config.clock)
+        return cls(config, directory, store, environments, sessions, executions, one_shots, housekeeping, shares)
 
     @property
     def is_ready(self) -> bool:
@@ -205,6 +212,17 @@ class Interpreter:
             raise VariableNotFound(f"There is no variable {name[:80]!r}.")
         return view
 
+    async def rows(
+        self, owner: str, id: str, cell_id: str, at: int, *, offset: int, limit: int, sort: int | None, descending: bool
+    ) -> TableView:
+        """Rows of the table that output `at` of a cell shows, as for `variable`; OutputNotFound when it is gone."""
+        session = await self._session(owner, id)
+        return await closer.rows(session, cell_id, at, offset=offset, limit=limit, sort=sort, descending=descending)
+
+    async def drawing(self, owner: str, id: str, cell_id: str, at: int) -> bytes:
+        """The figure that output `at` of a cell shows, as SVG; OutputNotFound when the kernel does not hold it."""
+        return await closer.drawing(await self._session(owner, id), cell_id, at)
+
     # executions
 
     async def submit(self, owner: str, request: ExecuteRequest) -> Result:
@@ -256,20 +274,39 @@ class Interpreter:
         async for event in session.watchers.watch():
             yield event
 
+    # states
+
+    async def undo(self, owner: str, id: str, *, to: str | None = None) -> TravelView:
+        """The kernel and its files are as before execution `to`, without it before the last one that stands.
+
+        What that undoes stays in the notebook, marked, and can be redone until something else runs. KernelBusy while code
+        runs or waits; NoState when the state is not kept.
+        """
+        return await (await self._session(owner, id)).jump(undoing(to))
+
+    async def redo(self, owner: str, id: str) -> TravelView:
+        """Takes the last undo back: to the next state that is kept. KernelBusy, NoState."""
+        return await (await self._session(owner, id)).jump(redoing)
+
+    async def snapshots(self, owner: str, id: str) -> list[StateView]:
+        """The states that are kept, measured now, the oldest first; none of a kernel that is not there."""
+        session = await self._session(owner, id)
+        return await session.travel.look(session.kernel)
+
     # notebook
 
     async def notebook(self, owner: str, id: str) -> NotebookView:
         return (await self._session(owner, id)).notebook_view()
 
     async def export(self, owner: str, id: str, format: Literal["ipynb", "py", "html", "md"]) -> Export:
-        return await (await self._session(owner, id)).export(format)
+        return await exported((await self._session(owner, id)).notebook, format)
 
     async def import_notebook(
         self, owner: str, id: str, ipynb: dict[str, Any], *, revision: int | None = None
     ) -> NotebookView:
         """Replaces the notebook by an nbformat document. InvalidRequest when it is none; StaleRevision."""
         session = await self._session(owner, id)
-        return await session.import_notebook(ipynb, revision=revision)
+        return await session.edits.import_notebook(ipynb, revision=revision)
 
     async def add_cell(
         self,
@@ -387,8 +424,15 @@ class Interpreter:
         return (await self._session(owner, id)).tape
 
     async def post(self, owner: str, id: str, request: Request, message: Posted) -> None:
-        """A message for the kernel that is no execution; what it says to it is on the tape."""
-        await (await self._session(owner, id)).post(request, message)
+        """A message for the kernel that is no execution; what it says to it is on the tape.
+
+        KernelStartFailed, KernelDied, ProtocolError.
+        """
+        session = await self._session(owner, id)
+        kernel = await session.awake()
+        session.last_used = self.config.clock()
+        session.tape.expect(message.id, request)
+        kernel.connection.post(message)
 
     async def desk(self, owner: str, id: str) -> Desk:
         """What a Jupyter client needs to know of the session to show it as a notebook in a folder."""
@@ -401,7 +445,7 @@ class Interpreter:
 
     async def save_notebook(self, owner: str, id: str, ipynb: dict[str, Any]) -> NotebookView:
         """`import_notebook` as an editor saves: what runs in cells that stay goes on there."""
-        return await (await self._session(owner, id)).import_notebook(ipynb, revision=None, keep=True)
+        return await (await self._session(owner, id)).edits.import_notebook(ipynb, revision=None, keep=True)
 
     # the chat door's
 
@@ -426,6 +470,12 @@ class Interpreter:
         """{items: [{id, title, updated, running}], next}, the last updated first."""
         return await self.store.conversations(owner, limit=limit, after=after)
 
+    async def find_conversations(
+        self, owner: str, find: Callable[[str | None, bytes], str | None], *, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """[{id, title, updated, running, excerpt}] for which `find`, given title and messages, has an excerpt."""
+        return await self.store.find_conversations(owner, find, limit=limit)
+
     async def rename_conversation(self, owner: str, id: str, title: str) -> None:
         """ConversationNotFound."""
         await self.store.rename_conversation(owner, id, title)
@@ -434,6 +484,27 @@ class Interpreter:
     async def delete_conversation(self, owner: str, id: str) -> None:
         """The messages only; the session stays. ConversationNotFound."""
         await self.store.delete_conversation(owner, id)
+
+    # copies for others
+
+    async def share(self, owner: str, id: str, content: bytes) -> tuple[Share, str]:
+        """Keeps `content` for whoever has the token, which is told this once. ShareLimit, TooLarge."""
+        session = await self._session(owner, id)
+        return await self.shares.add(owner, id, title=session.view()["title"], content=content)
+
+    async def shared(self, owner: str, id: str) -> list[Share]:
+        """What is shared of the session, the newest first."""
+        await self._session(owner, id)
+        return await self.shares.of(id)
+
+    async def revoke(self, owner: str, id: str, share_id: str) -> None:
+        """Nobody can read that copy any more. ShareNotFound."""
+        await self._session(owner, id)
+        await self.shares.revoke(id, share_id)
+
+    async def read_shared(self, token: str | None) -> bytes:
+        """The content a token stands for: the only call that names no owner. ShareNotFound, always in the same words."""
+        return await self.shares.read(token)
 
     async def status(self) -> dict[str, Any]:
         """{version, ready, sandbox: {level, layers}, environments, pool, kernels, limits, store}: for `/api/status`."""
@@ -478,5 +549,7 @@ def limits(config: Config) -> dict[str, float]:
         "processes",
         "cpus",
         "stdin_timeout",
+        "snapshots",
+        "snapshot_limit",
     )
     return {name: getattr(config, name) for name in names}

@@ -51,11 +51,26 @@ class Kernel:
 
     async def death(self) -> Death:
         """How the process ended, once its connection is gone; one that will not end is ended."""
-        try:
-            return await asyncio.wait_for(asyncio.shield(self.process.death), LAST_BREATH)
-        except TimeoutError:
-            await self.stop()
-            return await self.process.death
+        for end in (self.process.kill, self.process.close):
+            try:
+                return await asyncio.wait_for(asyncio.shield(self.process.death), LAST_BREATH)
+            except TimeoutError:
+                end()
+        return await self.process.death
+
+    async def kill(self) -> None:
+        """Ends the process, whatever it is doing; its snapshots stay."""
+        self.process.kill()
+        await self.death()
+
+    async def revived(self, snapshot: str, *, count: int, reseed: bool = False) -> "Kernel":
+        """A snapshot of it in its place, which takes requests; `count`: executions so far. This one has ended then.
+
+        KernelStartFailed: there is no such snapshot any more, and a kernel that lives goes on; or it did not come up.
+        """
+        process = await self.process.revive(snapshot, count=count, reseed=reseed)
+        await self.connection.aclose()
+        return Kernel(self.id, self.home, self.uid, self.environment, process, await connected(process, OPEN_TIMEOUT))
 
     async def beside(self) -> int:
         """Bytes of the disk that it takes beside the workspace: files without a name, and other places of its home."""

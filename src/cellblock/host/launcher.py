@@ -8,7 +8,7 @@ import resource
 import socket
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -20,19 +20,26 @@ from cellblock.host.meter import Meter, NoMeter, ProcessUsage, meter_for
 from cellblock.host.watched import Watched, spawned
 from cellblock.messages import (
     MAX_PACKET,
+    MAX_SNAPSHOTS,
     Attach,
     Bound,
     Configure,
+    Drop,
     End,
     Exit,
     Gone,
     Interrupt,
+    Kill,
     Launch,
+    Left,
     Level,
+    Look,
     Message,
     Policy,
     Ready,
     Refused,
+    Revive,
+    Snapshots,
     Stop,
     decode,
     encode,
@@ -43,6 +50,8 @@ PASSED_ON = ("PATH", "HOME", "LANG", "TZ")  # what the fork server is exec'd wit
 START_SECONDS = 180.0  # the first start of an environment may have to look for fonts
 LAUNCH_SECONDS = 30.0
 STOP_SECONDS = 15.0
+REVIVE_SECONDS = 10.0
+LOOK_SECONDS = 5.0
 DESCRIPTORS = 1 << 16
 PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
 
@@ -62,11 +71,15 @@ class Environment:
 
 @dataclass(frozen=True)
 class Death:
-    """The kernel process ended: an exit status ≥ 0, or minus the signal. `memory_peak`: bytes, 0 if unknown."""
+    """The kernel process ended: an exit status ≥ 0, or minus the signal. `memory_peak`: bytes, 0 if unknown.
+
+    `snapshots`: names of those it has left, of which one can be revived; without any, nothing of the sandbox is left.
+    """
 
     status: int
     out_of_memory: bool
     memory_peak: int
+    snapshots: tuple[str, ...] = ()
 
 
 async def run_guest(python: str, room: str, *arguments: str) -> bytes:
@@ -192,7 +205,7 @@ class Launcher:
             raise KernelStartFailed("The fork server has ended.")
         if not home.resolve().is_relative_to(self._data_dir):
             raise KernelStartFailed(f"{home} is not below the data directory {self._data_dir}.")
-        prepare_home(home)
+        tree.prepare_home(home)
         process = Process(home, uuid4().hex, self.facts["cgroups"])
         request = Launch(id, str(home.resolve().relative_to(self._data_dir)), uid, process.key, policy)
         try:
@@ -253,22 +266,6 @@ def choose_level(wanted: Literal["auto"] | Level, host: Mapping[str, Any]) -> Le
     return best if wanted == "auto" else wanted
 
 
-def prepare_home(home: Path) -> None:
-    """`files` and an empty `run`: what a former kernel left in it may be hostile, and is not followed."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    run = home / "run"
-    if run.is_symlink():
-        run.unlink()
-    elif run.exists():
-        parent = os.open(home, tree.DIRECTORY)
-        try:
-            tree.remove_tree(parent, "run")
-        finally:
-            os.close(parent)
-    run.mkdir(mode=0o700)
-    (home / "files").mkdir(mode=0o700, exist_ok=True)
-
-
 def _spawn(python: str, log: Path) -> tuple[Watched, socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setblocking(False)
@@ -304,12 +301,16 @@ async def _configure(control: socket.socket, config: Configure) -> Ready:
 
 @dataclass(eq=False)
 class Process:
-    """One kernel process in its sandbox. `death` resolves when it has ended and nothing of the sandbox is left."""
+    """One kernel process in its sandbox. `death` resolves when it has ended, and nothing is left of the sandbox but snapshots.
+
+    A revived snapshot is a process of its own, which takes the sandbox over: see `revive`. `prefix` begins its sockets' names.
+    """
 
     home: Path
     key: str
     cgroups: Mapping[str, Any]
     stages: dict[str, float] = field(default_factory=dict)
+    prefix: str = ""
 
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -318,6 +319,11 @@ class Process:
         self._gone: asyncio.Future[Gone] = loop.create_future()
         self._connection: socket.socket | None = None
         self._status: int | None = None
+        self._left: Left | None = None
+        self._heir: Process | None = None
+        self._looking: asyncio.Future[dict[str, int]] | None = None
+        self._kills = 0  # by the memory limit, before this process
+        self._owed = False  # the end of the process before is still to be told
         self._stopping = False
         self._pidfd = self._init_pidfd = -1
         self._endpoints: dict[Channel, int] = {}
@@ -364,7 +370,7 @@ class Process:
     def endpoint(self, channel: Channel) -> str:
         """Where to connect: the socket itself, whatever its name leads to later. KernelStartFailed when it is none."""
         if channel not in self._endpoints:
-            path = self.home / "run" / SOCKETS[channel]
+            path = self.home / "run" / f"{self.prefix}{SOCKETS[channel]}"
             try:
                 fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
             except OSError as problem:
@@ -382,7 +388,7 @@ class Process:
         self._send(Interrupt())
 
     async def stop(self) -> Gone:
-        """Ends the sandbox and everything in it; may be called again."""
+        """Ends the sandbox and everything in it, unless it is another process's by now; may be called again."""
         self._stopping = True
         self._send(Stop())
         try:
@@ -394,6 +400,62 @@ class Process:
     def usage(self) -> ProcessUsage:
         """Now."""
         return self._meter.read()
+
+    # snapshots
+
+    def kill(self) -> None:
+        """Ends the kernel process; its snapshots stay."""
+        self._send(Kill())
+
+    def drop(self, names: Iterable[str]) -> None:
+        """These snapshots are not needed any more."""
+        if listed := tuple(names):
+            self._send(Drop(listed))
+
+    async def snapshots(self) -> dict[str, int]:
+        """Those that there are, and the pid of each as the server sees it, 0 where it is not known yet; empty when init is
+        silent."""
+        if self._connection is None:
+            return {}
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_future()
+            self._send(Look())
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._looking), LOOK_SECONDS)
+        except TimeoutError:
+            return {}
+
+    async def revive(self, name: str, *, count: int, reseed: bool = False) -> "Process":
+        """The snapshot as a kernel process that has taken this one's place; its sockets are bound.
+
+        `count`: executions so far. KernelStartFailed: there is no such snapshot any more; a kernel that lives goes on.
+        """
+        heir = Process(self.home, uuid4().hex, self.cgroups, prefix=f"{uuid4().hex[:12]}-")
+        if self._connection is None or self._heir is not None:
+            raise KernelStartFailed("The sandbox has ended, and its snapshots with it.")
+        self._heir = heir
+        self._send(Revive(name, heir.key, heir.prefix, count, reseed))
+        try:
+            async with asyncio.timeout(REVIVE_SECONDS):
+                await asyncio.shield(heir.bound)
+        except TimeoutError:
+            self.close()
+            raise KernelStartFailed(f"The snapshot did not wake within {REVIVE_SECONDS:.0f} s.") from None
+        finally:
+            self._heir = None
+        return heir
+
+    def _inherit(self, predecessor: "Process", bound: Bound, fds: list[int]) -> None:
+        """Takes a sandbox over from the process before."""
+        connection, predecessor._connection = predecessor._connection, None
+        self._kills, self._owed = predecessor._meter.oom_kills(), predecessor._status is None
+        _settle(predecessor._gone, Gone())
+        _settle(predecessor.death, Death(-9, False, predecessor._meter.read().memory_peak_bytes))
+        predecessor._release()
+        if connection is not None:
+            asyncio.get_running_loop().remove_reader(connection)
+            self._listen(connection)
+        self._heard(bound, fds)
 
     def close(self) -> None:
         """Ends the sandbox; nobody waits for it."""
@@ -411,6 +473,9 @@ class Process:
         asyncio.get_running_loop().remove_reader(self._connection)
         self._connection.close()
         self._connection = None
+        self._release()
+
+    def _release(self) -> None:
         self._meter.close()
         for fd in (*self._endpoints.values(), self._pidfd, self._init_pidfd):
             if fd >= 0:
@@ -429,7 +494,7 @@ class Process:
         if self._connection is None:
             return
         try:
-            packet, fds, _, _ = socket.recv_fds(self._connection, MAX_PACKET, 2)
+            packet, fds, _, _ = socket.recv_fds(self._connection, MAX_PACKET, MAX_SNAPSHOTS)
             message = decode(packet) if packet else None
         except BlockingIOError:
             return
@@ -438,29 +503,68 @@ class Process:
         self._heard(message, fds)
 
     def _heard(self, message: Message | None, fds: list[int]) -> None:
-        if isinstance(message, Bound) and len(fds) == 2 and self._pidfd < 0:
-            for fd in fds:
-                os.set_inheritable(fd, False)
-            self._pidfd, self._init_pidfd = fds
-            fds = []
-            self.stages = message.stages
-            self.key = self.key or message.key
-            self._meter = meter_for(self.cgroups, message.group, self.pid)
-            _settle(self.bound, None)
-        elif isinstance(message, Bound) and self._pidfd < 0:
-            self._fail("The server has no descriptor left for it.")
-            self.close()
+        if isinstance(message, Bound):
+            fds = self._is_bound(message, fds)
         elif isinstance(message, Exit):
-            self._status = message.status
+            self._exited(message.status)
+        elif isinstance(message, Left):
+            self._left = message
+            self._settled()
+        elif isinstance(message, Snapshots):
+            if self._looking:
+                pids = dict(zip(message.names, map(pid_of, fds), strict=False))
+                _settle(self._looking, dict.fromkeys(message.names, 0) | pids)
         elif isinstance(message, Refused):
-            self._fail(f"Step “{message.step}” failed: {message.reason}")
-        elif isinstance(message, Gone):
-            self._resolve(message)
-            self.close()
-        elif message is None:
+            self._refused(message)
+        else:
+            if isinstance(message, Gone):
+                self._resolve(message)
             self.close()
         for fd in fds:
             os.close(fd)
+
+    def _is_bound(self, message: Bound, fds: list[int]) -> list[int]:
+        """The descriptors that are not wanted."""
+        if self._heir:
+            self._heir._inherit(self, message, fds)
+            return []
+        if self._pidfd >= 0:
+            return fds
+        if len(fds) != 2:
+            self._fail("The server has no descriptor left for it.")
+            self.close()
+            return fds
+        for fd in fds:
+            os.set_inheritable(fd, False)
+        self._pidfd, self._init_pidfd = fds
+        self.stages = message.stages
+        self.key, self.prefix = self.key or message.key, self.prefix or message.prefix
+        self._meter = meter_for(self.cgroups, message.group, self.pid)
+        _settle(self.bound, None)
+        return []
+
+    def _exited(self, status: int) -> None:
+        if self._owed:
+            self._owed = False
+            return
+        self._status = status
+        self._settled()
+
+    def _refused(self, message: Refused) -> None:
+        if self._heir:
+            self._heir._fail(message.reason)
+        else:
+            self._fail(f"Step “{message.step}” failed: {message.reason}")
+
+    def _settled(self) -> None:
+        """The kernel has ended, its sandbox has not."""
+        left = self._left
+        if left is None or self._status is None or self.death.done():
+            return
+        self._fail("It ended before its sockets were bound.")
+        killed = self._status == -9 and not self._stopping
+        short = killed and (left.for_memory or self._meter.oom_kills() > self._kills)
+        _settle(self.death, Death(self._status, short, self._meter.read().memory_peak_bytes, left.names))
 
     def _fail(self, why: str) -> None:
         if not self.bound.done():
@@ -469,8 +573,10 @@ class Process:
 
     def _resolve(self, gone: Gone) -> None:
         self._fail("It ended before its sockets were bound.")
+        if self._heir:
+            self._heir._fail("The sandbox has ended, and its snapshots with it.")
         killed = self._status == -9
-        out_of_memory = killed and gone.oom_kills > 0 and not self._stopping
+        out_of_memory = killed and gone.oom_kills > self._kills and not self._stopping
         status = -9 if self._status is None else self._status
         _settle(self._gone, gone)
         _settle(self.death, Death(status, out_of_memory, gone.memory_peak))

@@ -44,7 +44,13 @@ _answers: TypeAdapter[VariableView | None] = TypeAdapter(VariableView | None)
 
 def question(name: str, *, offset: int, limit: int, sort: int | None, descending: bool) -> str:
     """Code that prints the answer `read` reads. `sort` is the place of a column."""
-    return snippets.silently(snippets.LOOK, f"look({name!r}, {offset}, {limit}, {sort}, {descending})")
+    return snippets.silently(snippets.LOOK, f"look(named({name!r}), {offset}, {limit}, {sort}, {descending})")
+
+
+def question_of_output(key: str, offset: int, limit: int, sort: int | None, descending: bool) -> str:
+    """The same of the table that a display has shown; None, and so no table, when the kernel does not hold it any more."""
+    found = f"shown({key!r}, 'text/html')"
+    return snippets.silently(snippets.SHOWN + snippets.LOOK, f"look({found}, {offset}, {limit}, {sort}, {descending})")
 
 
 def read(told: str) -> VariableView | None:

@@ -20,6 +20,9 @@ class NoMeter:
     def read(self) -> ProcessUsage:
         return ProcessUsage(0, 0, 0)
 
+    def oom_kills(self) -> int:
+        return 0
+
     def close(self) -> None:
         pass
 
@@ -34,6 +37,7 @@ class GroupMeter:
             if version == 1
             else ("memory.current", "memory.peak")
         )
+        self._kills = _open(f"{memory}/{'memory.oom_control' if version == 1 else 'memory.events'}")
         self._now = _open(f"{memory}/{now}")
         self._peak = _open(f"{memory}/{peak}")
         self._cpu = _open(f"{cpu}/{'cpuacct.usage' if version == 1 else 'cpu.stat'}") if cpu else -1
@@ -43,16 +47,21 @@ class GroupMeter:
         used = int(now or 0)
         return ProcessUsage(used, max(used, int(peak or 0)), self._milliseconds(cpu))
 
+    def oom_kills(self) -> int:
+        """Processes of the group that its memory limit has cost so far."""
+        lines = (line.split() for line in _contents(self._kills).splitlines())
+        return next((int(fields[1]) for fields in lines if fields[0] == "oom_kill"), 0)
+
     def _milliseconds(self, text: str) -> int:
         if self._version == 1:
             return int(text or 0) // 1_000_000
         return next((int(line.split()[1]) // 1000 for line in text.splitlines() if line.startswith("usage_usec")), 0)
 
     def close(self) -> None:
-        for fd in (self._now, self._peak, self._cpu):
+        for fd in (self._now, self._peak, self._cpu, self._kills):
             if fd >= 0:
                 os.close(fd)
-        self._now = self._peak = self._cpu = -1
+        self._now = self._peak = self._cpu = self._kills = -1
 
 
 class ProcessMeter:
@@ -72,6 +81,9 @@ class ProcessMeter:
         self._peak = max(self._peak, held)
         ticks = sum(int(value) for value in fields[11:15])  # user, system, and the same of children waited for
         return ProcessUsage(held, self._peak, ticks * 1000 // os.sysconf("SC_CLK_TCK"))
+
+    def oom_kills(self) -> int:
+        return 0
 
     def close(self) -> None:
         self._pid = 0

@@ -14,6 +14,7 @@ from cellblock.host.config import Config
 from cellblock.host.running import spill_path
 from cellblock.host.store import Row, Store
 
+SERVER_ENDED = "the server was restarted"
 CUT = "The server ended while this ran."
 DIED = "The server ended while this ran: the kernel's variables are lost; the notebook and the files are kept."
 NEVER_RAN = "The server ended before this ran."

@@ -17,6 +17,7 @@ from cellblock.execution import Event, Execution, FileChange, KernelState, Statu
 from cellblock.host.config import Config
 from cellblock.host.connection import KernelMessage
 from cellblock.host.kernels import Kernel
+from cellblock.host.timeline import TIGHT
 from cellblock.host.workspace import Scan, Workspace, changes
 
 NO_REPLY = 0.3  # seconds for the reply of an interrupted execution after its kernel said idle
@@ -37,8 +38,10 @@ class Run:
     """Runs `execution` in `kernel`; `emit` gets its events.
 
     `before` is the workspace as it was, where that is known; `fresh` is why the kernel is not the one of before, as the
-    end of "… because"; `resumed`: seconds it had run before this server took over. After `run`, `after` is the workspace
-    as it is, and `lost` why the kernel is gone, if it is.
+    end of "… because"; `news`: what else is to be told; `resumed`: seconds it had run before this server took over.
+    `snapshot` names the state that is kept before it; `bring_back` makes the kernel what it was then (exactly, or earlier)
+    and says so, None when it cannot; with `rollback` also after an error. `press` frees memory that only older states need.
+    After `run`, `after` is the workspace as it is, and `lost` why the kernel is gone, if it is.
     """
 
     execution: Execution
@@ -50,19 +53,25 @@ class Run:
     before: Scan | None = None
     fresh: str | None = None
     resumed: float | None = None
+    news: str | None = None
     one_shot: bool = False
     begun: Callable[[], Awaitable[None]] | None = None  # done when it counts as running, before the kernel has the code
     options: Mapping[str, Any] = field(default_factory=dict)  # of `Connection.execute`
     on_limit: Callable[[str], None] = lambda name: None
+    snapshot: str | None = None
+    rollback: bool = False
+    bring_back: Callable[[bool], Awaitable[str | None]] | None = None
+    press: Callable[[], None] | None = None
     after: Scan | None = None
     lost: str | None = None
     _verdict: Status | None = None
     _state: KernelState = "lost"
     _why: str | None = None
+    _back: str | None = None  # what is said of the state the kernel is back in
     _interrupt: bool = False
     _has_code: bool = False
     _replied: bool = False
-    _news: bool = False  # whether anything was heard since the last look
+    _heard_more: bool = False  # whether anything was heard since the last look
     _draining: int = 0
     _listening: bool = False
     _spilling: bool = True
@@ -145,6 +154,7 @@ class Run:
                 execution.code,
                 msg_id=execution.id,
                 allow_stdin=execution.allow_stdin,
+                snapshot=self.snapshot,
                 on_message=self._heard,
                 **self.options,
             )
@@ -160,7 +170,7 @@ class Run:
 
     def _heard(self, message: KernelMessage) -> None:
         execution = self.execution
-        self._news = True
+        self._heard_more = True
         events = execution.receive(
             message.channel, message.msg_type, message.parent_id, message.content, message.metadata, message.buffers
         )
@@ -174,7 +184,7 @@ class Run:
             self._gets_code()
         elif message.msg_type == "execute_reply":
             self._replied, self._leaving = True, self._leaving or asks_to_leave(message.content)
-            self._news = False
+            self._heard_more = False
         elif message.msg_type == "input_request":
             self._waits_for_input()
         elif self._interrupt and message.msg_type == "status" and message.content.get("execution_state") == "idle":
@@ -230,7 +240,7 @@ class Run:
 
     def _drains(self) -> bool:
         """Whether code that has replied gets some more time, because the rest of its output still comes in."""
-        news, self._news = self._news, False
+        news, self._heard_more = self._heard_more, False
         if not (self._replied and news) or self._draining == DRAINS:
             return False
         self._draining += 1
@@ -253,7 +263,7 @@ class Run:
         if self._drains():
             self._after("kill", self.config.grace, self._kill)
         else:
-            self._spawn(self.kernel.stop())
+            self._spawn(self.kernel.kill())
 
     def _send_interrupt(self) -> None:
         self._interrupt = True
@@ -262,9 +272,12 @@ class Run:
 
     def _watch(self) -> None:
         """Now and then: what no quota and no cgroup may be there to stop."""
-        if self.kernel.process.usage().memory_bytes > self.config.memory_limit:
+        used = self.kernel.process.usage().memory_bytes
+        if self.press and used > TIGHT * self.config.memory_limit:
+            self.press()
+        if used > self.config.memory_limit:
             self.execution.limit_hit("memory", self.config.memory_limit)
-            self._spawn(self.kernel.stop())
+            self._spawn(self.kernel.kill())
         elif self.execution.limit is None:
             self._spawn(self._watch_disk())
 
@@ -303,6 +316,7 @@ class Run:
         execution = self.execution
         if execution.complete and self.kernel.alive and execution.violation is None and not self._leaving:
             cost = self._cost(used)
+            await self._roll_back()
         else:
             cost = {"cpu_ms": None, "memory_peak_bytes": await self._gone_or_idle() or None}
         self.after = await self._scan()
@@ -333,7 +347,8 @@ class Run:
 
     def _last(self, verdict: Status | None, cost: Usage) -> list[Event]:
         execution = self.execution
-        state: KernelState = "released" if self.one_shot else self._state if self.lost else "kept"
+        state: KernelState = "restored" if self._back else self._state if self.lost else "kept"
+        state = "released" if self.one_shot else state
         files: list[FileChange] = [
             {"path": each["path"], "size": each["size"], "change": each["change"]}
             for each in ([] if self._unseen else changes(self.before or Scan(), self.after or Scan()))
@@ -345,7 +360,10 @@ class Run:
 
     def _notice(self) -> str | None:
         said = [FRESH.format(why=self.fresh)] if self.fresh else []
-        if self.lost and not self.one_shot:
+        said += [self.news] if self.news else []
+        if self._back:
+            said.append(self._back)
+        elif self.lost and not self.one_shot:
             said.append(LOST.format(why=self.lost))
         if self._unseen:
             said.append(UNSEEN.format(why=self._unseen))
@@ -357,15 +375,29 @@ class Run:
         if self.kernel.alive and execution.violation is None and not self._leaving:
             return process.usage().memory_peak_bytes
         if execution.violation is not None or self._leaving:
-            await self.kernel.stop()
+            await self.kernel.kill()
         death = await self.kernel.death()
-        await self.kernel.stop()
         if death.out_of_memory:
             execution.limit_hit("memory", self.config.memory_limit)
         if not self._leaving:
             execution.died()
-        self.lost = self._why or self._cause(death.status)
+        why = self._why or self._cause(death.status)
+        if death.snapshots and self.bring_back and not self._leaving and self._why is None:
+            back = await self.bring_back(False)
+            self._back = back and RESTORED.format(why=why, what=back)
+        if not self._back:
+            await self.kernel.stop()
+            self.lost = why
         return death.memory_peak
+
+    async def _roll_back(self) -> None:
+        """After an error, where that is wanted."""
+        if not self.rollback or self.bring_back is None or self.execution.verdict not in ROLLED_BACK:
+            return
+        back = await self.bring_back(True)
+        self._back = back and UNDONE.format(what=back)
+        if not back:
+            self._unseen = NOT_UNDONE
 
     def _cause(self, status: int) -> str:
         limit = self.execution.limit
@@ -423,8 +455,12 @@ def asks_to_leave(reply: dict[str, Any]) -> bool:
     )
 
 
+ROLLED_BACK = frozenset({"error", "timeout", "disk_full"})
 NO_ROOM = b"\n[... the workspace is full: the rest of the text was not kept ...]\n"
 UNKNOWN_END = "It ended while no server listened, and how it ended is not known."
+RESTORED = "The process of the kernel is gone because {why}. {what} The notebook and the files are kept."
+UNDONE = "It failed, and has been undone. {what}"
+NOT_UNDONE = "It failed, and could not be undone: the state before it was not kept."
 LOST = "The kernel is gone because {why}: its variables are lost; the notebook and the files are kept."
 FRESH = "This ran in a fresh kernel, because {why}: variables of before are lost; the notebook and the files are kept."
 STOPPED = {

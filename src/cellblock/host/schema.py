@@ -10,7 +10,7 @@ import structlog
 
 from cellblock.errors import ConfigurationError
 
-REVISION = "0002"
+REVISION = "0003"
 
 log = structlog.get_logger("cellblock.store")
 metadata = sa.MetaData()
@@ -79,6 +79,19 @@ conversations = sa.Table(
     sa.Column("running", sa.Boolean, nullable=False),
     sa.Column("messages", sa.LargeBinary, nullable=False),
     sa.Index("conversations_by_owner", "owner", "updated"),
+)
+shares = sa.Table(
+    "shares",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("token_sha256", sa.String, nullable=False),
+    sa.Column("session_id", sa.String, nullable=False),
+    sa.Column("owner", sa.String, nullable=False),
+    sa.Column("title", sa.Text),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Index("shares_by_token", "token_sha256", unique=True),
+    sa.Index("shares_by_session", "session_id", "created"),
 )
 idempotency = sa.Table(
     "idempotency",

@@ -15,35 +15,33 @@ from typing import Any, Literal
 
 import structlog
 
-from cellblock.content import Malformed, clean
-from cellblock.errors import CellblockError, KernelNotFound, QueueFull, Unavailable
+from cellblock.content import clean
+from cellblock.errors import CellblockError, KernelNotFound, KernelStartFailed, NoState, QueueFull
 from cellblock.execution import ErrorInfo, Event, KernelState, Status, timestamp
-from cellblock.host import assisting, looking, snippets
-from cellblock.host.answers import variables
+from cellblock.host import assist, looking
 from cellblock.host.config import Config, ExecuteRequest
-from cellblock.host.connection import Connection
-from cellblock.host.editing import Edits
+from cellblock.host.edits import Edits
 from cellblock.host.environments import Engine
 from cellblock.host.executions import Executions, Job
-from cellblock.host.exporting import Export, Format, exported
 from cellblock.host.files import Files
 from cellblock.host.kernels import Kernel
 from cellblock.host.launcher import Process
+from cellblock.host.patrolling import Patrol
 from cellblock.host.peeking import Peek
 from cellblock.host.policy import speaks_own_syntax
-from cellblock.host.recovery import CRASHED
+from cellblock.host.recovery import CRASHED, SERVER_ENDED
 from cellblock.host.running import LOST, Run
-from cellblock.host.tape import Request, Tape
-from cellblock.host.views import Alias, KernelView
+from cellblock.host.tape import Tape
+from cellblock.host.timeline import Timeline
+from cellblock.host.travel import Jump, Travel, Went, busy, what_is_undone
+from cellblock.host.views import Alias, KernelView, TravelView
 from cellblock.host.watching import Watchers
-from cellblock.host.wire import Posted
 from cellblock.host.workspace import Scan, Workspace
 from cellblock.notebook import Notebook, NotebookView
 
 log = structlog.get_logger("cellblock.session")
 
 ATTACH_SECONDS = 30.0
-VARIABLES_SECONDS = 5.0
 
 UNANSWERED = "it did not answer when the server was started again"
 LEFT = "The server was restarted while this ran."
@@ -70,11 +68,12 @@ class Session:
     deleted: bool = False
 
     def __post_init__(self) -> None:
-        self.waiting: deque[Job | Peek] = deque()
-        self.current: Job | Peek | None = None
+        self.waiting: deque[Job | Peek | Jump] = deque()
+        self.current: Job | Peek | Jump | None = None
         self.watchers = Watchers(self.id, self.config.clock, self._snapshot)
-        self.edits = Edits(self.notebook, self._tell_edit)
+        self.edits = Edits(self.notebook, self.watchers, partial(self.changed, self), self._touch)
         self.files = Files(self.workspace, self._file_changed)
+        self.travel = Travel(self.config, self.workspace)
         self.tape = Tape(self.id, time.monotonic)
         self.alias: Alias | None = None
         self.changed_at = self.last_used  # by anybody but a Jupyter client: epoch seconds
@@ -84,8 +83,7 @@ class Session:
         self._former: Kernel | None = None  # lost, and perhaps still on its way out of the workspace
         self._scan: Scan | None = None
         self._own_syntax = False
-        self._taken: int | None = None  # bytes of disk after the last execution, or when last looked at
-        self._used = -1  # and its processor time, in milliseconds
+        self._patrol = Patrol(self.workspace, self.config.workspace_limit)
 
     # how it looks
 
@@ -125,13 +123,16 @@ class Session:
         return self.notebook.view()
 
     def _snapshot(self) -> dict[str, Any]:
-        current = self.current.id if isinstance(self.current, Job) else None
-        queue = [turn.id for turn in self.waiting if isinstance(turn, Job)]
-        return {"notebook": self.notebook.view(), "kernel": self.view(), "running": current, "queue": queue}
+        running, *queue = [turn.id if isinstance(turn, Job) else None for turn in (self.current, *self.waiting)]
+        waiting = [id for id in queue if id]
+        return {"notebook": self.notebook.view(), "kernel": self.view(), "running": running, "queue": waiting}
 
     def _tell_state(self, notice: str | None = None) -> None:
         if self.watchers.present:
             self.watchers.tell("kernel_state", {"kernel": self.view(), "notice": notice})
+
+    def _touch(self) -> None:
+        self.last_used = self.changed_at = self.config.clock()
 
     # running code
 
@@ -170,27 +171,27 @@ class Session:
         if request.cell_id is not None and (request.asked is None or self.notebook.has(request.cell_id)):
             return self._code_cell(request.cell_id)
         cell = self.notebook.add(request.code, id=request.cell_id)
-        self.edits.added(cell)
+        self.edits.added(cell["id"])
         return cell["id"]
 
     def _code_cell(self, cell_id: str) -> str:
         """A text that is executed becomes code: only code has outputs and a count."""
         if self.notebook.cell(cell_id)["type"] != "code":
-            self.edits.edit_cell(cell_id, type="code")
+            self.edits.edit_cell(cell_id, source=None, type="code", revision=None)
         return cell_id
 
     def emit(self, job: Job, events: list[Event]) -> None:
         """An execution's events: to its own log, the notebook, the watchers, and behind the scenes the store."""
         for event in events:
             if self.notebook.apply(event) and event["event"] in ("execution_start", "execution_end"):
-                self._cell_changed(event["cell_id"])
+                self.changed(self, event["cell_id"])
                 self.changed_at = self.changed_at if job.request.asked else self.config.clock()
         self.executions.emit(job, events)
         self.watchers.pass_on(events)
         if job.execution.ended:
             self.tape.ended(job.execution.result())
 
-    def _enqueue(self, turn: Job | Peek) -> None:
+    def _enqueue(self, turn: Job | Peek | Jump) -> None:
         self.last_used = self.config.clock()
         self.waiting.append(turn)
         if self._worker is None:
@@ -201,7 +202,7 @@ class Session:
         while self.waiting:
             self.current = turn = self.waiting.popleft()
             try:
-                await (self._run(turn) if isinstance(turn, Job) else self._peek(turn))
+                await self._take_turn(turn)
             except Exception as problem:
                 log.exception("turn_failed", kernel=self.id)
                 await self._failed(turn, problem)
@@ -210,10 +211,21 @@ class Session:
         self._worker = None
         self._tell_state()
 
+    async def _take_turn(self, turn: Job | Peek | Jump) -> None:
+        if isinstance(turn, Job):
+            await self._run(turn)
+        elif isinstance(turn, Peek):
+            await self._peek(turn)
+        else:
+            await self._jump(turn)
+
     async def _run(self, job: Job) -> None:
         if (kernel := await self._kernel_for(job)) is None or job.execution.ended:
             return
         self._tell_state()
+        snapshot = await self.travel.before(kernel, job, self._scan) if job.resumed is None else None
+        if job.done.is_set():
+            return
         job.cancel = None
         job.run = Run(
             job.execution,
@@ -224,20 +236,28 @@ class Session:
             emit=lambda events: self.emit(job, events),
             before=self._scan,
             fresh=self.lost,
+            news=self.travel.told(),
             resumed=job.resumed,
+            begun=partial(self.executions.begun, job),
+            snapshot=snapshot,
+            rollback=self.travel.rolls_back(job),
+            bring_back=partial(self._bring_back, kernel, job),
+            press=partial(self.travel.press, kernel),
             options=job.request.options,
             on_limit=partial(self.tape.note, job.id),
-            begun=partial(self.executions.begun, job),
         )
         self.lost = None
         await job.run.run()
         self._scan = job.run.after
-        self._taken = self._scan.bytes if self._scan else None
+        self._patrol.taken = self._scan.bytes if self._scan else None
         self.execution_count = job.execution.execution_count or self.execution_count
         if job.run.lost:
             self._kernel_lost(kernel, job.run.lost)
+        elif self.kernel:
+            self.travel.settle(self.kernel)
         if job.request.stop_on_error and job.execution.status not in ("ok", "refused"):
-            self._abort(job)
+            for behind in job.of_same_client(self.waiting):
+                self._cancel(behind, None)
         for change in job.execution.result()["files"]:
             self.watchers.tell("file_changed", dict(change))
         self.changed(self, None)
@@ -252,14 +272,13 @@ class Session:
 
     def _not_started(self, job: Job, problem: CellblockError) -> None:
         error: ErrorInfo = {"ename": type(problem).__name__, "evalue": problem.message, "traceback": [problem.message]}
-        notice = f"No kernel could be started. {problem.message}"
-        if job.resumed is not None:
-            notice = LOST.format(why=UNANSWERED)
+        started = f"No kernel could be started. {problem.message}"
+        notice = started if job.resumed is None else LOST.format(why=UNANSWERED)
         self.emit(job, job.execution.end("kernel_died", "lost", error=error, notice=notice))
 
-    async def _failed(self, turn: Job | Peek, problem: Exception) -> None:
+    async def _failed(self, turn: Job | Peek | Jump, problem: Exception) -> None:
         """A fault of ours: nothing of that kernel is trusted any more."""
-        if isinstance(turn, Peek):
+        if not isinstance(turn, Job):
             turn.fail("The server failed; see its log.")
         if self.kernel:
             kernel = self.kernel
@@ -268,13 +287,6 @@ class Session:
         if isinstance(turn, Job):
             why: ErrorInfo = {"ename": "InternalError", "evalue": type(problem).__name__, "traceback": []}
             self.emit(turn, turn.execution.end("kernel_died", "lost", error=why))
-
-    def _abort(self, failed: Job) -> None:
-        """What waits of the same Jupyter client, which wants it to stop at an error."""
-        asked = failed.request.asked
-        for turn in list(self.waiting):
-            if isinstance(turn, Job) and turn.request.asked and asked and turn.request.asked.listener == asked.listener:
-                self._cancel(turn, None)
 
     def _cancel(self, job: Job, notice: str | None) -> None:
         """Takes back what has not begun to run."""
@@ -288,11 +300,9 @@ class Session:
     def adopt(self, kernel: Kernel) -> None:
         """Takes a live kernel for its own."""
         self.kernel = kernel
-        self._taken, self._used = None, -1
+        self._patrol.begin()
         kernel.process.death.add_done_callback(lambda _: self._died(kernel))
-        kernel.connection.tap = self.tape.hear
-        for state in ("starting", "idle"):
-            self.tape.tell(state)
+        kernel.connection.tap = self.tape.tapped("busy" if self.current else "idle")
         self._tell_state()
 
     def begin(self) -> None:
@@ -336,8 +346,10 @@ class Session:
             kernel = await Kernel.attach(
                 process, id=self.id, uid=self.uid, environment=name, patience=patience, running=running
             )
+            await self.travel.recall(kernel, self.notebook.executions())
         except CellblockError:
-            self._remember_loss(UNANSWERED)
+            self._remember_loss(SERVER_ENDED if process.death.done() else UNANSWERED)
+            await process.stop()
             raise
         finally:
             self._starting = None
@@ -362,31 +374,82 @@ class Session:
         if self.kernel is kernel and self.current is None:
             status = kernel.process.death.result().status
             cause = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
-            self._kernel_lost(kernel, f"its process {cause} while nothing ran")
+            why = f"its process {cause} while nothing ran"
+            if kernel.process.death.result().snapshots and self.travel.timeline.states:
+                self._starting = asyncio.create_task(self._come_back(kernel, why), name=f"kernel {self.id}")
+            else:
+                self._kernel_lost(kernel, why)
+
+    async def _come_back(self, kernel: Kernel, why: str) -> Kernel:
+        """After a death while nothing ran: in the last state there is."""
+        try:
+            if went := await self.travel.back(kernel, self.execution_count):
+                self._goes_on(went)
+                self.travel.news = f"Since the last execution {why}. {what_is_undone(went.undone)}"
+                return went.kernel
+        finally:
+            self._starting = None
+        await kernel.stop()
+        self._kernel_lost(kernel, why)
+        raise KernelStartFailed(f"The kernel is gone because {why}.")
+
+    async def _bring_back(self, kernel: Kernel, job: Job, exactly: bool) -> str | None:
+        """What is said of it when the kernel is back as it was before the cell, or before an earlier one."""
+        count = max(self.execution_count, job.execution.execution_count or 0)
+        went = await self.travel.back(kernel, count, exactly=exactly)
+        if went is None:
+            return None
+        self._goes_on(went)
+        return f"{what_is_undone(went.undone, job.id)} {went.files.sentence()}".rstrip()
+
+    def _goes_on(self, went: Went) -> None:
+        """With another state of the kernel."""
+        self.adopt(went.kernel)
+        self.edits.mark(((step.cell_id, step.execution_id) for step in went.undone), undone=True)
+        self.edits.mark(((step.cell_id, step.execution_id) for step in went.redone), undone=False)
+        for change in went.files.changes:
+            self._file_changed(dict(change))
+
+    async def _jump(self, jump: Jump) -> None:
+        kernel = self.kernel
+        try:
+            if kernel is None or not kernel.alive:
+                raise NoState("There is no live kernel, and so no state of it.")
+            went = await self.travel.jump(kernel, jump.place(self.travel.timeline), self.execution_count)
+        except CellblockError as problem:
+            jump.fail(problem)
+            if kernel and not kernel.alive:
+                self._kernel_lost(kernel, "it did not come back from the state it was sent to")
+                await kernel.stop()
+            return
+        self._goes_on(went)
+        self.changed(self, None)
+        jump.went.set_result(went)
+
+    async def jump(self, place: Callable[[Timeline], int]) -> TravelView:
+        """Undo or redo, in its turn. KernelBusy while code runs or waits; NoState."""
+        if any(isinstance(turn, Job) for turn in (self.current, *self.waiting)):
+            raise busy()
+        self._room_in_queue()
+        jump = Jump(place)
+        self._enqueue(jump)
+        return (await jump.went).view(self.view())
 
     async def patrol(self) -> None:
-        """Ends a kernel that fills the disk while no execution runs: with what code has left running, or keeps open."""
+        """Ends a kernel that fills the disk while no execution runs."""
         kernel = self.kernel
-        if kernel is None or self.state != "idle" or not self._stirred(kernel):
+        if kernel is None or self.state != "idle":
             return
-        scan = await asyncio.to_thread(self.workspace.scan)
-        taken = scan.bytes + await kernel.beside()
-        before, self._taken = self._taken, taken
-        full = taken > self.config.workspace_limit or not scan.complete
-        if full and before is not None and taken > before and self.kernel is kernel and self.state == "idle":
+        if await self._patrol.finds_too_much(kernel, lambda: self.kernel is kernel and self.state == "idle"):
             self._scan = None
             self._kernel_lost(kernel, "what it did while no execution ran filled the workspace")
             await kernel.stop()
-
-    def _stirred(self, kernel: Kernel) -> bool:
-        """Whether it may have done anything since it was last asked; only a cgroup knows of all its processes."""
-        before, self._used = self._used, kernel.process.usage().cpu_ms
-        return not kernel.process.cgroups.get("version") or self._used != before
 
     def _kernel_lost(self, kernel: Kernel, why: str, *, wanted: bool = False) -> None:
         """Clients that listen get a fresh one at once, unless somebody wanted it to go."""
         if self.kernel is kernel:
             self.kernel, self._former = None, kernel
+            self.travel.forget()
             self._remember_loss(why)
             self._own_syntax = False
             self._tell_state(f"The kernel is gone because {why}.")
@@ -437,7 +500,7 @@ class Session:
         if self._starting:
             await asyncio.gather(self._starting, return_exceptions=True)
         for turn in (self.current, *self.waiting):
-            if isinstance(turn, Peek):
+            if isinstance(turn, Peek | Jump):
                 turn.fail("The server was stopped.")
         self.waiting.clear()
         whole = await self.kernel.connection.part() if self.kernel else True
@@ -479,43 +542,22 @@ class Session:
 
     # questions to the kernel
 
-    @property
-    def _idle(self) -> Connection | None:
-        return self.kernel.connection if self.kernel and self.state == "idle" else None
-
     async def complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
-        return await assisting.complete(self._idle, code, cursor_pos)
+        return await assist.complete(self.kernel if self.state == "idle" else None, code, cursor_pos)
 
     async def inspect(self, code: str, cursor_pos: int, detail_level: int) -> dict[str, Any]:
-        return await assisting.inspect(self._idle, code, cursor_pos, detail_level)
+        return await assist.inspect(self.kernel if self.state == "idle" else None, code, cursor_pos, detail_level)
 
     async def awake(self) -> Kernel:
         """The kernel, started when there is none. KernelStartFailed, NoMemory."""
         return self.kernel if self.kernel and self.kernel.alive else await self._started()
 
-    async def post(self, request: Request, message: Posted) -> None:
-        """A Jupyter client's message that is no execution. KernelStartFailed, KernelDied, ProtocolError."""
-        kernel = await self.awake()
-        self.last_used = self.config.clock()
-        self.tape.expect(message.id, request)
-        kernel.connection.post(message)
-
     async def variables(self) -> list[dict[str, Any]]:
-        if self.state in ("released", "starting"):
-            return []
-        text = await self.peek(snippets.silently(snippets.VARIABLES, "variables()"), timeout=VARIABLES_SECONDS)
-        try:
-            return variables(text)
-        except Malformed:
-            raise Unavailable("The kernel's answer was no list of variables.") from None
+        return [] if self.state in ("released", "starting") else await assist.variables(self.peek)
 
-    async def variable(
-        self, name: str, *, offset: int, limit: int, sort: int | None, descending: bool
-    ) -> looking.VariableView | None:
-        if self.state in ("released", "starting"):
-            return None
-        code = looking.question(name, offset=offset, limit=limit, sort=sort, descending=descending)
-        return looking.read(await self.peek(code, timeout=VARIABLES_SECONDS))
+    async def variable(self, name: str, **look: Any) -> looking.VariableView | None:
+        """`look`: what `looking.question` takes."""
+        return None if self.state in ("released", "starting") else await assist.variable(self.peek, name, **look)
 
     async def peek(self, code: str, *, timeout: float) -> str:
         """See `Interpreter.peek`."""
@@ -550,29 +592,6 @@ class Session:
         self.notebook.rename(clean(title)[:500])
         self.changed(self, None)
         self._tell_state()
-
-    async def import_notebook(self, ipynb: object, *, revision: int | None, keep: bool = False) -> NotebookView:
-        """`keep`: what runs in a cell that stays goes on there, as when an editor saves."""
-        self.notebook.require(revision)
-        before = [cell["id"] for cell in self.notebook.cells]
-        self.notebook.import_ipynb(ipynb, keep=keep)
-        self.last_used = self.config.clock()
-        self.changed_at = self.changed_at if keep else self.last_used
-        for cell_id in {*before, *(cell["id"] for cell in self.notebook.cells)}:
-            self._cell_changed(cell_id)
-        self.watchers.picture_again()
-        return self.notebook.view()
-
-    async def export(self, format: Format) -> Export:
-        return await exported(self.notebook, format)
-
-    def _tell_edit(self, name: str, cell_id: str, content: dict[str, Any]) -> None:
-        self._cell_changed(cell_id)
-        self.last_used = self.changed_at = self.config.clock()
-        self.watchers.tell(name, {**content, "revision": self.notebook.revision}, cell_id)
-
-    def _cell_changed(self, cell_id: str | None) -> None:
-        self.changed(self, cell_id)
 
     def _file_changed(self, change: dict[str, Any]) -> None:
         self._scan = None

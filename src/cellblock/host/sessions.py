@@ -14,18 +14,15 @@ from cellblock.host import schema
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Engine, Environments
 from cellblock.host.executions import Executions, Job
-from cellblock.host.exporting import Export
 from cellblock.host.handover import Kept
-from cellblock.host.recovery import Unfinished
+from cellblock.host.recovery import SERVER_ENDED, Unfinished
 from cellblock.host.session import Session
 from cellblock.host.store import Row, Store
 from cellblock.host.views import KernelView
 from cellblock.host.workspace import Workspace
 from cellblock.notebook import Cell, Notebook, NotebookView
 
-__all__ = ["Export", "KernelView", "Session", "Sessions"]
-
-SERVER_ENDED = "the server was restarted"
+__all__ = ["KernelView", "Session", "Sessions"]
 
 log = structlog.get_logger("cellblock.sessions")
 

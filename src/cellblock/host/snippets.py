@@ -71,12 +71,12 @@ def variables():
 """
 
 LOOK = r"""
-def look(name, offset, limit, sort, descending, columns=100, width=200, text=20000):
+def named(name):
+    return get_ipython().user_ns.get(name, look)
+def look(value, offset, limit, sort, descending, columns=100, width=200, text=20000):
     import json, sys
-    shell = get_ipython()
-    if name not in shell.user_ns:
+    if value is look:
         return "null"
-    value = shell.user_ns[name]
     def short(item, limit=width):
         try:
             said = item if isinstance(item, str) else str(item)
@@ -117,6 +117,27 @@ def look(name, offset, limit, sort, descending, columns=100, width=200, text=200
         "index": [short(item) for item in frame.index],
         "rows": [list(row) for row in zip(*told)],
     })
+"""
+
+SHOWN = r"""
+def shown(key, mime):
+    shell = get_ipython()
+    held = getattr(shell, "shown", None)
+    value = None if held is None else held.get(key)
+    if value is None:
+        return None
+    again = shell.display_formatter.formatters[mime](value)
+    return value if again is not None and held.key_of(again) == key else None
+"""
+
+DRAWING = r"""
+def drawing(figure, most=1000000):
+    import base64, json, zlib
+    from IPython.core.pylabtools import print_figure
+    if figure is None:
+        return "null"
+    packed = base64.b64encode(zlib.compress(print_figure(figure, "svg").encode())).decode()
+    return json.dumps(packed if len(packed) <= most else "")
 """
 
 

@@ -30,6 +30,7 @@ FILE = "cellblock.db"
 BATCH_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 LOCK_SECONDS = 5.0  # how long one statement waits for another program that has the database locked
+SEARCHED_AT_ONCE = 50  # conversations
 MAX_WAITING = 256 << 20  # bytes of rows held back while the disk takes none
 
 log = structlog.get_logger("cellblock.store")
@@ -244,11 +245,12 @@ class Store:
         return {row["id"] for row in await self.rows(theirs.limit(2))}
 
     def remove_session(self, id: str) -> None:
-        """The session with its cells, executions, their events, and its conversation."""
+        """The session with its cells, executions, their events, its conversation and the copies shared of it."""
         self.remove(schema.sessions, "id", id)
         self.remove(schema.cells, "session_id", id)
         self.remove(schema.executions, "session_id", id)
         self.remove(schema.conversations, "id", id)
+        self.remove(schema.shares, "session_id", id)
 
     async def execution(self, id: str) -> Row | None:
         found = await self.rows(sa.select(schema.executions).where(schema.executions.c.id == id))
@@ -304,6 +306,23 @@ class Store:
         found = await self.rows(behind(query, table, table.c.updated, after).limit(limit + 1))
         items = [{**row, "updated": stamp(row["updated"])} for row in found[:limit]]
         return {"items": items, "next": items[-1]["id"] if len(found) > limit else None}
+
+    async def find_conversations(
+        self, owner: str, find: Callable[[str | None, bytes], str | None], *, limit: int
+    ) -> list[dict[str, Any]]:
+        """[{id, title, updated, running, excerpt}], the last updated first: those for which `find` has an excerpt.
+
+        `find` gets a title and what the door has stored; it is called in a thread.
+        """
+        table, found, after = schema.conversations, list[dict[str, Any]](), None
+        query = sa.select(table).where(table.c.owner == owner).order_by(table.c.updated.desc(), table.c.id)
+        while len(found) < limit:
+            rows = await self.rows(behind(query, table, table.c.updated, after).limit(SEARCHED_AT_ONCE))
+            found += await asyncio.to_thread(excerpts, rows, find)
+            if len(rows) < SEARCHED_AT_ONCE:
+                break
+            after = rows[-1]["id"]
+        return found[:limit]
 
     async def rename_conversation(self, owner: str, id: str, title: str) -> None:
         self.put(schema.conversations, {**await self._known(owner, id), "title": title})
@@ -374,6 +393,16 @@ def told() -> Iterator[None]:
 
 def dumps(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def excerpts(rows: Sequence[Row], find: Callable[[str | None, bytes], str | None]) -> list[dict[str, Any]]:
+    """Blocks."""
+    told = [(row, find(row["title"], row["messages"])) for row in rows]
+    return [
+        {**{name: row[name] for name in ("id", "title", "running")}, "updated": stamp(row["updated"]), "excerpt": text}
+        for row, text in told
+        if text is not None
+    ]
 
 
 def stamp(seconds: float) -> str:

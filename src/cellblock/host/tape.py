@@ -159,6 +159,12 @@ class Tape:
 
     # what is heard
 
+    def tapped(self, state: Literal["idle", "busy"]) -> Callable[[KernelMessage], None]:
+        """There is another kernel, in that state: what hears its messages."""
+        self.tell("starting")
+        self.tell(state)
+        return self.hear
+
     def hear(self, message: KernelMessage) -> None:
         """A message of the kernel's. What belongs to a question of our own is nobody's business."""
         asked = self._asked.get(message.parent_id)

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from cellblock.host.exhaustion import SPENT
 from cellblock.host.names import MAX_DEPTH, shown
@@ -101,3 +102,19 @@ def opened_anyhow(parent: int, name: str) -> int:
     finally:
         os.close(path)
     return os.open(name, DIRECTORY, dir_fd=parent)
+
+
+def prepare_home(home: Path) -> None:
+    """`files` and an empty `run`: what a former kernel left in it may be hostile, and is not followed."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run = home / "run"
+    if run.is_symlink():
+        run.unlink()
+    elif run.exists():
+        parent = os.open(home, DIRECTORY)
+        try:
+            remove_tree(parent, "run")
+        finally:
+            os.close(parent)
+    run.mkdir(mode=0o700)
+    (home / "files").mkdir(mode=0o700, exist_ok=True)

@@ -44,3 +44,27 @@ class Desk(NamedTuple):
     alias: Alias | None
     changed: str
     connections: int
+
+
+class StateView(TypedDict):
+    """A state that is kept: the one before an execution, or, with nulls, behind the last one.
+
+    `bytes`: memory that is its own alone. `undone`: the execution does not stand, and the state can be redone to.
+    """
+
+    execution_id: str | None
+    cell_id: str | None
+    created: str
+    bytes: int
+    undone: bool
+
+
+class TravelView(TypedDict):
+    """What an undo or a redo has changed: executions that do not stand any more, or stand again, and files by path."""
+
+    kernel: KernelView
+    undone: list[str]
+    redone: list[str]
+    restored: list[str]
+    not_restored: list[str]
+    notice: str | None

@@ -124,6 +124,9 @@ class OpenFile:
             start += len(block)
             yield block
 
+    def fileno(self) -> int:
+        return self._fd
+
     def close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
@@ -240,6 +243,25 @@ class Workspace:
                 write_all(fd, data)
             except OSError as problem:
                 raise translated(problem, path) from None
+            finally:
+                os.close(fd)
+
+    def restore(self, path: str, source: int, mode: int, modified_ns: int, *, in_place: bool) -> None:
+        """A file as it was once, from a copy. `in_place`: whoever has it open sees it too. What `write` raises; OSError."""
+        if not in_place:
+            upload = Upload(self, path)
+            try:
+                upload.restore(source, mode, modified_ns)
+                upload.finish(mode)
+            finally:
+                upload.close()
+            return
+        with self._parent(path) as (parent, name):
+            fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+            try:
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise NotARegularFile(f"{shown(path)!r} is not a regular file.")
+                refill(fd, source, mode, modified_ns)
             finally:
                 os.close(fd)
 
@@ -411,10 +433,13 @@ class Upload:
     def write(self, data: bytes) -> None:
         write_all(self._fd, data)
 
-    def finish(self) -> tuple[FileEntry, bool]:
+    def restore(self, source: int, mode: int, modified_ns: int) -> None:
+        refill(self._fd, source, mode, modified_ns)
+
+    def finish(self, mode: int = 0o644) -> tuple[FileEntry, bool]:
         """Puts the file in its place."""
         self._workspace.own(self._fd)
-        os.fchmod(self._fd, 0o644)
+        os.fchmod(self._fd, mode)
         existed = self._refuse_irregular()
         os.rename(self._temporary, self._name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
         return entry("/".join(parts_of(self._path)), os.fstat(self._fd)), not existed
@@ -501,6 +526,17 @@ def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def refill(fd: int, source: int, mode: int, modified_ns: int) -> None:
+    """The content of one file becomes that of another."""
+    os.ftruncate(fd, 0)
+    offset = 0
+    while block := os.pread(source, BLOCK, offset):
+        write_all(fd, block)
+        offset += len(block)
+    os.fchmod(fd, mode)
+    os.utime(fd, ns=(modified_ns, modified_ns))
 
 
 def translated(problem: OSError, path: str) -> Exception:

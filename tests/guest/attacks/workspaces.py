@@ -12,7 +12,7 @@ from client import Client, Workbench
 
 from attacks.scenes import FULL, Finding, finding, scene
 from cellblock.errors import CellblockError
-from cellblock.host import footprint, launcher
+from cellblock.host import footprint, tree
 from cellblock.host.workspace import Workspace
 
 SECRET = "the server's own secret"
@@ -303,7 +303,7 @@ print(len(os.listdir(".")))
         outcome = await client.run(code)
     taken = footprint.beside(process.home, process.pid)
     await process.stop()
-    launcher.prepare_home(process.home)
+    tree.prepare_home(process.home)
     again = await bench.launch(home=process.home)
     async with Client(again) as client:
         alive = (await client.run("6 * 7")).value

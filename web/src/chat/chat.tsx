@@ -5,12 +5,13 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import { StickToBottom, useStickToBottomContext } from 'use-stick-to-bottom'
 import { ArrowDown } from 'lucide-react'
 import { fixesIn, type Fix } from '../core/asking.ts'
-import { followUps, spentOn, turns, writing, type Message, type ToolItem } from '../core/chat.ts'
+import { captionsIn, followUps, keyOf, pageOf, spentOn, turns, writing, type Message, type ToolItem } from '../core/chat.ts'
+import { words } from '../core/words.ts'
 import { dollars, short } from '../core/format.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { announce } from '../ui/live.tsx'
 import { chatTransport } from '../wire/chat.ts'
-import { ApiError, stopConversation } from '../wire/client.ts'
+import { ApiError, chooseAnswer, stopConversation } from '../wire/client.ts'
 import { Composer, ModelNote, type ModelChoice } from './composer.tsx'
 import { Problem, TurnView, type TurnActions } from './turns.tsx'
 import type { Uploads } from './uploads.ts'
@@ -25,6 +26,8 @@ export interface ChatProps {
   readonly onWriting: (item: ToolItem | null) => void
   /** What the model answered to wishes to fix cells. */
   readonly onFixes: (fixes: readonly Fix[]) => void
+  /** What the model called the steps that made cells. */
+  readonly onCaptions: (captions: ReadonlyMap<string, string>) => void
   readonly onChanged: () => void
   readonly cellNumber: (cellId: string) => number | null
   readonly showCell: (cellId: string) => void
@@ -59,11 +62,12 @@ export function Chat(props: ChatProps) {
   const draft = useMemo(() => writing(messages, answering), [messages, answering])
   const { onWriting } = props
   useEffect(() => onWriting(draft), [draft, onWriting])
-  const { onFixes } = props
-  const fixes = useMemo(() => (answering ? null : fixesIn(shown)), [answering, shown])
+  const { onFixes, onCaptions } = props
   useEffect(() => {
-    if (fixes !== null) onFixes(fixes)
-  }, [fixes, onFixes])
+    if (answering) return
+    onFixes(fixesIn(shown))
+    onCaptions(captionsIn(shown))
+  }, [answering, shown, onFixes, onCaptions])
 
   const send = (question: string): void => {
     const files = uploads.list.filter((one) => one.state === 'done').map((one) => one.name)
@@ -88,6 +92,17 @@ export function Chat(props: ChatProps) {
     chat.clearError()
     void chat.regenerate({ messageId: id })
   }
+  const choose = (answer: string): void => {
+    chat.clearError()
+    chooseAnswer(id, answer).then(
+      ({ messages: now }) => {
+        chat.setMessages(now as unknown as UIMessage[])
+        const page = turns(now).map(pageOf).find((one, at) => one !== null && turns(now)[at]!.id === answer)
+        if (page) announce(words.answers.told(page.at, page.of))
+      },
+      (error: unknown) => announce(error instanceof ApiError ? error.message : String(error)),
+    )
+  }
   const stop = (): void => {
     void stopConversation(id).catch(() => chat.stop())
   }
@@ -103,8 +118,8 @@ export function Chat(props: ChatProps) {
   })
 
   const { cellNumber, showCell } = props
-  const latest = useRef({ retry, edit, regenerate })
-  latest.current = { retry, edit, regenerate }
+  const latest = useRef({ retry, edit, regenerate, choose })
+  latest.current = { retry, edit, regenerate, choose }
   const actions: TurnActions = useMemo(
     () => ({
       cellNumber,
@@ -112,6 +127,7 @@ export function Chat(props: ChatProps) {
       retry: () => latest.current.retry(),
       edit: (turn, said) => latest.current.edit(turn, said),
       regenerate: (turn) => latest.current.regenerate(turn),
+      choose: (answer) => latest.current.choose(answer),
     }),
     [cellNumber, showCell],
   )
@@ -122,16 +138,16 @@ export function Chat(props: ChatProps) {
   return (
     <div className="flex min-h-0 flex-1 flex-col">
       <StickToBottom className="relative min-h-0 flex-1 overflow-hidden" resize="instant" initial="instant">
-        <StickToBottom.Content className="mx-auto flex max-w-[720px] flex-col gap-6 px-4 pt-6 pb-6 md:px-6" role="log" aria-label="Conversation" aria-live="off">
+        <StickToBottom.Content className="mx-auto flex max-w-[720px] flex-col gap-6 px-4 pt-6 pb-6 md:px-6" role="log" aria-label={words.chat.conversation} aria-live="off">
           {shown.map((turn, at) => (
-            <TurnView key={turn.id} turn={turn} last={at === shown.length - 1} final={at >= shown.length - 2} idle={!answering} actions={actions} />
+            <TurnView key={keyOf(shown, at)} turn={turn} last={at === shown.length - 1} final={at >= shown.length - 2} idle={!answering} actions={actions} />
           ))}
-          {chat.status === 'submitted' && <p className="text-sm text-ink-3">Thinking…</p>}
+          {chat.status === 'submitted' && <p className="text-sm text-ink-3">{words.chat.thinking}</p>}
           {chat.error && !told && (
             <Problem message={chat.error.message} hint={chat.error instanceof ApiError ? chat.error.hint : ''} onRetry={retry} />
           )}
-          {shown.length === 0 && !answering && <Prompts title="You could ask" prompts={props.prompts} onChoose={send} />}
-          {text === '' && <Prompts title="Ask next" prompts={next} onChoose={send} />}
+          {shown.length === 0 && !answering && <Prompts title={words.chat.youCouldAsk} prompts={props.prompts} onChoose={send} />}
+          {text === '' && <Prompts title={words.chat.askNext} prompts={next} onChoose={send} />}
         </StickToBottom.Content>
         <ToEnd />
       </StickToBottom>
@@ -159,7 +175,7 @@ function Spending({ messages }: { messages: readonly Message[] }) {
   if (spent === null) return null
   return (
     <p className="px-1 pt-2 text-xs text-ink-3 tabular-nums" data-spent>
-      {short(spent.tokens)} tokens{spent.cost !== null && `, about ${dollars(spent.cost)}`}
+      {words.chat.spent(short(spent.tokens), spent.cost === null ? null : dollars(spent.cost))}
     </p>
   )
 }
@@ -183,7 +199,7 @@ function ToEnd() {
   if (isAtBottom) return null
   return (
     <IconButton
-      label="To the end"
+      label={words.chat.toTheEnd}
       onClick={() => void scrollToBottom()}
       className="absolute bottom-3 left-1/2 -translate-x-1/2 border border-line bg-surface shadow-sm"
     >
@@ -220,8 +236,8 @@ function useTelling(status: string, onChanged: () => void): void {
     if (before.current === status) return
     const wasActive = before.current === 'submitted' || before.current === 'streaming'
     before.current = status
-    if (status === 'ready' && wasActive) announce('The answer is finished.')
-    if (status === 'error') announce('The answer failed.')
+    if (status === 'ready' && wasActive) announce(words.chat.finished)
+    if (status === 'error') announce(words.chat.failed)
     onChanged()
   }, [status, onChanged])
 }

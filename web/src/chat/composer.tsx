@@ -1,10 +1,11 @@
 // Where a question is written; files and the model are chosen here too.
 import { ArrowUp, ChevronDown, Paperclip, Square, X } from 'lucide-react'
-import { useLayoutEffect, useRef, type KeyboardEvent } from 'react'
+import { useEffect, useLayoutEffect, useRef, type KeyboardEvent } from 'react'
 import { bytes } from '../core/format.ts'
 import { IconButton } from '../ui/button.tsx'
 import { Menu, MenuChoices, MenuLabel } from '../ui/menu.tsx'
 import type { Model } from '../wire/types.ts'
+import { words } from '../core/words.ts'
 import type { Uploads, UploadView } from './uploads.ts'
 
 export interface ModelChoice {
@@ -44,6 +45,11 @@ export function Composer({
     box.style.height = `${Math.min(box.scrollHeight, 200)}px`
   }, [text])
 
+  // What had the focus may be gone when an answer begins or ends: the Stop button, an answer that is made again.
+  useEffect(() => {
+    if (document.activeElement === document.body && matchMedia('(pointer: fine)').matches) area.current?.focus()
+  }, [answering])
+
   const onKey = (event: KeyboardEvent): void => {
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
     event.preventDefault()
@@ -59,7 +65,7 @@ export function Composer({
       className="rounded-xl border border-line-strong bg-surface focus-within:border-accent"
     >
       {uploads.list.length > 0 && (
-        <ul className="flex flex-wrap gap-2 px-3 pt-3" aria-label="Attached files">
+        <ul className="flex flex-wrap gap-2 px-3 pt-3" aria-label={words.composer.attachedFiles}>
           {uploads.list.map((one) => (
             <Chip key={one.key} upload={one} onRemove={() => uploads.cancel(one.key)} />
           ))}
@@ -70,8 +76,8 @@ export function Composer({
         value={text}
         rows={1}
         autoFocus={autoFocus}
-        aria-label="Your question"
-        placeholder="Ask about your data"
+        aria-label={words.composer.yourQuestion}
+        placeholder={words.composer.hint}
         onChange={(event) => onText(event.target.value)}
         onKeyDown={onKey}
         onPaste={(event) => {
@@ -83,7 +89,7 @@ export function Composer({
         className="block w-full resize-none bg-transparent px-4 pt-3 pb-1 outline-none placeholder:text-ink-3"
       />
       <div className="flex items-center gap-1 px-2 pb-2">
-        <IconButton label="Attach files" onClick={() => picker.current?.click()}>
+        <IconButton label={words.composer.attachFiles} onClick={() => picker.current?.click()}>
           <Paperclip size={16} />
         </IconButton>
         <input
@@ -100,12 +106,12 @@ export function Composer({
         <ModelPicker model={model} />
         <div className="ml-auto">
           {answering ? (
-            <IconButton label="Stop" onClick={onStop} className="bg-ink text-surface hover:bg-ink hover:text-surface hover:opacity-85">
+            <IconButton label={words.composer.stop} onClick={onStop} className="bg-ink text-surface hover:bg-ink hover:text-surface hover:opacity-85">
               <Square size={12} fill="currentColor" />
             </IconButton>
           ) : (
             <IconButton
-              label="Send"
+              label={words.common.send}
               type="submit"
               disabled={!ready}
               className="bg-accent text-accent-ink hover:bg-accent hover:text-accent-ink hover:opacity-90 disabled:bg-hover disabled:text-ink-3 disabled:opacity-100 disabled:hover:bg-hover"
@@ -128,7 +134,7 @@ function Chip({ upload, onRemove }: { upload: UploadView; onRemove: () => void }
       <span className={`text-xs tabular-nums ${state === 'failed' ? 'text-bad' : 'text-ink-3'}`}>
         {state === 'failed' ? upload.problem : state === 'done' ? bytes(upload.size) : `${percent} %`}
       </span>
-      <IconButton label={state === 'sending' ? `Cancel ${upload.name}` : `Put away ${upload.name}`} onClick={onRemove} className="size-6">
+      <IconButton label={state === 'sending' ? words.composer.cancel(upload.name) : words.composer.putAway(upload.name)} onClick={onRemove} className="size-6">
         <X size={12} />
       </IconButton>
       {state === 'sending' && (
@@ -145,7 +151,7 @@ function ModelPicker({ model }: { model: ModelChoice }) {
     <Menu
       align="start"
       trigger={
-        <button type="button" aria-label={`Model: ${model.chosen.label}`} className="flex h-8 min-w-0 items-center gap-1 rounded-md px-2 text-sm text-ink-2 hover:bg-hover hover:text-ink">
+        <button type="button" aria-label={words.composer.model(model.chosen.label)} className="flex h-8 min-w-0 items-center gap-1 rounded-md px-2 text-sm text-ink-2 hover:bg-hover hover:text-ink">
           <span className="truncate">{model.chosen.label}</span> <ChevronDown size={14} className="shrink-0" />
         </button>
       }
@@ -184,7 +190,7 @@ export function ModelNote({ model }: { model: ModelChoice }) {
   if (model.chosen === null || !isBuiltIn(model.chosen)) return null
   return (
     <p className="px-1 pt-2 text-xs text-ink-3">
-      The built-in analyst works by rules. It is not a language model, and it needs no key.
+      {words.composer.analyst}
     </p>
   )
 }

@@ -1,7 +1,9 @@
 // The list of conversations, and what holds for the whole page.
 import { Command as CommandIcon, Ellipsis, Monitor, Moon, PanelLeft, Pencil, Search, SquarePen, Sun, Trash2 } from 'lucide-react'
-import { useState } from 'react'
-import { found, titleOf } from '../core/chat.ts'
+import { useEffect, useState } from 'react'
+import { found, marked, titleOf } from '../core/chat.ts'
+import { words } from '../core/words.ts'
+import { findConversations } from '../wire/client.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { Confirm } from '../ui/dialog.tsx'
 import { keysShown, Menu, MenuChoices, MenuItem } from '../ui/menu.tsx'
@@ -22,9 +24,9 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
   const [renaming, setRenaming] = useState<string | null>(null)
   const [doomed, setDoomed] = useState<ConversationItem | null>(null)
   const [wanted, setWanted] = useState('')
-  const shown = found(items, wanted)
+  const { shown, note } = useFound(items, wanted)
   return (
-    <nav aria-label="Conversations" className="flex h-full w-60 flex-col border-r border-line bg-page">
+    <nav aria-label={words.conversations.label} className="flex h-full w-60 flex-col border-r border-line bg-page">
       <div className="flex h-12 shrink-0 items-center gap-1 pr-2 pl-4">
         <a
           href="/"
@@ -37,10 +39,10 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
           Cellblock
         </a>
         <span className="ml-auto" />
-        <IconButton label="New conversation" onClick={() => onOpen(null)}>
+        <IconButton label={words.common.newConversation} onClick={() => onOpen(null)}>
           <SquarePen size={16} />
         </IconButton>
-        <IconButton label="Hide conversations" onClick={onHide}>
+        <IconButton label={words.conversations.hide} onClick={onHide}>
           <PanelLeft size={16} />
         </IconButton>
       </div>
@@ -49,8 +51,8 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
           <Search size={14} className="shrink-0" />
           <input
             type="search"
-            aria-label="Search conversations"
-            placeholder="Search"
+            aria-label={words.search.label}
+            placeholder={words.search.hint}
             value={wanted}
             onChange={(event) => setWanted(event.target.value)}
             onKeyDown={(event) => event.key === 'Escape' && setWanted('')}
@@ -72,6 +74,7 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
             ) : (
               <Entry
                 item={item}
+                wanted={wanted}
                 current={item.id === current}
                 onOpen={() => onOpen(item.id)}
                 onRename={() => setRenaming(item.id)}
@@ -80,21 +83,19 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
             )}
           </li>
         ))}
-        {shown.length === 0 && (
-          <li className="px-2 py-2 text-sm text-ink-3">{items.length === 0 ? 'No conversations yet' : 'No title has these words'}</li>
-        )}
+        {note !== null && <li className="px-2 py-2 text-sm text-ink-3">{note}</li>}
       </ul>
       <div className="flex h-12 shrink-0 items-center px-2">
         <ThemeMenu />
         <Button onClick={onCommands} className="ml-auto px-2 font-normal" aria-keyshortcuts="Control+K">
-          <CommandIcon size={14} /> Commands <span className="text-xs text-ink-3 pointer-coarse:hidden">{keysShown('Ctrl+K')}</span>
+          <CommandIcon size={14} /> {words.conversations.commands} <span className="text-xs text-ink-3 pointer-coarse:hidden">{keysShown('Ctrl+K')}</span>
         </Button>
       </div>
       {doomed !== null && (
         <Confirm
-          question={`Delete “${titleOf(doomed.title)}”?`}
-          detail="The conversation, its notebook and its files are removed for good."
-          action="Delete"
+          question={words.conversations.deleteQuestion(titleOf(doomed.title))}
+          detail={words.conversations.deleted}
+          action={words.common.delete}
           onConfirm={() => onDelete(doomed.id)}
           onClose={() => setDoomed(null)}
         />
@@ -103,21 +104,52 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
   )
 }
 
+const PAUSE = 200
+
+/** Titles at once; what was said, when the server has looked. */
+function useFound(items: readonly ConversationItem[], wanted: string): { shown: readonly ConversationItem[]; note: string | null } {
+  const query = wanted.trim()
+  const [told, setTold] = useState<{ query: string; items: readonly ConversationItem[] | null }>({ query: '', items: [] })
+  useEffect(() => {
+    if (query === '') return
+    const abort = new AbortController()
+    const timer = setTimeout(() => {
+      findConversations(query, abort.signal).then(
+        (said) => setTold({ query, items: said }),
+        () => abort.signal.aborted || setTold({ query, items: null }),
+      )
+    }, PAUSE)
+    return () => {
+      clearTimeout(timer)
+      abort.abort()
+    }
+  }, [query])
+  const titled = found(items, wanted)
+  if (query === '') return { shown: items, note: items.length === 0 ? words.search.none : null }
+  if (told.query !== query) return { shown: titled, note: words.search.searching }
+  if (told.items === null) return { shown: titled, note: words.search.failed }
+  const known = new Map(items.map((item) => [item.id, item])) // renamed or deleted meanwhile
+  const said = told.items.flatMap((item) => (known.has(item.id) ? [{ ...known.get(item.id)!, excerpt: item.excerpt }] : []))
+  return { shown: said, note: said.length === 0 ? words.search.nothing : null }
+}
+
 function Entry({
   item,
+  wanted,
   current,
   onOpen,
   onRename,
   onDelete,
 }: {
   item: ConversationItem
+  wanted: string
   current: boolean
   onOpen: () => void
   onRename: () => void
   onDelete: () => void
 }) {
   return (
-    <div className={`group flex h-9 items-center rounded-md text-sm ${current ? 'bg-hover' : 'hover:bg-hover'}`}>
+    <div className={`group flex min-h-9 items-center rounded-md text-sm ${current ? 'bg-hover' : 'hover:bg-hover'}`}>
       <a
         href={`/c/${item.id}`}
         aria-current={current ? 'page' : undefined}
@@ -128,21 +160,34 @@ function Entry({
         }}
         className={`min-w-0 flex-1 truncate rounded-md py-2 pl-2 ${current ? 'text-ink' : 'text-ink-2'}`}
       >
-        {item.running && <span className="mr-2 inline-block size-1.5 rounded-full bg-accent align-middle" aria-label="Answering" />}
+        {item.running && <span className="mr-2 inline-block size-1.5 rounded-full bg-accent align-middle" aria-label={words.conversations.answering} />}
         {titleOf(item.title)}
+        {item.excerpt && (
+          <span className="line-clamp-2 text-xs break-words whitespace-normal text-ink-3">
+            {marked(item.excerpt, wanted).map((piece, at) =>
+              piece.hit ? (
+                <mark key={at} className="bg-transparent font-semibold text-ink">
+                  {piece.text}
+                </mark>
+              ) : (
+                piece.text
+              ),
+            )}
+          </span>
+        )}
       </a>
       <Menu
         trigger={
-          <IconButton label={`Rename or delete ${titleOf(item.title)}`} className="opacity-0 group-hover:opacity-100 focus-visible:opacity-100 data-[state=open]:opacity-100 pointer-coarse:opacity-100">
+          <IconButton label={words.conversations.renameOrDelete(titleOf(item.title))} className="opacity-0 group-hover:opacity-100 focus-visible:opacity-100 data-[state=open]:opacity-100 pointer-coarse:opacity-100">
             <Ellipsis size={14} />
           </IconButton>
         }
       >
         <MenuItem onSelect={onRename}>
-          <Pencil size={14} className="text-ink-3" /> Rename
+          <Pencil size={14} className="text-ink-3" /> {words.conversations.rename}
         </MenuItem>
         <MenuItem danger onSelect={onDelete}>
-          <Trash2 size={14} /> Delete
+          <Trash2 size={14} /> {words.common.delete}
         </MenuItem>
       </Menu>
     </div>
@@ -154,7 +199,7 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string) => v
   return (
     <input
       autoFocus
-      aria-label="Title"
+      aria-label={words.conversations.title}
       maxLength={200}
       value={value}
       onChange={(event) => setValue(event.target.value)}
@@ -170,9 +215,9 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string) => v
 }
 
 export const THEMES: readonly { value: Theme; label: string }[] = [
-  { value: 'system', label: 'As the system' },
-  { value: 'light', label: 'Light' },
-  { value: 'dark', label: 'Dark' },
+  { value: 'system', label: words.conversations.system },
+  { value: 'light', label: words.conversations.light },
+  { value: 'dark', label: words.conversations.dark },
 ]
 
 export function ThemeMenu() {
@@ -182,7 +227,7 @@ export function ThemeMenu() {
     <Menu
       align="start"
       trigger={
-        <IconButton label="Theme">
+        <IconButton label={words.conversations.theme}>
           <Icon size={16} />
         </IconButton>
       }

@@ -3,6 +3,7 @@ import { Table } from 'lucide-react'
 import { useState } from 'react'
 import { SAMPLE_ABOUT, SAMPLE_NAME } from '../sample/sample.ts'
 import { Composer, ModelNote, type ModelChoice } from './composer.tsx'
+import { words } from '../core/words.ts'
 import type { Uploads } from './uploads.ts'
 
 export function Start({
@@ -25,9 +26,9 @@ export function Start({
   return (
     <div className="flex min-h-0 flex-1 flex-col overflow-y-auto">
       <div className="mx-auto flex w-full max-w-[640px] flex-1 flex-col justify-center px-4 py-10 pb-[14vh]">
-        <h1 className="text-2xl font-semibold tracking-tight">What do you want to know?</h1>
+        <h1 className="text-2xl font-semibold tracking-tight">{words.start.title}</h1>
         <p className="mt-2 mb-6 text-ink-2">
-          Drop a data file anywhere on this page, or paste one. Python runs in a sandbox on this server, and you see every line of it.
+          {words.start.about}
         </p>
         <Composer
           text={text}
@@ -41,7 +42,7 @@ export function Start({
         />
         {starting ? (
           <p role="status" className="px-1 pt-2 text-xs text-ink-3">
-            Starting a kernel…
+            {words.start.starting}
           </p>
         ) : (
           <ModelNote model={model} />
@@ -53,7 +54,7 @@ export function Start({
         >
           <Table size={18} className="shrink-0 text-ink-3" />
           <span className="min-w-0 flex-1">
-            <span className="block text-sm font-medium">Try it with {SAMPLE_NAME}</span>
+            <span className="block text-sm font-medium">{words.start.tryIt} {SAMPLE_NAME}</span>
             <span className="block text-sm text-ink-3">{SAMPLE_ABOUT}</span>
           </span>
         </button>

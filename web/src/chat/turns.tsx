@@ -1,9 +1,10 @@
 // The transcript: questions, answers, and the cells an answer made, each one line that leads to it.
-import { ArrowUpRight, Check, ChevronRight, CircleAlert, Copy, LoaderCircle, Pencil, RefreshCw } from 'lucide-react'
-import { memo, useMemo, useState, type KeyboardEvent } from 'react'
+import { ArrowUpRight, Check, ChevronLeft, ChevronRight, CircleAlert, Copy, LoaderCircle, Pencil, RefreshCw } from 'lucide-react'
+import { memo, useMemo, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { wishIn } from '../core/asking.ts'
 import { never } from '../core/outputs.ts'
-import { wordsOf, type Item, type ToolItem, type Turn } from '../core/chat.ts'
+import { words } from '../core/words.ts'
+import { pageOf, wordsOf, type Item, type ToolItem, type Turn } from '../core/chat.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { Markdown } from '../ui/markdown.tsx'
 
@@ -14,6 +15,8 @@ export interface TurnActions {
   /** Asks this question in other words; what followed it is replaced. */
   readonly edit: (turnId: string, text: string) => void
   readonly regenerate: (turnId: string) => void
+  /** Another answer to the same question is shown instead, and counts from now on. */
+  readonly choose: (answerId: string) => void
 }
 
 export interface TurnProps {
@@ -36,18 +39,37 @@ export const TurnView = memo(function TurnView(props: TurnProps) {
       ))}
       <Ending turn={turn} last={last && idle} onRetry={actions.retry} />
       {!(last && !idle) && (
-        <div className="-mt-1 -ml-2 flex gap-0.5">
-          <CopyButton label="Copy the answer" text={wordsOf(turn)} />
+        <div className="-mt-1 -ml-2 flex items-center gap-0.5">
+          <CopyButton label={words.turns.copyTheAnswer} text={wordsOf(turn)} />
           {last && (
-            <IconButton label="Answer again" className="size-7" onClick={() => actions.regenerate(turn.id)}>
+            <IconButton label={words.turns.answerAgain} className="size-7" onClick={() => actions.regenerate(turn.id)}>
               <RefreshCw size={14} />
             </IconButton>
           )}
+          <Pager turn={turn} idle={idle} actions={actions} />
         </div>
       )}
     </div>
   )
 })
+
+/** Between the answers to one question. At an end a button stays where it is, so that the focus does. */
+function Pager({ turn, idle, actions }: { turn: Turn; idle: boolean; actions: TurnActions }) {
+  const page = pageOf(turn)
+  if (page === null) return null
+  const step = (label: string, to: string | null, icon: ReactNode): ReactNode => (
+    <IconButton label={label} className="size-7 aria-disabled:opacity-40" aria-disabled={to === null || !idle} onClick={() => to !== null && idle && actions.choose(to)}>
+      {icon}
+    </IconButton>
+  )
+  return (
+    <div role="group" aria-label={words.answers.group} className="flex items-center text-xs text-ink-3 tabular-nums" data-answers>
+      {step(words.answers.earlier, page.before, <ChevronLeft size={14} />)}
+      {words.answers.of(page.at, page.of)}
+      {step(words.answers.later, page.after, <ChevronRight size={14} />)}
+    </div>
+  )
+}
 
 function Question({ turn, final, idle, actions }: TurnProps & { turn: Extract<Turn, { role: 'user' }> }) {
   const [editing, setEditing] = useState(false)
@@ -72,7 +94,7 @@ function Question({ turn, final, idle, actions }: TurnProps & { turn: Extract<Tu
         <p className="whitespace-pre-wrap">{wish?.said ?? turn.text}</p>
         {wish && (
           <details className="text-sm">
-            <summary className="w-fit text-ink-2 hover:text-ink">Sent along</summary>
+            <summary className="w-fit text-ink-2 hover:text-ink">{words.turns.sentAlong}</summary>
             <div className="mt-1">
               <Markdown text={wish.along} />
             </div>
@@ -80,8 +102,8 @@ function Question({ turn, final, idle, actions }: TurnProps & { turn: Extract<Tu
         )}
       </div>
       <div className={`flex gap-0.5 opacity-0 group-hover/turn:opacity-100 focus-within:opacity-100 pointer-coarse:opacity-100 ${idle ? '' : 'invisible'}`}>
-        <CopyButton label="Copy the question" text={turn.text} />
-        <IconButton label="Edit the question" className="size-7" onClick={() => setEditing(true)}>
+        <CopyButton label={words.turns.copyTheQuestion} text={turn.text} />
+        <IconButton label={words.turns.editTheQuestion} className="size-7" onClick={() => setEditing(true)}>
           <Pencil size={14} />
         </IconButton>
       </div>
@@ -109,7 +131,7 @@ function Rewrite({ text, final, onSend, onCancel }: { text: string; final: boole
     >
       <textarea
         autoFocus
-        aria-label="The question in other words"
+        aria-label={words.turns.otherWords}
         rows={Math.min(10, value.split('\n').length + 1)}
         value={value}
         onChange={(event) => setValue(event.target.value)}
@@ -119,13 +141,13 @@ function Rewrite({ text, final, onSend, onCancel }: { text: string; final: boole
       />
       <div className="flex flex-wrap items-center justify-end gap-2">
         <p className="mr-auto px-1 text-xs text-ink-3">
-          {final ? 'The answer is made again.' : 'All that follows this question is replaced.'} Cells stay in the notebook.
+          {final ? words.turns.madeAgain : words.turns.followersReplaced} {words.turns.cellsStay}
         </p>
         <Button look="outline" onClick={onCancel}>
-          Cancel
+          {words.common.cancel}
         </Button>
         <Button look="accent" type="submit" disabled={!ready}>
-          Send
+          {words.common.send}
         </Button>
       </div>
     </form>
@@ -142,7 +164,7 @@ function CopyButton({ label, text }: { label: string; text: string }) {
     })
   }
   return (
-    <IconButton label={copied ? 'Copied' : label} className="size-7" onClick={copy}>
+    <IconButton label={copied ? words.common.copied : label} className="size-7" onClick={copy}>
       {copied ? <Check size={14} /> : <Copy size={14} />}
     </IconButton>
   )
@@ -150,9 +172,9 @@ function CopyButton({ label, text }: { label: string; text: string }) {
 
 function Ending({ turn, last, onRetry }: { turn: Extract<Turn, { role: 'assistant' }>; last: boolean; onRetry: () => void }) {
   if (turn.problem !== null) return <Problem message={turn.problem.message} hint={turn.problem.hint} onRetry={last ? onRetry : null} />
-  if (turn.state === 'stopped') return <p className="text-sm text-ink-3">Stopped. The kernel keeps its variables.</p>
+  if (turn.state === 'stopped') return <p className="text-sm text-ink-3">{words.turns.stopped}</p>
   if (turn.state !== 'interrupted') return null
-  return <Problem message="The server ended before this answer was finished." hint="" onRetry={last ? onRetry : null} />
+  return <Problem message={words.turns.serverEnded} hint="" onRetry={last ? onRetry : null} />
 }
 
 export function Problem({ message, hint, onRetry }: { message: string; hint: string; onRetry: (() => void) | null }) {
@@ -164,7 +186,7 @@ export function Problem({ message, hint, onRetry }: { message: string; hint: str
       </p>
       {onRetry && (
         <Button look="outline" onClick={onRetry} className="h-7 px-2">
-          Try again
+          {words.common.tryAgain}
         </Button>
       )}
     </div>
@@ -187,7 +209,7 @@ function ItemView({ item, actions }: { item: Item; actions: TurnActions }) {
 function Thoughts({ text, live }: { text: string; live: boolean }) {
   return (
     <details className="text-sm text-ink-2">
-      <summary className="w-fit text-ink-3 hover:text-ink">{live ? 'Thinking' : 'Thoughts'}</summary>
+      <summary className="w-fit text-ink-3 hover:text-ink">{live ? words.turns.thinking : words.turns.thoughts}</summary>
       <div className="mt-1 border-l-2 border-line pl-3">
         <Markdown text={text} />
       </div>
@@ -196,10 +218,10 @@ function Thoughts({ text, live }: { text: string; live: boolean }) {
 }
 
 const PHASES: Record<ToolItem['phase'], string> = {
-  writing: 'Writing code',
-  running: 'Running code',
-  ok: 'Ran code',
-  failed: 'Code failed',
+  writing: words.turns.writingCode,
+  running: words.turns.runningCode,
+  ok: words.turns.ranCode,
+  failed: words.turns.codeFailed,
 }
 
 function ToolLine({ item, actions }: { item: ToolItem; actions: TurnActions }) {
@@ -226,12 +248,12 @@ function ToolLine({ item, actions }: { item: ToolItem; actions: TurnActions }) {
             onClick={() => actions.showCell(item.cellId!)}
             className="mr-1 flex h-7 shrink-0 items-center gap-1 rounded-md px-2 text-xs text-ink-3 hover:bg-hover hover:text-ink"
           >
-            Cell {number} <ArrowUpRight size={12} />
+            {words.turns.cell} {number} <ArrowUpRight size={12} />
           </button>
         )}
       </div>
       {open && (
-        <pre className="mono max-h-72 overflow-auto border-t border-line px-3 py-2">{item.code || item.error || 'No code yet'}</pre>
+        <pre className="mono max-h-72 overflow-auto border-t border-line px-3 py-2">{item.code || item.error || words.turns.noCodeYet}</pre>
       )}
     </div>
   )
@@ -240,12 +262,12 @@ function ToolLine({ item, actions }: { item: ToolItem; actions: TurnActions }) {
 function failure(item: ToolItem): string {
   switch (item.status) {
     case 'timeout':
-      return 'out of time'
+      return words.turns.outOfTime
     case 'interrupted':
     case 'cancelled':
       return 'interrupted'
     case 'out_of_memory':
-      return 'out of memory'
+      return words.turns.outOfMemory
     case 'refused':
       return 'refused'
     default:

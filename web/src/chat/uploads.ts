@@ -1,5 +1,6 @@
 // Files on their way into a workspace, each with its progress; limits are told before anything is sent.
 import { useMemo, useRef, useState } from 'react'
+import { words } from '../core/words.ts'
 import { bytes } from '../core/format.ts'
 import { ApiError } from '../wire/client.ts'
 import { uploadFile } from '../wire/upload.ts'
@@ -60,7 +61,7 @@ export function useUploads(options: UploadOptions): Uploads {
       const { limit } = latest.current
       const views = files.map((file): UploadView => {
         const over = limit !== null && file.size > limit
-        const problem = over ? `${bytes(file.size)} is more than the limit of ${bytes(limit)}.` : null
+        const problem = over ? words.composer.overLimit(bytes(file.size), bytes(limit)) : null
         return { key: ++keys, name: file.name, size: file.size, progress: 0, state: over ? 'failed' : 'sending', problem }
       })
       setList((before) => [...before.filter((one) => one.state !== 'failed'), ...views])

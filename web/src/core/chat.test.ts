@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { followUps, found, spentOn, TOOL, turns, wordsOf, writing, type Message, type Part } from './chat.ts'
+import { followUps, found, keyOf, marked, pageOf, spentOn, TOOL, turns, wordsOf, writing, type Message, type Part } from './chat.ts'
 import { dollars, short } from './format.ts'
 
 const assistant = (id: string, parts: Part[], metadata?: unknown): Message => ({ id, role: 'assistant', parts, metadata })
@@ -85,4 +85,28 @@ test('conversations are found by the words of their title', () => {
   expect(found(items, 'REGION rev')).toEqual([items[0]])
   expect(found(items, 'new conv')).toEqual([items[2]])
   expect(found(items, ' ')).toEqual(items)
+})
+
+describe('an excerpt', () => {
+  test('marks the words that were wanted, whatever their case and signs', () => {
+    expect(marked('The Okapi (rare)', 'okapi (RARE').filter((piece) => piece.hit).map((piece) => piece.text)).toEqual(['Okapi', '(rare'])
+    expect(marked('as it is', '  ')).toEqual([{ text: 'as it is', hit: false }])
+    expect(marked('abc', 'b').map((piece) => piece.text).join('')).toBe('abc')
+  })
+})
+
+describe('answers to one question', () => {
+  const answered = (id: string, answers?: unknown) => turns([user('q'), assistant(id, [{ type: 'text', text: id }], { answers })])
+  test('one of several knows its place and its neighbours', () => {
+    expect(pageOf(answered('b', ['a', 'b', 'c'])[1]!)).toEqual({ at: 2, of: 3, before: 'a', after: 'c' })
+    expect(pageOf(answered('a', ['a', 'b'])[1]!)).toEqual({ at: 1, of: 2, before: null, after: 'b' })
+  })
+  test('the only one, a question, and one that is not among them have no place', () => {
+    for (const answers of [undefined, ['a'], 'nonsense', ['x', 'y']]) expect(pageOf(answered('a', answers)[1]!)).toBeNull()
+    expect(pageOf(answered('a')[0]!)).toBeNull()
+  })
+  test('another answer takes the same place', () => {
+    expect(keyOf(answered('a'), 1)).toBe(keyOf(answered('b'), 1))
+    expect(keyOf(answered('a'), 0)).not.toBe(keyOf(answered('a'), 1))
+  })
 })

@@ -1,4 +1,6 @@
 // The transcript as turns: the wire splits an answer into messages and parts, a person sees one answer.
+import { words } from './words.ts'
+
 
 /** As much of an AI SDK part as is read here. */
 export interface Part {
@@ -41,12 +43,20 @@ export type Turn =
       /** How it ended: complete, stopped by a person, in an error, or cut off with the server. */
       readonly state: AnswerState
       readonly problem: { readonly message: string; readonly hint: string } | null
+      /** The ids of all answers to its question, this one among them, in the order they were made; empty when it is the only one. */
+      readonly answers: readonly string[]
     }
 
 /** What an answer as a person reads it says: its words, without its code. */
 export function wordsOf(turn: Turn): string {
   if (turn.role === 'user') return turn.text
   return turn.items.flatMap((item) => (item.kind === 'text' ? [item.text.trim()] : [])).join('\n\n')
+}
+
+/** What the model called the step that made a cell, by the cell's id. */
+export function captionsIn(turns: readonly Turn[]): ReadonlyMap<string, string> {
+  const items = turns.flatMap((turn) => (turn.role === 'assistant' ? turn.items : []))
+  return new Map(items.flatMap((item) => (item.kind === 'tool' && item.cellId !== null && item.title ? [[item.cellId, item.title] as const] : [])))
 }
 
 export interface Spent {
@@ -80,7 +90,7 @@ export function followUps(shown: readonly Turn[], suggested: readonly string[]):
   const asked = new Set(shown.flatMap((turn) => (turn.role === 'user' ? [turn.text.trim()] : [])))
   const calls = last.items.filter((item) => item.kind === 'tool')
   const failed = calls.at(-1)?.phase === 'failed'
-  const fitting = failed ? ['Try it another way'] : calls.length > 0 ? ['What stands out in this data?'] : []
+  const fitting = failed ? [words.chat.anotherWay] : calls.length > 0 ? [words.common.whatStandsOut] : []
   return [...(failed ? fitting : suggested), ...(failed ? suggested : fitting)].filter((one) => !asked.has(one)).slice(0, 3)
 }
 
@@ -115,8 +125,28 @@ function answerOf(message: Message): Extract<Turn, { role: 'assistant' }> {
     id: message.id,
     items: itemsOf(message),
     state,
+    answers: answersOf(message),
     problem: problem ? { message: String(problem.message ?? ''), hint: String(problem.hint ?? '') } : null,
   }
+}
+
+function answersOf(message: Message): readonly string[] {
+  const { answers } = (message.metadata ?? {}) as { answers?: unknown }
+  return Array.isArray(answers) && answers.length > 1 ? answers.map(String) : []
+}
+
+/** Which of its answers a turn shows, counted from 1, and those before and after it; null when there is only one. */
+export function pageOf(turn: Turn): { readonly at: number; readonly of: number; readonly before: string | null; readonly after: string | null } | null {
+  if (turn.role === 'user' || turn.answers.length === 0) return null
+  const at = turn.answers.indexOf(turn.id)
+  if (at < 0) return null
+  return { at: at + 1, of: turn.answers.length, before: turn.answers[at - 1] ?? null, after: turn.answers[at + 1] ?? null }
+}
+
+/** What stays the same of a turn when its question is answered again: its place behind the question. */
+export function keyOf(turns: readonly Turn[], at: number): string {
+  const turn = turns[at]!
+  return turn.role === 'user' ? turn.id : `${turns[at - 1]?.id ?? ''}:answer`
 }
 
 export function textOf(message: Message): string {
@@ -225,11 +255,19 @@ export function writing(messages: readonly Message[], active: boolean): ToolItem
 
 /** A conversation's name until it has one. */
 export function titleOf(title: string | null | undefined): string {
-  return title?.trim() || 'New conversation'
+  return title?.trim() || words.common.newConversation
+}
+
+/** A text in pieces: those that are one of the words wanted, and what stands between. */
+export function marked(text: string, wanted: string): readonly { readonly text: string; readonly hit: boolean }[] {
+  const escaped = wanted.split(/\s+/).filter(Boolean).map((word) => word.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+  if (escaped.length === 0) return [{ text, hit: false }]
+  const pieces = text.split(new RegExp(`(${escaped.join('|')})`, 'gi'))
+  return pieces.map((piece, at) => ({ text: piece, hit: at % 2 === 1 })).filter((piece) => piece.text !== '')
 }
 
 /** The conversations whose title has all these words, in any order and case. */
 export function found<Item extends { readonly title: string | null }>(items: readonly Item[], wanted: string): readonly Item[] {
-  const words = wanted.toLowerCase().split(/\s+/).filter(Boolean)
-  return items.filter((item) => words.every((word) => titleOf(item.title).toLowerCase().includes(word)))
+  const parts = wanted.toLowerCase().split(/\s+/).filter(Boolean)
+  return items.filter((item) => parts.every((word) => titleOf(item.title).toLowerCase().includes(word)))
 }

@@ -1,4 +1,6 @@
 // What can be done, in words and keys: menus, the command palette, the help and the keyboard all read these tables.
+import { words } from './words.ts'
+
 
 export interface Command {
   readonly label: string
@@ -8,39 +10,39 @@ export interface Command {
 
 /** To the cell that has the focus. Single letters count while the cell itself has it, not its editor. */
 export const CELL_COMMANDS = {
-  run: { label: 'Run cell', keys: 'Ctrl+Enter' },
-  runNext: { label: 'Run cell and go on', keys: 'Shift+Enter' },
-  runInsert: { label: 'Run cell and insert one below', keys: 'Alt+Enter' },
-  runAbove: { label: 'Run all above', keys: '' },
-  runBelow: { label: 'Run this and all below', keys: '' },
-  insertAbove: { label: 'Insert a cell above', keys: 'A' },
-  insertBelow: { label: 'Insert a cell below', keys: 'B' },
-  duplicate: { label: 'Duplicate', keys: '' },
-  copy: { label: 'Copy cell', keys: 'C' },
-  cut: { label: 'Cut cell', keys: 'X' },
-  paste: { label: 'Paste cell below', keys: 'V' },
-  moveUp: { label: 'Move up', keys: 'Ctrl+Shift+ArrowUp' },
-  moveDown: { label: 'Move down', keys: 'Ctrl+Shift+ArrowDown' },
-  toText: { label: 'Change to text', keys: 'M' },
-  toCode: { label: 'Change to code', keys: 'Y' },
-  toggleOutputs: { label: 'Hide or show outputs', keys: 'O' },
-  explain: { label: 'Explain this cell', keys: '' },
-  fix: { label: 'Fix with AI', keys: '' },
-  delete: { label: 'Delete cell', keys: 'D D' },
+  run: { label: words.commands.run, keys: 'Ctrl+Enter' },
+  runNext: { label: words.commands.runNext, keys: 'Shift+Enter' },
+  runInsert: { label: words.commands.runInsert, keys: 'Alt+Enter' },
+  runAbove: { label: words.commands.runAbove, keys: '' },
+  runBelow: { label: words.commands.runBelow, keys: '' },
+  insertAbove: { label: words.commands.insertAbove, keys: 'A' },
+  insertBelow: { label: words.commands.insertBelow, keys: 'B' },
+  duplicate: { label: words.commands.duplicate, keys: '' },
+  copy: { label: words.commands.copy, keys: 'C' },
+  cut: { label: words.commands.cut, keys: 'X' },
+  paste: { label: words.commands.paste, keys: 'V' },
+  moveUp: { label: words.commands.moveUp, keys: 'Ctrl+Shift+ArrowUp' },
+  moveDown: { label: words.commands.moveDown, keys: 'Ctrl+Shift+ArrowDown' },
+  toText: { label: words.commands.toText, keys: 'M' },
+  toCode: { label: words.commands.toCode, keys: 'Y' },
+  toggleOutputs: { label: words.commands.toggleOutputs, keys: 'O' },
+  explain: { label: words.commands.explain, keys: '' },
+  fix: { label: words.commands.fix, keys: '' },
+  delete: { label: words.commands.delete, keys: 'D D' },
 } as const satisfies Record<string, Command>
 
 export type CellCommand = keyof typeof CELL_COMMANDS
 
 /** To the whole notebook. */
 export const NOTEBOOK_COMMANDS = {
-  undo: { label: 'Undo a change of cells', keys: 'Z' },
-  redo: { label: 'Redo a change of cells', keys: 'Shift+Z' },
-  runAll: { label: 'Run all cells', keys: '' },
-  interrupt: { label: 'Interrupt', keys: 'I I' },
-  restart: { label: 'Restart the kernel', keys: '0 0' },
-  restartRunAll: { label: 'Restart and run all', keys: '' },
-  addCode: { label: 'Add a code cell', keys: '' },
-  addText: { label: 'Add a text cell', keys: '' },
+  undo: { label: words.commands.undo, keys: 'Z' },
+  redo: { label: words.commands.redo, keys: 'Shift+Z' },
+  runAll: { label: words.commands.runAll, keys: '' },
+  interrupt: { label: words.common.interrupt, keys: 'I I' },
+  restart: { label: words.commands.restart, keys: '0 0' },
+  restartRunAll: { label: words.commands.restartRunAll, keys: '' },
+  addCode: { label: words.commands.addCode, keys: '' },
+  addText: { label: words.commands.addText, keys: '' },
 } as const satisfies Record<string, Command>
 
 export type NotebookCommand = keyof typeof NOTEBOOK_COMMANDS

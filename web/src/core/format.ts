@@ -1,4 +1,6 @@
 // Figures as people read them.
+import { words } from './words.ts'
+
 
 /** Bytes with at most one decimal, in binary units: 1.5 MiB. */
 export function bytes(count: number | null): string {
@@ -24,7 +26,7 @@ export function duration(ms: number): string {
 /** US dollars, with as many places as small sums need: $0.0042, $1.25. */
 export function dollars(amount: number): string {
   if (amount === 0) return '$0'
-  if (amount < 0.0001) return 'less than $0.0001'
+  if (amount < 0.0001) return words.format.lessThan
   return `$${amount.toFixed(amount < 0.1 ? 4 : 2)}`
 }
 
@@ -42,15 +44,9 @@ export function moment(iso: string, now: Date): string {
   const pad = (value: number): string => String(value).padStart(2, '0')
   const clock = `${pad(then.getHours())}:${pad(then.getMinutes())}`
   if (then.toDateString() === now.toDateString()) return clock
-  const day = `${then.getDate()} ${MONTHS[then.getMonth()]}`
+  const day = `${then.getDate()} ${words.format.months[then.getMonth()]}`
   return then.getFullYear() === now.getFullYear() ? day : `${day} ${then.getFullYear()}`
 }
-
-export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`
-}
-
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
 function trimZero(text: string): string {
   return text.endsWith('.0') ? text.slice(0, -2) : text

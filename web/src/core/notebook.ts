@@ -2,6 +2,7 @@
 import { merge } from './merge.ts'
 import { foldOutput, never, type OutputEvent } from './outputs.ts'
 import { joined } from './text.ts'
+import { words } from './words.ts'
 import type {
   Cell,
   CellType,
@@ -301,7 +302,7 @@ function sessionDuring(session: Session, event: SessionEvent): Session {
   return {
     ...session,
     input: session.input?.executionId === event.execution_id ? null : session.input,
-    notice: lost ? (result.notice ?? 'The kernel was replaced: its variables and imports are gone.') : session.notice,
+    notice: lost ? (result.notice ?? words.cell.kernelReplaced) : session.notice,
     noticeCell: lost ? event.cell_id : session.noticeCell,
     ended: session.ended + 1,
     filesVersion: session.filesVersion + (result.files?.length ? 1 : 0),
@@ -509,23 +510,23 @@ export function announcement(before: Session, after: Session): string | null {
   for (const [at, cell] of after.cells.entries()) {
     if (cell === before.cells[at]) continue
     const then = before.cells.find((other) => other.id === cell.id)
-    if (then && isActive(then.status) && !isActive(cell.status)) return `Cell ${at + 1} ${OUTCOMES[cell.status ?? 'ok']}.`
+    if (then && isActive(then.status) && !isActive(cell.status)) return words.cell.ended(at + 1, OUTCOMES[cell.status ?? 'ok'])
   }
-  if (after.input !== null && before.input === null) return 'The code asks for input.'
+  if (after.input !== null && before.input === null) return words.cell.asksForInput
   return after.notice !== null && after.notice !== before.notice ? after.notice : null
 }
 
 export const OUTCOMES: Readonly<Record<Status, string>> = {
-  queued: 'is waiting',
-  running: 'is running',
-  ok: 'finished',
-  error: 'finished with an error',
-  timeout: 'ran out of time',
-  interrupted: 'was interrupted',
-  out_of_memory: 'ran out of memory',
-  disk_full: 'filled the workspace',
-  kernel_died: 'lost its kernel',
-  protocol_error: 'was stopped: its kernel broke the protocol',
-  cancelled: 'was cancelled',
-  refused: 'was refused by the operator’s policy',
+  queued: words.cell.isWaiting,
+  running: words.cell.isRunning,
+  ok: words.cell.finished,
+  error: words.cell.finishedWithError,
+  timeout: words.cell.ranOutOfTime,
+  interrupted: words.cell.wasInterrupted,
+  out_of_memory: words.cell.ranOutOfMemory,
+  disk_full: words.cell.filledTheWorkspace,
+  kernel_died: words.cell.lostItsKernel,
+  protocol_error: words.cell.wasStopped,
+  cancelled: words.cell.wasCancelled,
+  refused: words.cell.wasRefused,
 }

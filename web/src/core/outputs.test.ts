@@ -51,7 +51,7 @@ describe('blocks', () => {
     }
   })
   test('a type that only looks like one of them does not', () => {
-    expect(blocks([data({ 'text/html5': 'x', 'text/plain': 'p' })])[0]).toEqual({ kind: 'text', name: 'result', text: 'p' })
+    expect(blocks([data({ 'text/html5': 'x', 'text/plain': 'p' })])[0]).toEqual({ kind: 'text', name: 'result', text: 'p', at: 0 })
   })
   test('consecutive outputs for the frame share one, in order', () => {
     const found = blocks([data({ 'text/html': '1' }), data({ 'application/javascript': '2' }), shown('t'), data({ 'text/html': '3' })])
@@ -63,16 +63,28 @@ describe('blocks', () => {
     expect(found.map((block) => block.kind === 'frame' && block.figure)).toEqual([false, true, true])
   })
   test('sound and films play in the page, JSON is a tree', () => {
-    expect(blocks([data({ 'audio/wav': 'aGk=\n', 'text/plain': 'p' })])[0]).toEqual({ kind: 'media', mime: 'audio/wav', data: 'aGk=' })
-    expect(blocks([data({ 'application/json': { a: 1 }, 'text/plain': 'p' })])[0]).toEqual({ kind: 'json', value: { a: 1 } })
+    expect(blocks([data({ 'audio/wav': 'aGk=\n', 'text/plain': 'p' })])[0]).toEqual({ kind: 'media', mime: 'audio/wav', data: 'aGk=', at: 0 })
+    expect(blocks([data({ 'application/json': { a: 1 }, 'text/plain': 'p' })])[0]).toEqual({ kind: 'json', value: { a: 1 }, at: 0 })
     expect(blocks([data({ 'audio/"><script>': 'x', 'text/plain': 'p' })])[0]?.kind).toBe('text')
   })
   test('a picture wins over its text and gets words for who cannot see it', () => {
     expect(blocks([data({ 'image/png': 'aGk=\n', 'text/plain': '<Figure size 640x480 with 1 Axes>' })])[0]).toMatchObject({
       kind: 'image',
       data: 'aGk=',
-      alt: 'Figure',
+      alt: '',
+      plotted: true,
     })
+  })
+  test('a long table stands alone, and knows its rows and its place', () => {
+    const long = '<div><table border="1" class="dataframe"><tr><td>1</td></tr></table>\n<p>1200 rows × 3 columns</p>\n</div>'
+    const found = blocks([shown('t'), data({ 'text/html': '<b>x</b>' }), data({ 'text/html': long }), data({ 'text/html': 'y' })])
+    expect(found.map((block) => [block.at, block.kind === 'frame' && block.table])).toEqual([
+      [0, false],
+      [1, null],
+      [2, { rows: 1200, columns: 3 }],
+      [3, null],
+    ])
+    expect(blocks([data({ 'text/html': '<p>9 rows × 9 columns</p></div>' })])[0]).toMatchObject({ table: null })
   })
   test('lines of nbformat are joined', () => {
     expect(blocks([{ output_type: 'stream', name: 'stdout', text: ['a\n', 'b'] }])[0]).toMatchObject({ text: 'a\nb' })

@@ -1,5 +1,6 @@
 // Outputs of a cell as data: events folded in, and the blocks a person sees, each safe in the page or meant for the frame.
 import { append, joined } from './text.ts'
+import { words } from './words.ts'
 import type { MimeBundle, Output } from '../wire/types.ts'
 
 export interface Folded {
@@ -52,26 +53,39 @@ function updated(output: Output, event: Extract<OutputEvent, { kind: 'update' }>
 export type Block =
   | { readonly kind: 'text'; readonly name: 'stdout' | 'stderr' | 'result'; readonly text: string }
   | { readonly kind: 'error'; readonly ename: string; readonly evalue: string; readonly traceback: string }
-  | { readonly kind: 'image'; readonly mime: string; readonly data: string; readonly alt: string; readonly width: number | null; readonly svg: string | null }
+  | { readonly kind: 'image'; readonly mime: string; readonly data: string; readonly alt: string; readonly width: number | null; readonly svg: string | null; readonly plotted: boolean }
   | { readonly kind: 'media'; readonly mime: string; readonly data: string }
   | { readonly kind: 'markdown'; readonly text: string }
   | { readonly kind: 'latex'; readonly text: string }
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'file'; readonly mime: string; readonly data: string }
   /** `figure`: one drawing, which can be enlarged and saved. */
-  | { readonly kind: 'frame'; readonly bundles: readonly MimeBundle[]; readonly figure: boolean }
+  | { readonly kind: 'frame'; readonly bundles: readonly MimeBundle[]; readonly figure: boolean; readonly table: LongTable | null }
 
-export function blocks(outputs: readonly Output[]): Block[] {
-  const found: Block[] = []
-  for (const output of outputs) {
+/** A table of which only the first and the last rows are shown. */
+export interface LongTable {
+  readonly rows: number
+  readonly columns: number
+}
+
+/** A block and the place of the output it was made of, or the first of them. */
+export type Placed = Block & { readonly at: number }
+
+export function blocks(outputs: readonly Output[]): Placed[] {
+  const found: Placed[] = []
+  for (const [at, output] of outputs.entries()) {
     const block = blockOf(output)
     const last = found.at(-1)
     if (block === null) continue
-    if (block.kind === 'frame' && last?.kind === 'frame' && !block.figure && !last.figure) {
-      found[found.length - 1] = { kind: 'frame', bundles: [...last.bundles, ...block.bundles], figure: false }
-    } else found.push(block)
+    if (block.kind === 'frame' && last?.kind === 'frame' && !alone(block) && !alone(last)) {
+      found[found.length - 1] = { ...last, bundles: [...last.bundles, ...block.bundles] }
+    } else found.push({ ...block, at })
   }
   return found
+}
+
+function alone(block: Extract<Block, { kind: 'frame' }>): boolean {
+  return block.figure || block.table !== null
 }
 
 export function isFigure(block: Block): boolean {
@@ -135,27 +149,30 @@ function textual(data: MimeBundle): Block | null {
 
 function frame(type: string, data: MimeBundle): Block {
   const bundle = { [type]: data[type], 'text/plain': data['text/plain'] ?? '' }
-  return { kind: 'frame', bundles: [bundle], figure: /plotly|vega|svg/.test(type) }
+  const table = type === 'text/html' ? longTable(content(data[type])) : null
+  return { kind: 'frame', bundles: [bundle], figure: /plotly|vega|svg/.test(type), table }
+}
+
+/** What pandas says below a table of which it shows a part. */
+function longTable(html: string): LongTable | null {
+  const told = /<p>(\d+) rows × (\d+) columns<\/p>\s*<\/div>\s*$/.exec(html)
+  return told && html.includes('class="dataframe"') ? { rows: Number(told[1]), columns: Number(told[2]) } : null
 }
 
 function imageBlock(mime: string, data: MimeBundle, metadata: MimeBundle): Block {
   const meta = metadata[mime] as { width?: unknown; alt?: unknown } | undefined
-  const alt = typeof meta?.alt === 'string' ? meta.alt : content(data['text/plain'] ?? '')
+  const plain = content(data['text/plain'] ?? '')
+  // `<Figure size 640x480 with 1 Axes>` says nothing to a person: the code that drew it says more.
+  const plotted = mime === 'image/png' && plain.startsWith('<Figure size ')
   return {
     kind: 'image',
     mime,
     data: content(data[mime]).replace(/\s+/g, ''),
-    alt: described(alt),
+    alt: typeof meta?.alt === 'string' ? meta.alt : plotted ? '' : plain || words.figure.image,
     width: typeof meta?.width === 'number' && meta.width > 0 ? meta.width : null,
     svg: 'image/svg+xml' in data ? content(data['image/svg+xml']) : null,
+    plotted,
   }
-}
-
-/** `<Figure size 640x480 with 1 Axes>` says nothing to a person who cannot see it but this much. */
-function described(alt: string): string {
-  const figure = /^<Figure size .* with (\d+) Axes>$/.exec(alt)
-  if (!figure) return alt || 'Image'
-  return figure[1] === '1' ? 'Figure' : `Figure with ${figure[1]} axes`
 }
 
 function content(value: unknown): string {

@@ -1,4 +1,5 @@
 // The command palette: which commands fit what was typed, the best first.
+import { words } from './words.ts'
 
 export interface PaletteItem {
   readonly id: string
@@ -9,7 +10,7 @@ export interface PaletteItem {
 
 const MOST = 60
 
-const GROUPS = ['Cell', 'Notebook', 'View', 'Page', 'Theme', 'Conversation']
+const GROUPS: readonly string[] = [words.groups.cell, words.groups.notebook, words.groups.view, words.groups.page, words.groups.theme, words.groups.conversation]
 
 /** What is nearest to a person's hands first. */
 export function inOrder<Item extends PaletteItem>(items: readonly Item[]): readonly Item[] {
@@ -18,9 +19,9 @@ export function inOrder<Item extends PaletteItem>(items: readonly Item[]): reado
 
 /** All in their order when nothing is typed; else those whose label or group has every word, earlier and whole matches first. */
 export function fitting<Item extends PaletteItem>(items: readonly Item[], typed: string): readonly Item[] {
-  const words = typed.toLowerCase().split(/\s+/).filter(Boolean)
+  const wanted = typed.toLowerCase().split(/\s+/).filter(Boolean)
   const scored = items.flatMap((item, at) => {
-    const score = words.reduce((sum, word) => sum + scoreOf(item, word), 0)
+    const score = wanted.reduce((sum, word) => sum + scoreOf(item, word), 0)
     return Number.isFinite(score) ? [{ item, score, at }] : []
   })
   return scored

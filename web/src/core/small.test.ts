@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { bytes, duration, moment, plural } from './format.ts'
+import { bytes, duration, moment } from './format.ts'
 import { merge } from './merge.ts'
 import { EventParser } from './sse.ts'
-import { figureAlt } from './alt.ts'
+import { words } from './words.ts'
+import { figureAlts } from './alt.ts'
 import { fromFrame } from '../frame/protocol.ts'
 
 describe('figures', () => {
@@ -19,7 +20,7 @@ describe('figures', () => {
     expect(moment('never', now)).toBe('')
   })
   test('plurals', () => {
-    expect([plural(1, 'cell'), plural(2, 'cell')]).toEqual(['1 cell', '2 cells'])
+    expect([words.variables.count(1), words.variables.count(2)]).toEqual(['1 variable', '2 variables'])
   })
 })
 
@@ -68,14 +69,27 @@ describe('messages of the frame', () => {
 describe('a figure in words', () => {
   test('has the title and the axes that its code names', () => {
     const code = 'ax.set_title("Revenue by region")\nax.set_xlabel("Region")\nplt.ylabel(\'Revenue, $\')'
-    expect(figureAlt(code, 1)).toBe('Figure: Revenue by region (x: Region, y: Revenue, $)')
-    expect(figureAlt('plt.title("A")', 1)).toBe('Figure: A')
-    expect(figureAlt('plt.xlabel("t")', 1)).toBe('Figure (x: t)')
+    expect(figureAlts(code, 1)).toEqual(['Figure: Revenue by region (x: Region, y: Revenue, $)'])
+    expect(figureAlts('plt.title("A")', 1)).toEqual(['Figure: A'])
+    expect(figureAlts('px.bar(t, title="A")', 1)).toEqual(['Figure: A'])
+    expect(figureAlts('plt.xlabel("t")', 1)).toEqual(['Figure (x: t)'])
+    expect(figureAlts('f.suptitle("Both")\na.set_title("One")\nb.set_title("Two")', 1)).toEqual(['Figure: Both'])
+  })
+  test('has what a model called its step', () => {
+    expect(figureAlts('plt.title("A")', 1, 'Compare the regions')).toEqual(['Figure: A. Compare the regions'])
+    expect(figureAlts('plt.title("A")', 1, 'A')).toEqual(['Figure: A'])
+    expect(figureAlts('plt.plot(x)', 2, 'Trends')).toEqual(['Figure 1 of 2: Trends', 'Figure 2 of 2: Trends'])
+  })
+  test('of several each has its own', () => {
+    const shows = 'plt.title("A")\nplt.show()\nplt.title("B"); plt.xlabel("t")\nplt.show()\n'
+    expect(figureAlts(shows, 2)).toEqual(['Figure: A', 'Figure: B (x: t)'])
+    const begins = 'f, a = plt.subplots()\na.set_title("A")\nf, a = plt.subplots()\na.set_title("B")'
+    expect(figureAlts(begins, 2)).toEqual(['Figure: A', 'Figure: B'])
   })
   test('says nothing that could be wrong', () => {
-    expect(figureAlt('plt.title("A")\nplt.title("B")', 1)).toBeNull()
-    expect(figureAlt('plt.title(f"{n} rows")', 1)).toBeNull()
-    expect(figureAlt('plt.title("A")', 2)).toBeNull()
-    expect(figureAlt('subtitle = 1', 1)).toBeNull()
+    expect(figureAlts('plt.title("A")\nplt.title("B")', 1)).toEqual(['Figure'])
+    expect(figureAlts('plt.title(f"{n} rows")', 1)).toEqual(['Figure'])
+    expect(figureAlts('for n in "ab":\n    plt.title("A")\n    plt.show()', 2)).toEqual(['Figure 1 of 2', 'Figure 2 of 2'])
+    expect(figureAlts('subtitle = 1', 1)).toEqual(['Figure'])
   })
 })

@@ -1,6 +1,7 @@
 // The kernel's variables, and one of them looked at closely: what is asked for, and how it is told.
 import { bytes } from './format.ts'
-import type { Variable } from '../wire/types.ts'
+import { words } from './words.ts'
+import type { TableView, Variable } from '../wire/types.ts'
 
 export const ROWS = 50
 
@@ -23,6 +24,11 @@ export function sorted(look: Look, column: number): Look {
 export function turned(look: Look, step: 1 | -1, total: number): Look | null {
   const offset = look.offset + step * ROWS
   return offset < 0 || offset >= total ? null : { ...look, offset }
+}
+
+/** Which rows of how many. */
+export function pageTold(look: Look, table: TableView): string {
+  return table.total === 0 ? words.table.none : words.table.rows(look.offset + 1, look.offset + table.rows.length, table.total)
 }
 
 export function shapeOf(variable: Variable): string {

@@ -1,6 +1,7 @@
 // Printed text with its colours. Long text is drawn in part until a person asks for all; while it grows, less of it: it is
 // drawn again with every frame.
 import { memo, useMemo, useState, type CSSProperties } from 'react'
+import { words } from '../core/words.ts'
 import { fold, readable, spans, type Style } from '../core/text.ts'
 
 interface Part {
@@ -18,10 +19,10 @@ export const Ansi = memo(function Ansi({ text, className = '', live = false }: {
   return (
     <pre className={`mono overflow-x-auto whitespace-pre ${className}`} tabIndex={cut ? 0 : undefined}>
       <Colours text={cut ? lineEnd(text.slice(0, head)) : text} />
-      {cut && live && <span className="my-2 block text-xs text-ink-3">The middle is shown when the cell has ended.</span>}
+      {cut && live && <span className="my-2 block text-xs text-ink-3">{words.outputs.middleLater}</span>}
       {cut && !live && (
         <button type="button" onClick={() => setAll(true)} className="my-2 block rounded px-2 text-xs text-accent hover:underline">
-          Show all {text.length.toLocaleString('en')} characters
+          {words.outputs.showAll} {text.length.toLocaleString('en')} {words.outputs.characters}
         </button>
       )}
       {cut && <Colours text={lineStart(text.slice(-tail))} />}

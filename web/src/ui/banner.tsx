@@ -1,6 +1,7 @@
 // Something a person should know, above what it is about.
 import { X } from 'lucide-react'
 import type { ReactNode } from 'react'
+import { words } from '../core/words.ts'
 import { IconButton } from './button.tsx'
 
 export function Banner({
@@ -22,7 +23,7 @@ export function Banner({
       <p className="min-w-0 flex-1">{children}</p>
       {action}
       {onClose && (
-        <IconButton label="Dismiss" onClick={onClose} className="size-7">
+        <IconButton label={words.common.dismiss} onClick={onClose} className="size-7">
           <X size={14} />
         </IconButton>
       )}

@@ -1,5 +1,5 @@
 // Buttons: a word, or an icon with a name.
-import type { ButtonHTMLAttributes, ReactNode } from 'react'
+import type { ButtonHTMLAttributes, ComponentProps, ReactNode } from 'react'
 
 type Look = 'plain' | 'accent' | 'outline' | 'danger'
 
@@ -14,7 +14,7 @@ export function Button({
   look = 'plain',
   className = '',
   ...rest
-}: ButtonHTMLAttributes<HTMLButtonElement> & { look?: Look }) {
+}: ComponentProps<'button'> & { look?: Look }) {
   return (
     <button
       type="button"

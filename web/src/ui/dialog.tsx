@@ -1,5 +1,6 @@
-// A question that must be answered first; the browser's own dialog keeps focus where it belongs.
+// A question that must be answered first; the browser's own dialog keeps focus where it belongs, and begins at `data-begin`.
 import { useEffect, useRef, type ReactNode } from 'react'
+import { words } from '../core/words.ts'
 import { Button } from './button.tsx'
 
 export function Dialog({
@@ -20,6 +21,7 @@ export function Dialog({
   useEffect(() => {
     const dialog = ref.current
     dialog?.showModal()
+    dialog?.querySelector<HTMLElement>('[data-begin]')?.focus()
     return () => dialog?.close()
   }, [])
   return (
@@ -55,7 +57,7 @@ export function Confirm({
         <p className="mt-1 text-sm text-ink-2">{detail}</p>
         <div className="mt-5 flex justify-end gap-2">
           <Button look="outline" onClick={onClose}>
-            Cancel
+            {words.common.cancel}
           </Button>
           <Button
             look="danger"

@@ -1,4 +1,5 @@
 // The whole page takes files.
+import { words } from '../core/words.ts'
 import { useEffect, useRef, useState } from 'react'
 
 export function DropTarget({ onFiles, limit }: { onFiles: (files: File[]) => void; limit: string }) {
@@ -7,7 +8,7 @@ export function DropTarget({ onFiles, limit }: { onFiles: (files: File[]) => voi
   latest.current = onFiles
   useEffect(() => {
     let depth = 0
-    const carries = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false
+    const carries = (event: DragEvent): boolean => event.dataTransfer?.types.includes(words.common.files) ?? false
     const enter = (event: DragEvent): void => {
       if (!carries(event)) return
       depth += 1
@@ -36,7 +37,7 @@ export function DropTarget({ onFiles, limit }: { onFiles: (files: File[]) => voi
   return (
     <div className="pointer-events-none fixed inset-2 z-50 grid place-items-center rounded-xl border-2 border-accent bg-page/90">
       <p className="text-center">
-        <span className="block text-lg font-semibold">Drop the files here</span>
+        <span className="block text-lg font-semibold">{words.page.dropTheFilesHere}</span>
         <span className="text-sm text-ink-2">{limit}</span>
       </p>
     </div>

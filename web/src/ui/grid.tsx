@@ -1,4 +1,5 @@
 // A table that scrolls in both directions under a head that stays; its columns may be ordered by their heads.
+import { words } from '../core/words.ts'
 import { ArrowDown, ArrowUp } from 'lucide-react'
 
 export interface GridColumn {
@@ -35,7 +36,7 @@ export function Grid({
           <tr>
             {index && (
               <th scope="col" className={`${HEAD} left-0 z-20 px-3 py-1`}>
-                <span className="sr-only">Index</span>
+                <span className="sr-only">{words.table.index}</span>
               </th>
             )}
             {columns.map((column, at) => (

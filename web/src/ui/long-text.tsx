@@ -4,6 +4,7 @@ import { useCallback, useEffect, useState } from 'react'
 import { bytes } from '../core/format.ts'
 import { textPiece } from '../wire/client.ts'
 import { Ansi } from './ansi.tsx'
+import { words } from '../core/words.ts'
 import { Button, IconButton } from './button.tsx'
 
 const PIECE = 48 * 1024
@@ -15,22 +16,22 @@ export function LongText({ url, title, onClose }: { url: string; title: string; 
       <div className="flex h-12 shrink-0 items-center gap-2 border-b border-line pr-2 pl-4">
         <h2 className="min-w-0 truncate text-sm font-semibold">{title}</h2>
         <span className="text-xs text-ink-3 tabular-nums">{bytes(total)}</span>
-        <a href={url} download="" aria-label={`Download ${title}`} title="Download" className="ml-auto grid size-8 place-items-center rounded-md text-ink-2 hover:bg-hover hover:text-ink">
+        <a href={url} download="" aria-label={words.files.download(title)} title={words.common.download} className="ml-auto grid size-8 place-items-center rounded-md text-ink-2 hover:bg-hover hover:text-ink">
           <Download size={16} />
         </a>
-        <IconButton label="Close" onClick={onClose}>
+        <IconButton label={words.common.close} onClick={onClose}>
           <X size={16} />
         </IconButton>
       </div>
       <div className="min-h-0 flex-1 overflow-auto px-4 py-3" tabIndex={0} role="group" aria-label={title} data-long-text>
         {problem !== null && <p className="text-sm text-bad">{problem}</p>}
-        {total === 0 && problem === null && <p className="text-sm text-ink-3">The file is empty.</p>}
+        {total === 0 && problem === null && <p className="text-sm text-ink-3">{words.common.emptyFile}</p>}
         {text.map((piece, at) => (
           <Ansi key={at} text={piece} />
         ))}
         {more !== null && (
           <Button look="outline" onClick={more} className="my-3">
-            Show more
+            {words.files.showMore}
           </Button>
         )}
       </div>

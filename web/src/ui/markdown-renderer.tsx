@@ -1,6 +1,7 @@
 // react-markdown with the page's own pre, table and links; loaded when the first answer comes.
 import { Children, isValidElement, useState, type ComponentProps, type ReactNode } from 'react'
 import Markdown, { type Components, type Options } from 'react-markdown'
+import { words } from '../core/words.ts'
 import remarkGfm from 'remark-gfm'
 
 export default function Renderer({ text }: { text: string }) {
@@ -32,7 +33,7 @@ const COMPONENTS: Components = {
   img: ({ alt }) => <span className="text-ink-3">{alt || 'image'}</span>,
   pre: ({ children }) => <Code>{children}</Code>,
   table: ({ children }) => (
-    <div className="table" tabIndex={0} role="group" aria-label="Table">
+    <div className="table" tabIndex={0} role="group" aria-label={words.outputs.table}>
       <table>{children}</table>
     </div>
   ),
@@ -67,7 +68,7 @@ function Code({ children }: { children: ReactNode }) {
         onClick={copy}
         className="absolute top-1.5 right-1.5 rounded bg-surface px-2 py-0.5 text-xs text-ink-2 opacity-0 group-hover:opacity-100 hover:text-ink focus-visible:opacity-100"
       >
-        {copied ? 'Copied' : 'Copy'}
+        {copied ? words.common.copied : words.common.copy}
       </button>
     </div>
   )

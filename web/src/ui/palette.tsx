@@ -4,6 +4,7 @@ import { CELL_COMMANDS, NOTEBOOK_COMMANDS, type Command } from '../core/commands
 import { fitting, inOrder, marked } from '../core/palette.ts'
 import { allCommands, type PaletteCommand } from './commands.ts'
 import { Dialog } from './dialog.tsx'
+import { words } from '../core/words.ts'
 import { keysShown } from './menu.tsx'
 
 export function Palette({ onClose }: { onClose: () => void }) {
@@ -32,16 +33,16 @@ export function Palette({ onClose }: { onClose: () => void }) {
     event.preventDefault()
   }
   return (
-    <Dialog label="Commands" onClose={onClose} high>
+    <Dialog label={words.palette.commands} onClose={onClose} high>
       <div className="flex max-h-[60dvh] flex-col">
         <input
           autoFocus
           role="combobox"
-          aria-label="Command"
+          aria-label={words.palette.command}
           aria-expanded
           aria-controls={id}
           aria-activedescendant={shown.length > 0 ? `${id}-${at}` : undefined}
-          placeholder="What do you want to do?"
+          placeholder={words.palette.hint}
           value={typed}
           onChange={(event) => {
             setTyped(event.target.value)
@@ -50,7 +51,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
           onKeyDown={onKey}
           className="h-12 shrink-0 border-b border-line bg-transparent px-4 outline-none placeholder:text-ink-3"
         />
-        <ul ref={list} id={id} role="listbox" aria-label="Commands" className="min-h-0 overflow-y-auto p-1">
+        <ul ref={list} id={id} role="listbox" aria-label={words.palette.commands} className="min-h-0 overflow-y-auto p-1">
           {shown.map((command, place) => (
             <li
               key={command.id}
@@ -66,28 +67,28 @@ export function Palette({ onClose }: { onClose: () => void }) {
             </li>
           ))}
         </ul>
-        {shown.length === 0 && <p className="px-4 pb-4 text-sm text-ink-3">No command has these words.</p>}
+        {shown.length === 0 && <p className="px-4 pb-4 text-sm text-ink-3">{words.palette.none}</p>}
       </div>
     </Dialog>
   )
 }
 
 const ELSEWHERE: readonly Command[] = [
-  { label: 'All commands', keys: 'Ctrl+K' },
-  { label: 'From the cell into its editor', keys: 'Enter' },
-  { label: 'From the editor back to its cell', keys: 'Escape' },
-  { label: 'To the cell below or above', keys: 'ArrowDown or ArrowUp' },
-  { label: 'Help on the name at the cursor', keys: 'Shift+Tab' },
-  { label: 'Complete the name at the cursor', keys: 'Ctrl+Space' },
+  { label: words.palette.allCommands, keys: 'Ctrl+K' },
+  { label: words.palette.intoEditor, keys: 'Enter' },
+  { label: words.palette.outOfEditor, keys: 'Escape' },
+  { label: words.palette.step, keys: 'ArrowDown or ArrowUp' },
+  { label: words.palette.inspect, keys: 'Shift+Tab' },
+  { label: words.palette.complete, keys: 'Ctrl+Space' },
 ]
 
 export function Shortcuts({ onClose }: { onClose: () => void }) {
   const all = [...ELSEWHERE, ...Object.values(CELL_COMMANDS), ...Object.values(NOTEBOOK_COMMANDS)].filter((one) => one.keys !== '')
   return (
-    <Dialog label="Keyboard shortcuts" onClose={onClose} high>
-      <div className="max-h-[76dvh] overflow-y-auto p-5" tabIndex={0} role="group" aria-label="Keyboard shortcuts">
-        <h2 className="text-base font-semibold">Keyboard shortcuts</h2>
-        <p className="mt-1 pb-3 text-sm text-ink-2">Single letters work while a cell has the focus, not its editor.</p>
+    <Dialog label={words.palette.keyboardShortcuts} onClose={onClose} high>
+      <div className="max-h-[76dvh] overflow-y-auto p-5" tabIndex={0} role="group" aria-label={words.palette.keyboardShortcuts}>
+        <h2 className="text-base font-semibold">{words.palette.keyboardShortcuts}</h2>
+        <p className="mt-1 pb-3 text-sm text-ink-2">{words.palette.letters}</p>
         <dl className="text-sm">
           {all.map((one) => (
             <div key={one.label} className="flex justify-between gap-6 border-b border-line py-1">

@@ -1,4 +1,5 @@
 // Two panes with a line between them that can be moved; on a narrow page only one is there.
+import { words } from '../core/words.ts'
 import { useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
 
 const KEY = 'cellblock.split'
@@ -34,7 +35,7 @@ export function Split({ left, right, second, full }: { left: ReactNode; right: R
       <div
         role="separator"
         aria-orientation="vertical"
-        aria-label="Width of the chat"
+        aria-label={words.page.widthOfTheChat}
         aria-valuenow={Math.round(share)}
         aria-valuemin={LEAST}
         aria-valuemax={MOST}

@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * List
-         * @description Conversations, the latest first.
+         * @description Conversations, the latest first; with `q` those in which all its words were said, in one page.
          */
         get: operations["chat_list"];
         put?: never;
@@ -54,6 +54,70 @@ export interface paths {
          * @description Gives the conversation, and so its session, another title.
          */
         patch: operations["chat_rename"];
+        trace?: never;
+    };
+    "/api/chat/{id}/answers/{answer_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose
+         * @description Shows another answer to its question: the one a model is told from now on. What follows stays as it is.
+         */
+        post: operations["chat_choose"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/{id}/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Shares
+         * @description The links of a conversation that have not been revoked, the newest first; without their tokens.
+         */
+        get: operations["chat_list_shares"];
+        put?: never;
+        /**
+         * Share
+         * @description A copy of the conversation as it is now, and the link that shows it.
+         */
+        post: operations["chat_share"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/{id}/shares/{share_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Share
+         * @description The link shows nothing any more.
+         */
+        delete: operations["chat_revoke_share"];
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/chat/{id}/stop": {
@@ -480,6 +544,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jupyter/kernel/{id}/notebook/cells/{cell_id}/outputs/{at}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rows
+         * @description More of a table that a cell shows, while the kernel holds it unchanged.
+         */
+        get: operations["notebooks_rows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jupyter/kernel/{id}/notebook/cells/{cell_id}/outputs/{at}/svg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Svg
+         * @description A matplotlib figure that a cell shows, drawn as SVG, while the kernel holds it unchanged.
+         */
+        get: operations["notebooks_svg"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jupyter/kernel/{id}/notebook/cells/{cell_id}/restore": {
         parameters: {
             query?: never;
@@ -494,6 +598,26 @@ export interface paths {
          * @description Take a deletion back: the cell as it was, outputs included.
          */
         post: operations["notebooks_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jupyter/kernel/{id}/redo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redo
+         * @description Take the last undo back.
+         */
+        post: operations["kernels_redo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -534,6 +658,46 @@ export interface paths {
          * @description A fresh process under the same id; variables are gone.
          */
         post: operations["kernels_restart"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jupyter/kernel/{id}/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Snapshots
+         * @description The states that are kept, and what each takes of memory.
+         */
+        get: operations["kernels_snapshots"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jupyter/kernel/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undo
+         * @description Kernel and files as they were before an execution, or before the last one; an empty body is legal.
+         */
+        post: operations["kernels_undo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -592,6 +756,26 @@ export interface paths {
          * @description The models a person can choose from, and why one cannot answer.
          */
         get: operations["chat_list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/shared": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Shared
+         * @description What a link shows. Needs no other token; an unknown one and a revoked one are answered alike.
+         */
+        get: operations["chat_read_shared"];
         put?: never;
         post?: never;
         delete?: never;
@@ -818,7 +1002,7 @@ export interface components {
         /** ConversationPage */
         ConversationPage: {
             /** Items */
-            items: components["schemas"]["ConversationItem"][];
+            items: components["schemas"]["ListedItem"][];
             /** Next */
             next: string | null;
         };
@@ -916,6 +1100,16 @@ export interface components {
              * @enum {string}
              */
             on_disconnect: "continue" | "interrupt";
+            /**
+             * On Error
+             * @description `rollback`: after an error kernel and files are as before; default: as configured.
+             */
+            on_error?: ("keep" | "rollback") | null;
+            /**
+             * Snapshot
+             * @description Whether the state before it is kept, to come back to; default: as configured.
+             */
+            snapshot?: ("auto" | "always" | "never") | null;
             /**
              * Store
              * @default true
@@ -1093,6 +1287,22 @@ export interface components {
             value: number;
         };
         /**
+         * ListedItem
+         * @description `excerpt`: where the words stand that were searched for; null without a search, or when the title has them.
+         */
+        ListedItem: {
+            /** Excerpt */
+            excerpt: string | null;
+            /** Id */
+            id: string;
+            /** Running */
+            running: boolean;
+            /** Title */
+            title: string | null;
+            /** Updated */
+            updated: string;
+        };
+        /**
          * ModelView
          * @description One model of GET /api/models. `reason`: why it cannot answer, or what to know; `default`: answers unasked.
          */
@@ -1111,6 +1321,22 @@ export interface components {
             reason: string | null;
             /** Vision */
             vision: boolean;
+        };
+        /**
+         * NewShare
+         * @description A copy that was just made. `token` is told this once; `path` is its page, the token included.
+         */
+        NewShare: {
+            /** Created */
+            created: string;
+            /** Id */
+            id: string;
+            /** Path */
+            path: string;
+            /** Title */
+            title: string | null;
+            /** Token */
+            token: string;
         };
         /**
          * NotebookView
@@ -1194,6 +1420,52 @@ export interface components {
             size: number;
         };
         /**
+         * Share
+         * @description A copy that others can read. `created` is ISO 8601 UTC.
+         */
+        Share: {
+            /** Created */
+            created: string;
+            /** Id */
+            id: string;
+            /** Title */
+            title: string | null;
+        };
+        /**
+         * SharedView
+         * @description A copy: as the conversation and its notebook were at `created`, ISO 8601 UTC.
+         */
+        SharedView: {
+            /** Cells */
+            cells: components["schemas"]["Cell"][];
+            /** Created */
+            created: string;
+            /** Messages */
+            messages: {
+                [key: string]: unknown;
+            }[];
+            /** Title */
+            title: string | null;
+        };
+        /**
+         * StateView
+         * @description A state that is kept: the one before an execution, or, with nulls, behind the last one.
+         *
+         *     `bytes`: memory that is its own alone. `undone`: the execution does not stand, and the state can be redone to.
+         */
+        StateView: {
+            /** Bytes */
+            bytes: number;
+            /** Cell Id */
+            cell_id: string | null;
+            /** Created */
+            created: string;
+            /** Execution Id */
+            execution_id: string | null;
+            /** Undone */
+            undone: boolean;
+        };
+        /**
          * Stopped
          * @description Whether there was an answer to stop.
          */
@@ -1248,6 +1520,34 @@ export interface components {
             total_ms: number;
         };
         /**
+         * TravelView
+         * @description What an undo or a redo has changed: executions that do not stand any more, or stand again, and files by path.
+         */
+        TravelView: {
+            kernel: components["schemas"]["KernelView"];
+            /** Not Restored */
+            not_restored: string[];
+            /** Notice */
+            notice: string | null;
+            /** Redone */
+            redone: string[];
+            /** Restored */
+            restored: string[];
+            /** Undone */
+            undone: string[];
+        };
+        /**
+         * Undo
+         * @description Where to go back to.
+         */
+        Undo: {
+            /**
+             * To
+             * @description The execution to go back to before; default: the last one.
+             */
+            to?: string | null;
+        };
+        /**
          * Usage
          * @description What it cost; null where this host cannot tell.
          */
@@ -1287,6 +1587,8 @@ export interface operations {
             query?: {
                 limit?: number;
                 after?: string | null;
+                /** @description Words that title or messages have, all of them. */
+                q?: string | null;
             };
             header?: never;
             path?: never;
@@ -1429,6 +1731,175 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ConversationItem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    chat_choose: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                answer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationView"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    chat_list_shares: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Share"][];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    chat_share: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewShare"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    chat_revoke_share: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                share_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Anything that is not 2xx. */
@@ -2849,6 +3320,115 @@ export interface operations {
             };
         };
     };
+    notebooks_rows: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+                /** @description The place of the column to order by. */
+                sort?: number | null;
+                descending?: boolean;
+            };
+            header?: never;
+            path: {
+                id: string;
+                cell_id: string;
+                /** @description The place of the output. */
+                at: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableView"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    notebooks_svg: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                cell_id: string;
+                at: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/svg+xml": string;
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     notebooks_restore: {
         parameters: {
             query?: never;
@@ -2897,6 +3477,73 @@ export interface operations {
             };
             /** @description Request Entity Too Large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    kernels_redo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TravelView"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2977,6 +3624,117 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    kernels_snapshots: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StateView"][];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    kernels_undo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Undo"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TravelView"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3152,6 +3910,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelView"][];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    chat_read_shared: {
+        parameters: {
+            query?: never;
+            header?: {
+                "x-cellblock-share"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SharedView"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Anything that is not 2xx. */

@@ -5,12 +5,18 @@ import type {
   FileEntry,
   Kernel,
   Model,
+  NewShare,
   Notebook,
   Result,
+  Share,
+  SharedCopy,
+  TableView,
   Variable,
   VariableView,
 } from './types.ts'
 import type { Message } from '../core/chat.ts'
+import { words } from '../core/words.ts'
+import type { Look } from '../core/variables.ts'
 
 export class ApiError extends Error {
   readonly status: number
@@ -20,7 +26,7 @@ export class ApiError extends Error {
   readonly current: Notebook | null
 
   constructor(status: number, problem: Partial<ApiProblem> & { current?: Notebook }, current: Notebook | null = null) {
-    super(problem.message || `The server answered ${status}.`)
+    super(problem.message || words.server.answered(status))
     this.status = status
     this.code = problem.code ?? 'error'
     this.hint = problem.hint ?? ''
@@ -32,8 +38,8 @@ export class ApiError extends Error {
 export function unreachable(): ApiError {
   return new ApiError(0, {
     code: 'unreachable',
-    message: 'The server cannot be reached.',
-    hint: 'Is it running? The page goes on by itself when it is back.',
+    message: words.server.unreachable,
+    hint: words.server.unreachableHint,
   })
 }
 
@@ -127,10 +133,13 @@ export const listVariables = (id: string): Promise<readonly Variable[]> => json(
 export const lookAt = (
   id: string,
   name: string,
-  { offset, limit, sort, descending }: { offset: number; limit: number; sort: number | null; descending: boolean },
-): Promise<VariableView> => {
+  look: Look,
+  limit: number,
+): Promise<VariableView> => json(`${KERNEL}/${id}/variables/${encodeURIComponent(name)}?${rowsOf(look, limit)}`)
+
+function rowsOf({ offset, sort, descending }: Look, limit: number): string {
   const order = sort === null ? '' : `&sort=${sort}&descending=${descending}`
-  return json(`${KERNEL}/${id}/variables/${encodeURIComponent(name)}?offset=${offset}&limit=${limit}${order}`)
+  return `offset=${offset}&limit=${limit}${order}`
 }
 
 // executions
@@ -214,6 +223,23 @@ export function keepCell(id: string, cellId: string, source: string): void {
   }).catch(() => {})
 }
 
+const outputUrl = ({ kernelId, cellId }: Place, at: number): string =>
+  `${KERNEL}/${kernelId}/notebook/cells/${encodeURIComponent(cellId)}/outputs/${at}`
+
+/** Where an output stands. */
+export interface Place {
+  readonly kernelId: string
+  readonly cellId: string
+}
+
+/** More rows of the table that an output shows. */
+export const outputRows = (place: Place, at: number, look: Look, limit: number): Promise<TableView> =>
+  json(`${outputUrl(place, at)}/rows?${rowsOf(look, limit)}`)
+
+/** The figure that an output shows, drawn as SVG. */
+export const outputSvg = async (place: Place, at: number): Promise<Blob> =>
+  (await request(`${outputUrl(place, at)}/svg`, { headers: { Accept: 'image/svg+xml' } })).blob()
+
 // files
 
 export const listFiles = (id: string): Promise<FileEntry[]> => json(`${KERNEL}/${id}/files`)
@@ -239,6 +265,12 @@ export async function listConversations(): Promise<readonly ConversationItem[]> 
   return found
 }
 
+/** Those in which all these words were said, by anybody; with an excerpt where it was not in the title. */
+export async function findConversations(words: string, signal: AbortSignal): Promise<readonly ConversationItem[]> {
+  const answer: { items: ConversationItem[] } = await json(`/api/chat?limit=100&q=${encodeURIComponent(words)}`, { signal })
+  return answer.items
+}
+
 export interface Conversation {
   readonly id: string
   readonly title: string | null
@@ -249,6 +281,15 @@ export interface Conversation {
 export const getConversation = (id: string): Promise<Conversation> => json(`/api/chat/${id}`)
 export const renameConversation = (id: string, title: string): Promise<void> =>
   nothing(`/api/chat/${id}`, { method: 'PATCH', json: { title } })
+/** A link to a copy; its token is told this once. */
+export const shareConversation = (id: string): Promise<NewShare> => json(`/api/chat/${id}/shares`, { method: 'POST' })
+export const listShares = (id: string): Promise<readonly Share[]> => json(`/api/chat/${id}/shares`)
+export const revokeShare = (id: string, share: string): Promise<void> =>
+  nothing(`/api/chat/${id}/shares/${share}`, { method: 'DELETE' })
+export const readShared = (token: string): Promise<SharedCopy> =>
+  json('/api/shared', { headers: { 'X-Cellblock-Share': token } })
+export const chooseAnswer = (id: string, answer: string): Promise<Conversation> =>
+  json(`/api/chat/${id}/answers/${encodeURIComponent(answer)}`, { method: 'POST' })
 export const stopConversation = (id: string): Promise<void> => nothing(`/api/chat/${id}/stop`, { method: 'POST' })
 export const listModels = (): Promise<Model[]> => json('/api/models')
 

@@ -1,4 +1,5 @@
 // The shapes of the native API that the page uses, by the names of openapi.json. Types only: core may import them.
+import type { Message } from '../core/chat.ts'
 import type { components } from './api.ts'
 
 type Schemas = components['schemas']
@@ -26,7 +27,14 @@ export type Variable = Frozen<Schemas['Variable']>
 export type TableView = Frozen<Schemas['TableView']>
 export type VariableView = TableView | Frozen<Schemas['TextView']>
 export type FileEntry = Frozen<Schemas['FileEntry']>
-export type ConversationItem = Frozen<Schemas['ConversationItem']>
+export type Share = Frozen<Schemas['Share']>
+export type NewShare = Frozen<Schemas['NewShare']>
+/** What a link shows. */
+export type SharedCopy = Omit<Frozen<Schemas['SharedView']>, 'cells' | 'messages'> & {
+  readonly cells: readonly Cell[]
+  readonly messages: readonly Message[]
+}
+export type ConversationItem = Frozen<Schemas['ListedItem']>
 export type Model = Frozen<Schemas['ModelView']>
 export type ApiProblem = Frozen<Schemas['ErrorBody']>
 

@@ -1,4 +1,5 @@
 // One file into a workspace, with progress; fetch cannot tell how far an upload is.
+import { words } from '../core/words.ts'
 import { ApiError, fileUrl, problem, unreachable } from './client.ts'
 
 export interface Upload {
@@ -17,7 +18,7 @@ export function uploadFile(
     request.setRequestHeader('Content-Type', 'application/octet-stream')
     request.upload.onprogress = (event) => onProgress(event.loaded, event.total)
     request.onerror = () => reject(unreachable())
-    request.onabort = () => reject(new ApiError(0, { code: 'cancelled', message: 'The upload was cancelled.' }))
+    request.onabort = () => reject(new ApiError(0, { code: 'cancelled', message: words.server.uploadCancelled }))
     request.onload = () => {
       if (request.status < 300) resolve()
       else reject(problem(request.status, request.responseText))

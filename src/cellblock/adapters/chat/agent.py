@@ -1,14 +1,14 @@
 """The model loop: one agent with one tool, bounded in steps and in failures, and its events as AI SDK chunks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NotRequired
 
 from pydantic import TypeAdapter
 from pydantic_ai import Agent, CustomEvent, FunctionToolResultEvent, ModelRetry, RunContext, Tool
 from pydantic_ai.exceptions import RunCancelled
-from pydantic_ai.messages import BinaryContent, ToolReturn
+from pydantic_ai.messages import BinaryContent, ModelMessage, ToolReturn
 from pydantic_ai.run import AgentRunResultEvent
 from pydantic_ai.ui.vercel_ai import VercelAIEventStream
 from pydantic_ai.ui.vercel_ai.response_types import (
@@ -164,13 +164,21 @@ def make_agent() -> Agent[Deps, str]:
 class ChatStream(VercelAIEventStream[Deps, str]):
     """Agent events as AI SDK chunks; how an answer ended stands in the message's metadata: `{state, model, created}`.
 
-    `explain` turns what went wrong into an error of our tree.
+    `explain` turns what went wrong into an error of our tree; `earlier` are the messages of answers made before to the
+    same question, which count as well.
     """
 
-    def __init__(self, answer_id: str, metadata: dict[str, Any], explain: Callable[[BaseException], CellblockError]):
+    def __init__(
+        self,
+        answer_id: str,
+        metadata: dict[str, Any],
+        explain: Callable[[BaseException], CellblockError],
+        earlier: Sequence[ModelMessage] = (),
+    ):
         super().__init__(None, sdk_version=7, server_message_id=answer_id)
         self._metadata = metadata
         self._explain = explain
+        self._earlier = earlier
         self.state: State = "running"
         self.problem: CellblockError | None = None
 
@@ -187,7 +195,7 @@ class ChatStream(VercelAIEventStream[Deps, str]):
         async for chunk in super().handle_run_result(event):
             if not isinstance(chunk, MessageMetadataChunk):
                 yield chunk
-        usage = spent(event.result.new_messages())
+        usage = spent([*self._earlier, *event.result.new_messages()])
         yield MessageMetadataChunk(message_metadata=self._ended("complete") | ({"usage": usage} if usage else {}))
 
     async def on_error(self, error: Exception) -> AsyncIterator[BaseChunk]:

@@ -10,6 +10,8 @@ import structlog
 from pydantic_ai import Agent, FunctionToolResultEvent
 from pydantic_ai.agent.abstract import AgentRunEvents
 from pydantic_ai.exceptions import AgentRunError, UserError
+from pydantic_ai.messages import ModelMessage
+from pydantic_ai.run import AgentRunResultEvent
 from pydantic_ai.ui import NativeEvent
 from pydantic_ai.ui.vercel_ai.response_types import DoneChunk
 from pydantic_ai.usage import UsageLimits
@@ -20,6 +22,7 @@ from cellblock.adapters.chat.context import data_context
 from cellblock.adapters.chat.history import Ask, CellRef, Transcript
 from cellblock.adapters.chat.models import Choice
 from cellblock.adapters.chat.prompt import STEPS, instructions
+from cellblock.adapters.chat.titles import PATIENCE, Titling
 from cellblock.errors import CellblockError
 from cellblock.host.interpreter import Interpreter, KernelView
 
@@ -46,14 +49,22 @@ class Answer:
         self._events: AgentRunEvents[str] | None = None
         self._saves: set[asyncio.Task[None]] = set()
         self._saving = asyncio.Lock()
+        self._titling: Titling | None = None
+        self._earlier: list[ModelMessage] = []
 
     async def chunks(self) -> AsyncIterator[str]:
         """Server-sent events of the AI SDK's UI message stream. All is saved before the last one."""
         self.transcript = await load(self._interpreter, self._owner, self._session)
         self.turn = history.begin(self.transcript, self._ask, self._choice.id)
+        untitled = not self._title
         await self._save(title=await self._entitle())
-        metadata = {"model": self.turn.model, "created": self.turn.created}
-        stream = ChatStream(self.turn.answer_id, metadata, self._explain)
+        if untitled and self._choice.titles:
+            self._titling = Titling(self._choice.model, self.turn.text, self._take_title)
+        metadata: dict[str, Any] = {"model": self.turn.model, "created": self.turn.created}
+        if self.turn.others:
+            metadata["answers"] = self.turn.answers
+        self._earlier = history.everything_of(self.turn)
+        stream = ChatStream(self.turn.answer_id, metadata, self._explain, self._earlier)
         native = cast(AsyncIterator[NativeEvent], self._native())
         try:
             async for chunk in stream.transform_stream(native):
@@ -84,6 +95,8 @@ class Answer:
         async with run as events:
             self._events = events
             async for event in until_cancelled(events):
+                if isinstance(event, AgentRunResultEvent):
+                    await self._titled()
                 yield event
                 if isinstance(event, FunctionToolResultEvent):
                     await self._save()
@@ -108,7 +121,15 @@ class Answer:
             self._saves.add(save)
             save.add_done_callback(self._saves.discard)
 
+    async def _titled(self, patience: float = PATIENCE) -> None:
+        """What its title has cost counts with the answer; one that does not come is let go."""
+        if self._titling is not None:
+            titling, self._titling = self._titling, None
+            self.turn.aside = await titling.settle(patience)
+            self._earlier.extend(self.turn.aside)
+
     async def _finish(self, stream: ChatStream) -> None:
+        await self._titled(0)
         self.turn.state = "stopped" if stream.state == "running" else stream.state
         self.turn.error = stream.problem.as_dict() if stream.problem else None
         await asyncio.shield(self._save())
@@ -119,6 +140,13 @@ class Answer:
             self._title = history.title_of(self.turn.text)
             await self._interpreter.rename(self._owner, self._session, self._title)
         return self._title
+
+    async def _take_title(self, title: str) -> None:
+        """A model's title takes the place of the question's first line, unless a person was faster."""
+        kernel = await self._interpreter.kernel(self._owner, self._session)
+        async with self._saving:
+            if kernel["title"] == self._title:
+                await self._interpreter.rename_conversation(self._owner, self._session, title)
 
     async def _save(self, title: str | None = None) -> None:
         """What there is so far, one save after the other: an older one must not be written last.

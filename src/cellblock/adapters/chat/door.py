@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from cellblock.adapters.chat import history
+from cellblock.adapters.chat import finding, history
 from cellblock.adapters.chat.agent import make_agent
 from cellblock.adapters.chat.answer import Answer, load
 from cellblock.adapters.chat.models import Models, ModelView
+from cellblock.adapters.chat.request import Owner
+from cellblock.adapters.chat.sharing import Sharing
+from cellblock.adapters.problems import Problem
 from cellblock.adapters.stream import PING, PING_S, SSE, EventResponse, paced
 from cellblock.adapters.wire import Json
 from cellblock.errors import ConversationNotFound, InvalidRequest, KernelNotFound, RunActive
@@ -72,8 +75,14 @@ class ConversationItem(TypedDict):
     running: bool
 
 
+class ListedItem(ConversationItem):
+    """`excerpt`: where the words stand that were searched for; null without a search, or when the title has them."""
+
+    excerpt: str | None
+
+
 class ConversationPage(TypedDict):
-    items: list[ConversationItem]
+    items: list[ListedItem]
     next: str | None
 
 
@@ -89,14 +98,6 @@ class Stopped(TypedDict):
     stopped: bool
 
 
-def owner_of(request: Request) -> str:
-    """Whoever the credentials name; the middleware has put it there."""
-    return str(request.state.owner)
-
-
-Owner = Annotated[str, Depends(owner_of)]
-
-
 def router(interpreter: Interpreter, runs: Runs, models: Models, closing: asyncio.Event) -> APIRouter:
     """The routes. `closing`, once set, ends every open stream; the answers themselves are ended by `runs`."""
     door = Door(interpreter, runs, models, closing)
@@ -110,12 +111,17 @@ def router(interpreter: Interpreter, runs: Runs, models: Models, closing: asynci
     routes.add_api_route(at, door.delete, methods=["DELETE"], status_code=204, response_class=Response)
     routes.add_api_route(f"{at}/stream", door.resume, methods=["GET"], response_class=EventResponse, responses=RESUME)
     routes.add_api_route(f"{at}/stop", door.stop, methods=["POST"], response_model=Stopped)
+    routes.add_api_route(
+        f"{at}/answers/{{answer_id}}", door.choose, methods=["POST"], response_model=ConversationView, responses=CHOOSE
+    )
+    Sharing(interpreter, door.view).add_to(routes)
     return routes
 
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "AI SDK UI message stream", "content": {SSE: {"schema": {"type": "string"}}}}
 }
+CHOOSE: dict[int | str, dict[str, Any]] = {404: {"model": Problem}, 409: {"model": Problem}}
 RESUME: dict[int | str, dict[str, Any]] = {**STREAM, 204: {"description": "Nothing is being answered"}}
 
 
@@ -160,20 +166,46 @@ class Door:
         owner: Owner,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         after: Annotated[str | None, Query(max_length=200)] = None,
+        q: Annotated[
+            str | None, Query(max_length=500, description="Words that title or messages have, all of them.")
+        ] = None,
     ) -> Json:
-        """Conversations, the latest first."""
-        page = await self._interpreter.conversations(owner, limit=limit, after=after)
-        items = [{**item, "running": self._runs.active(str(item["id"]))} for item in page["items"]]
+        """Conversations, the latest first; with `q` those in which all its words were said, in one page."""
+        words = finding.words_of(q or "")
+        if words:
+            found = await self._interpreter.find_conversations(
+                owner, lambda title, stored: finding.excerpt(title, stored, words), limit=limit
+            )
+            page: dict[str, Any] = {"items": found, "next": None}
+        else:
+            page = await self._interpreter.conversations(owner, limit=limit, after=after)
+        items = [
+            {**item, "excerpt": item.get("excerpt") or None, "running": self._runs.active(str(item["id"]))}
+            for item in page["items"]
+        ]
         return Json({"items": items, "next": page["next"]})
 
     async def show(self, id: str, owner: Owner) -> Json:
         """The conversation with its messages; a session nobody has asked anything has none."""
+        return Json(await self.view(owner, id))
+
+    async def view(self, owner: str, id: str) -> ConversationView:
         kernel = await self._kernel(owner, id)
         active = self._runs.active(id)
         transcript = await load(self._interpreter, owner, id)
         notebook = await self._interpreter.notebook(owner, id)
         messages = history.ui_messages(transcript, notebook, active=active)
-        return Json({**item_of(kernel, active), "messages": messages})
+        return {**item_of(kernel, active), "messages": messages}
+
+    async def choose(self, id: str, answer_id: str, owner: Owner) -> Json:
+        """Shows another answer to its question: the one a model is told from now on. What follows stays as it is."""
+        await self._kernel(owner, id)
+        if self._runs.active(id):
+            raise RunActive(f"The conversation {id} is being answered.")
+        transcript = await load(self._interpreter, owner, id)
+        history.choose(transcript, answer_id)
+        await self._interpreter.save_conversation(owner, id, messages=history.dumps(transcript))
+        return Json(await self.view(owner, id))
 
     async def rename(self, id: str, body: ChatTitle, owner: Owner) -> Json:
         """Gives the conversation, and so its session, another title."""

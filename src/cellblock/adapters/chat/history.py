@@ -30,7 +30,7 @@ from cellblock.adapters.chat.context import Context
 from cellblock.adapters.chat.spending import spent
 from cellblock.adapters.tool import TOOL_NAME
 from cellblock.content import clean
-from cellblock.errors import InvalidRequest
+from cellblock.errors import AnswerNotFound, InvalidRequest
 from cellblock.notebook import Cell, NotebookView
 
 State: TypeAlias = Literal["running", "complete", "stopped", "error", "interrupted"]
@@ -39,6 +39,8 @@ Trigger: TypeAlias = Literal["submit-message", "regenerate-message"]
 TITLE = 60
 RECENT = 6
 """Turns whose tool results go to a model in full."""
+OTHERS = 20
+"""Answers kept beside the one that is shown."""
 OLD_RESULT = 800
 """Characters of a tool result of an older turn."""
 
@@ -54,8 +56,25 @@ class CellRef(TypedDict):
 
 
 @dataclass
+class Other:
+    """An answer that was made again, or put aside for another one to the same question."""
+
+    answer_id: str
+    created: str
+    model: str
+    state: State
+    messages: list[ModelMessage]
+    cells: list[CellRef]
+    error: dict[str, Any] | None = None
+
+
+@dataclass
 class Turn:
-    """One question and its answer. `id` is the user message's, `answer_id` the assistant's, `files` came with it."""
+    """One question and its answer. `id` is the user message's, `answer_id` the assistant's, `files` came with it.
+
+    `others` are the answers it has besides; the one in the turn itself is what a person sees and a model is told.
+    `aside` is what else was asked of a model, a title, and counts in the price.
+    """
 
     id: str
     text: str
@@ -67,6 +86,14 @@ class Turn:
     cells: list[CellRef] = field(default_factory=list)
     error: dict[str, Any] | None = None
     files: list[str] = field(default_factory=list)
+    others: list[Other] = field(default_factory=list)
+    aside: list[ModelMessage] = field(default_factory=list)
+
+    @property
+    def answers(self) -> list[str]:
+        """The ids of all its answers, in the order they were made."""
+        made = [(other.created, other.answer_id) for other in self.others] + [(self.created, self.answer_id)]
+        return [id for _, id in sorted(made, key=lambda each: each[0])]
 
 
 @dataclass
@@ -94,7 +121,15 @@ _transcripts = TypeAdapter(Transcript)
 
 def dumps(transcript: Transcript) -> bytes:
     """As the store keeps it: without instructions, which are made afresh, and without images."""
-    turns = [replace(turn, messages=slim(turn.messages)) for turn in transcript.turns]
+    turns = [
+        replace(
+            turn,
+            messages=slim(turn.messages),
+            aside=slim(turn.aside),
+            others=[replace(other, messages=slim(other.messages)) for other in turn.others],
+        )
+        for turn in transcript.turns
+    ]
     return _transcripts.dump_json(replace(transcript, turns=turns))
 
 
@@ -141,14 +176,42 @@ def return_text(content: Any) -> str:
 def begin(transcript: Transcript, ask: Ask, model: str) -> Turn:
     """Cuts the turns an edit or a regeneration replaces, and appends the new one. InvalidRequest if none."""
     at = position(transcript, ask)
-    text, id, files = ask.text, ask.id or ask.message_id, list(ask.files)
+    turn = Turn(ask.id or ask.message_id or new_id(), ask.text, new_id(), now(), model, files=list(ask.files))
     if ask.trigger == "regenerate-message":
-        text, id, files = transcript.turns[at].text, transcript.turns[at].id, transcript.turns[at].files
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    turn = Turn(id or new_id(), text, new_id(), now, model, files=files)
+        old = transcript.turns[at]
+        turn = Turn(old.id, old.text, new_id(), now(), model, files=old.files, others=put_aside(old), aside=old.aside)
     del transcript.turns[at:]
     transcript.turns.append(turn)
     return turn
+
+
+def put_aside(turn: Turn) -> list[Other]:
+    """The answers of a turn that is answered again; one without a word is no loss."""
+    said = any(isinstance(message, ModelResponse) and message.parts for message in turn.messages)
+    return [*turn.others, *([as_other(turn)] if said else [])][-OTHERS:]
+
+
+def as_other(turn: Turn) -> Other:
+    return Other(turn.answer_id, turn.created, turn.model, turn.state, turn.messages, turn.cells, turn.error)
+
+
+def choose(transcript: Transcript, answer_id: str) -> None:
+    """Another answer of its question takes the place of the one that is shown. AnswerNotFound."""
+    for turn in transcript.turns:
+        if turn.answer_id == answer_id:
+            return
+        for at, other in enumerate(turn.others):
+            if other.answer_id == answer_id:
+                turn.others[at] = as_other(turn)
+                turn.answer_id, turn.created, turn.model = other.answer_id, other.created, other.model
+                turn.state, turn.messages, turn.cells, turn.error = (
+                    other.state,
+                    other.messages,
+                    other.cells,
+                    other.error,
+                )
+                return
+    raise AnswerNotFound("There is no such answer in this conversation.")
 
 
 def position(transcript: Transcript, ask: Ask) -> int:
@@ -171,6 +234,11 @@ def position(transcript: Transcript, ask: Ask) -> int:
 
 def field_of(path: str, message: str) -> dict[str, str]:
     return {"path": path, "message": message}
+
+
+def now() -> str:
+    """ISO 8601 UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def new_id() -> str:
@@ -237,12 +305,19 @@ def user_message(turn: Turn) -> dict[str, Any]:
 def assistant_message(turn: Turn, cells: dict[str, Cell]) -> dict[str, Any]:
     state = "interrupted" if turn.state == "running" else turn.state
     metadata: dict[str, Any] = {"created": turn.created, "model": turn.model, "state": state}
-    if usage := spent(turn.messages):
+    if len(turn.answers) > 1:
+        metadata["answers"] = turn.answers
+    if usage := spent(everything_of(turn)):
         metadata["usage"] = usage
     parts = answer_parts(turn, cells)
     if turn.error is not None:
         parts.append({"type": "data-error", "data": turn.error})
     return {"id": turn.answer_id, "role": "assistant", "metadata": metadata, "parts": parts}
+
+
+def everything_of(turn: Turn) -> list[ModelMessage]:
+    """The messages of all its answers, and what was asked beside them: each of them has been paid for."""
+    return turn.aside + [message for other in turn.others for message in other.messages] + turn.messages
 
 
 def answer_parts(turn: Turn, cells: dict[str, Cell]) -> list[dict[str, Any]]:

@@ -30,7 +30,10 @@ KEY_NAMES = {"google": "GEMINI_API_KEY", "openai": "OPENAI_API_KEY", "anthropic"
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """What an operator says about models. `timeout` is seconds without a word from a provider; a key is never shown."""
+    """What an operator says about models. `timeout` is seconds without a word from a provider; a key is never shown.
+
+    `titles`: whether models also write the titles of conversations.
+    """
 
     default: str = "google:gemini-2.5-pro"
     google_key: str | None = field(default=None, repr=False)
@@ -41,6 +44,7 @@ class ModelSettings:
     anthropic_base_url: str | None = None
     timeout: float = 120.0
     retries: int = 2
+    titles: bool = False
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -63,11 +67,12 @@ class ModelView(TypedDict):
 
 @dataclass(frozen=True)
 class Choice:
-    """The model that will answer. `vision`: whether it is shown images."""
+    """The model that will answer. `vision`: whether it is shown images; `titles`: whether it also writes a title."""
 
     id: str
     model: Model
     vision: bool
+    titles: bool = False
 
 
 Build: TypeAlias = Callable[[str], Model]
@@ -120,7 +125,8 @@ class Models:
         if wanted not in self._built:
             await asyncio.to_thread(_load, provider)  # seconds, the first time: not on the event loop
             self._built[wanted] = self._build(wanted)
-        return Choice(wanted, self._built[wanted], sees_images(wanted))
+        titles = self.settings.titles and wanted != ANALYST
+        return Choice(wanted, self._built[wanted], sees_images(wanted), titles)
 
     async def aclose(self) -> None:
         """Close the connections to the providers."""

@@ -22,7 +22,8 @@ def spent(messages: Sequence[ModelMessage]) -> Spent | None:
     written = sum(response.usage.output_tokens for response in responses)
     if not read and not written:
         return None
-    prices = [price(response) for response in responses]
+    counted = (response for response in responses if response.usage.input_tokens or response.usage.output_tokens)
+    prices = [price(response) for response in counted]
     known = [one for one in prices if one is not None]
     return {
         "input_tokens": read,

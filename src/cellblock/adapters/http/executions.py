@@ -82,6 +82,8 @@ class Executions:
             on_disconnect=body.on_disconnect,
             files=[(inside(file.path), _content(index, file.content_base64)) for index, file in enumerate(body.files)],
             idempotency_key=key,
+            snapshot=body.snapshot,
+            on_error=body.on_error,
         )
 
     async def _finished(self, request: Request, owner: str, id: str, body: Execute) -> Result:

@@ -9,11 +9,21 @@ from starlette.responses import Response
 from cellblock.adapters import stream
 from cellblock.adapters.http.executions import EVENT_STREAM
 from cellblock.adapters.http.request import Owner, Responses, media, problems
-from cellblock.adapters.http.shapes import Complete, CompleteReply, Inspect, InspectReply, KernelIn, Kernels, Variable
+from cellblock.adapters.http.shapes import (
+    Complete,
+    CompleteReply,
+    Inspect,
+    InspectReply,
+    KernelIn,
+    Kernels,
+    Undo,
+    Variable,
+)
 from cellblock.adapters.wire import Json
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.looking import MAX_ROWS, VariableView
 from cellblock.host.sessions import KernelView
+from cellblock.host.views import StateView, TravelView
 
 
 class KernelRoutes:
@@ -32,6 +42,10 @@ class KernelRoutes:
         routes.post("/{id}/release", response_model=KernelView, responses=problems(404))(self.release)
         routes.post("/{id}/interrupt", response_model=KernelView, responses=problems(404))(self.interrupt)
         routes.post("/{id}/restart", response_model=KernelView, responses=start)(self.restart)
+        back = problems(404, 409, 429, 503)
+        routes.post("/{id}/undo", response_model=TravelView, responses=back)(self.undo)
+        routes.post("/{id}/redo", response_model=TravelView, responses=back)(self.redo)
+        routes.get("/{id}/snapshots", response_model=list[StateView], responses=problems(404))(self.snapshots)
         routes.post("/{id}/complete", response_model=CompleteReply, responses=start)(self.complete)
         routes.post("/{id}/inspect", response_model=InspectReply, responses=start)(self.inspect)
         routes.get("/{id}/variables", response_model=list[Variable], responses=start)(self.variables)
@@ -76,6 +90,18 @@ class KernelRoutes:
     async def restart(self, owner: Owner, id: str) -> Response:
         """A fresh process under the same id; variables are gone."""
         return Json(await self.interpreter.restart(owner, id))
+
+    async def undo(self, owner: Owner, id: str, body: Annotated[Undo | None, Body()] = None) -> Response:
+        """Kernel and files as they were before an execution, or before the last one; an empty body is legal."""
+        return Json(await self.interpreter.undo(owner, id, to=body.to if body else None))
+
+    async def redo(self, owner: Owner, id: str) -> Response:
+        """Take the last undo back."""
+        return Json(await self.interpreter.redo(owner, id))
+
+    async def snapshots(self, owner: Owner, id: str) -> Response:
+        """The states that are kept, and what each takes of memory."""
+        return Json(await self.interpreter.snapshots(owner, id))
 
     async def complete(self, owner: Owner, id: str, body: Complete) -> Response:
         """What may follow at the cursor."""

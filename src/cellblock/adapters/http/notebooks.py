@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Path, Query
 from starlette.responses import Response
 
 from cellblock.adapters.http.files import attachment
@@ -10,9 +10,11 @@ from cellblock.adapters.http.request import Owner, Responses, Revision, problems
 from cellblock.adapters.http.shapes import CellEdit, CellIn, CellMove
 from cellblock.adapters.wire import Json
 from cellblock.host.interpreter import Interpreter
+from cellblock.host.looking import MAX_ROWS, TableView
 from cellblock.notebook import NotebookView
 
 Format = Literal["ipynb", "py", "html", "md"]
+SVG: Responses = {200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}}
 EXPORTS: Responses = {
     200: {
         "content": {
@@ -41,6 +43,10 @@ class Notebooks:
         routes.delete(one, response_model=NotebookView, responses=edits)(self.delete)
         routes.post(f"{one}/restore", response_model=NotebookView, responses={**edits, **problems(413)})(self.restore)
         routes.post(f"{one}/move", response_model=NotebookView, responses=edits)(self.move)
+        output = f"{one}/outputs/{{at}}"
+        closer = problems(404, 503)
+        routes.get(f"{output}/rows", response_model=TableView, responses=closer)(self.rows)
+        routes.get(f"{output}/svg", response_class=Response, responses={**SVG, **closer})(self.svg)
         return routes
 
     async def read(
@@ -95,6 +101,29 @@ class Notebooks:
     async def move(self, owner: Owner, id: str, cell_id: str, body: CellMove, revision: Revision) -> Response:
         """Move a cell."""
         return _view(await self.interpreter.move_cell(owner, id, cell_id, after=body.after, revision=revision))
+
+    async def rows(
+        self,
+        owner: Owner,
+        id: str,
+        cell_id: str,
+        at: Annotated[int, Path(ge=0, le=100_000, description="The place of the output.")],
+        offset: Annotated[int, Query(ge=0, le=1 << 62)] = 0,
+        limit: Annotated[int, Query(ge=1, le=MAX_ROWS)] = 50,
+        sort: Annotated[int | None, Query(ge=0, le=10_000, description="The place of the column to order by.")] = None,
+        descending: bool = False,
+    ) -> Response:
+        """More of a table that a cell shows, while the kernel holds it unchanged."""
+        return Json(
+            await self.interpreter.rows(
+                owner, id, cell_id, at, offset=offset, limit=limit, sort=sort, descending=descending
+            )
+        )
+
+    async def svg(self, owner: Owner, id: str, cell_id: str, at: Annotated[int, Path(ge=0, le=100_000)]) -> Response:
+        """A matplotlib figure that a cell shows, drawn as SVG, while the kernel holds it unchanged."""
+        drawn = await self.interpreter.drawing(owner, id, cell_id, at)
+        return Response(drawn, headers=attachment("figure.svg"), media_type="image/svg+xml")
 
 
 def _view(notebook: NotebookView, status: int = 200) -> Response:

@@ -46,6 +46,14 @@ class Execute(Strict):
     allow_stdin: Annotated[bool | None, Field(description="Default: true for streams, false otherwise.")] = None
     on_disconnect: Literal["continue", "interrupt"] = "continue"
     files: list[FileIn] = []
+    snapshot: Annotated[
+        Literal["auto", "always", "never"] | None,
+        Field(description="Whether the state before it is kept, to come back to; default: as configured."),
+    ] = None
+    on_error: Annotated[
+        Literal["keep", "rollback"] | None,
+        Field(description="`rollback`: after an error kernel and files are as before; default: as configured."),
+    ] = None
 
 
 class InputValue(Strict):
@@ -59,6 +67,12 @@ class KernelIn(Strict):
 
     environment: Text | None = None
     title: Title | None = None
+
+
+class Undo(Strict):
+    """Where to go back to."""
+
+    to: Annotated[Text | None, Field(description="The execution to go back to before; default: the last one.")] = None
 
 
 class Complete(Strict):

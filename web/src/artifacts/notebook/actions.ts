@@ -6,6 +6,7 @@ import { never } from '../../core/outputs.ts'
 import { cellOfCount } from '../../core/traceback.ts'
 import { announce } from '../../ui/live.tsx'
 import { goToLine, wantEditor } from './editor.tsx'
+import { words } from '../../core/words.ts'
 import type { SessionStore } from './store.ts'
 
 export interface CellActions {
@@ -35,7 +36,7 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
     const number = at(id) + 1
     const near = cells()[number] ?? cells()[number - 2]
     void store.remove(id)
-    announce(`Cell ${number} is deleted. Z takes it back.`)
+    announce(words.cell.deleted(number))
     if (near) focusCell(near.id)
   }
   const insert = (id: string, where: 'above' | 'below'): void => {
@@ -44,7 +45,7 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
   }
   const move = (id: string, step: 1 | -1): void => {
     void store.move(id, step)
-    announce(`Cell ${at(id) + 1} of ${cells().length}.`)
+    announce(words.cell.place(at(id) + 1, cells().length))
     requestAnimationFrame(() => focusCell(id))
   }
   const travel = async (way: Promise<string | null>): Promise<void> => {
@@ -136,7 +137,7 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
     },
     goToFrame: (failed, count, line) => {
       const id = cellOfCount(cells(), failed, count)
-      if (id === null) announce('That cell is no longer in the notebook.')
+      if (id === null) announce(words.cell.gone)
       else withEditor(id, (content) => goToLine(content, line))
     },
   }

@@ -2,7 +2,7 @@
 import { ChevronRight, Download, Play, Sparkles, Square } from 'lucide-react'
 import { memo, useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { CELL_COMMANDS } from '../../core/commands.ts'
-import { bytes, duration, plural } from '../../core/format.ts'
+import { bytes, duration } from '../../core/format.ts'
 import { isActive, OUTCOMES, outputsHidden, sourceOf, type CellView, type InputRequest } from '../../core/notebook.ts'
 import { bare } from '../../core/text.ts'
 import { announce } from '../../ui/live.tsx'
@@ -17,6 +17,7 @@ import { command } from './keys.ts'
 import { Outputs } from './outputs.tsx'
 import type { SessionStore } from './store.ts'
 import { Proposed } from './proposed.tsx'
+import { words } from '../../core/words.ts'
 import { Tools } from './tools.tsx'
 
 export const Cell = memo(function Cell({
@@ -25,6 +26,7 @@ export const Cell = memo(function Cell({
   store,
   actions,
   input,
+  caption,
   proposed,
   onSettle,
   helped,
@@ -36,6 +38,8 @@ export const Cell = memo(function Cell({
   store: SessionStore
   actions: CellActions
   input: InputRequest | null
+  /** What a model called the step that made it. */
+  caption: string | null
   /** What a model would make of this cell's code, until a person has settled it. */
   proposed: string | null
   onSettle: (cellId: string, take: boolean) => void
@@ -68,7 +72,7 @@ export const Cell = memo(function Cell({
       data-cell={cell.id}
       data-status={cell.status ?? ''}
       tabIndex={0}
-      aria-label={`Cell ${position}, ${cell.type === 'code' ? 'code' : 'text'}${cell.status && cell.status !== 'ok' ? `, ${OUTCOMES[cell.status]}` : ''}`}
+      aria-label={words.cell.label(position, cell.type === 'code', cell.status && cell.status !== 'ok' ? OUTCOMES[cell.status] : null)}
       onKeyDown={(event) => onKey(event, box.current, () => command(event, cell.id, edit, actions))}
       onFocus={() => store.attend(cell.id)}
       className="group relative grid scroll-my-24 grid-cols-[36px_minmax(0,1fr)] rounded-md outline-offset-4 md:grid-cols-[44px_minmax(0,1fr)]"
@@ -86,9 +90,9 @@ export const Cell = memo(function Cell({
                 handle={editor}
                 source={source}
                 options={{
-                  label: `Cell ${cell.type === 'code' ? 'code' : 'text'}`,
+                  label: words.cell.editor(cell.type === 'code'),
                   code: cell.type === 'code',
-                  hint: cell.type === 'code' ? '' : 'Text in Markdown',
+                  hint: cell.type === 'code' ? '' : words.cell.markdownHint,
                 }}
                 hooks={{
                   onChange: (next) => store.type(cell.id, next),
@@ -106,7 +110,7 @@ export const Cell = memo(function Cell({
         </div>
         {cell.conflict !== null && <Conflict theirs={cell.conflict} onChoose={(keep) => store.resolve(cell.id, keep)} />}
         {proposed !== null && <Proposed before={source} after={proposed} onSettle={(take) => onSettle(cell.id, take)} />}
-        {cell.type === 'code' && <Produced cell={cell} store={store} actions={actions} input={input} place={place} memory={memory} helped={helped && proposed === null} />}
+        {cell.type === 'code' && <Produced cell={cell} store={store} actions={actions} input={input} place={place} memory={memory} caption={caption} helped={helped && proposed === null} />}
       </div>
     </section>
   )
@@ -119,12 +123,12 @@ function Margin({ cell, onRun, onStop }: { cell: CellView; onRun: () => void; on
     <div className="relative flex h-10 items-center justify-start">
       <span
         className={`mono w-7 text-right text-xs tabular-nums text-ink-3 md:w-8 ${active ? 'invisible' : 'group-hover:invisible group-focus-within:invisible pointer-coarse:invisible'}`}
-        aria-label={cell.execution_count === null ? 'Not run' : `Run ${cell.execution_count}`}
+        aria-label={cell.execution_count === null ? words.cell.notRun : words.cell.runCount(cell.execution_count)}
       >
         {cell.execution_count ?? '·'}
       </span>
       <IconButton
-        label={active ? 'Interrupt' : 'Run cell'}
+        label={active ? words.common.interrupt : words.cell.runCell}
         keys={active ? '' : 'Ctrl+Enter'}
         onClick={active ? onStop : onRun}
         className={`absolute left-0 md:left-1 ${active ? 'text-accent' : 'opacity-0 group-hover:opacity-100 group-focus-within:opacity-100 pointer-coarse:text-ink-3 pointer-coarse:opacity-100'}`}
@@ -138,14 +142,14 @@ function Margin({ cell, onRun, onStop }: { cell: CellView; onRun: () => void; on
 function Conflict({ theirs, onChoose }: { theirs: string; onChoose: (keep: 'mine' | 'theirs') => void }) {
   return (
     <div className="mt-1 rounded-md border border-line px-3 py-2 text-sm" role="alert">
-      <p className="text-ink-2">The same lines were changed elsewhere while you typed. The other version:</p>
+      <p className="text-ink-2">{words.cell.conflict}</p>
       <pre className="mono mt-1 max-h-40 overflow-auto">{theirs}</pre>
       <div className="mt-2 flex gap-2">
         <Button look="outline" onClick={() => onChoose('mine')}>
-          Keep mine
+          {words.cell.keepMine}
         </Button>
         <Button look="outline" onClick={() => onChoose('theirs')}>
-          Take the other
+          {words.cell.takeTheOther}
         </Button>
       </div>
     </div>
@@ -159,6 +163,7 @@ function Produced({
   input,
   place,
   memory,
+  caption,
   helped,
 }: {
   cell: CellView
@@ -167,10 +172,12 @@ function Produced({
   input: InputRequest | null
   place: number | null
   memory: number
+  caption: string | null
   helped: boolean
 }) {
   const facts = <Facts cell={cell} kernelId={store.id} place={place} memory={memory} />
   const onFrame = useMemo(() => (count: number, line: number) => actions.goToFrame(cell.id, count, line), [actions, cell.id])
+  const where = useMemo(() => ({ kernelId: store.id, cellId: cell.id }), [store, cell.id])
   const hidden = outputsHidden(cell)
   return (
     <div className="min-w-0 pl-3 empty:hidden">
@@ -180,12 +187,12 @@ function Produced({
           onClick={() => actions.perform(cell.id, 'toggleOutputs')}
           className="mt-1 flex h-7 items-center gap-1 rounded-md text-xs text-ink-3 hover:text-ink"
         >
-          <ChevronRight size={12} /> {plural(cell.outputs.length, 'output')} hidden
+          <ChevronRight size={12} /> {words.cell.outputsHidden(cell.outputs.length)}
         </button>
       )}
       {cell.outputs.length > 0 && !hidden && (
         <div className="flex flex-col gap-2 pt-2" data-outputs>
-          <Outputs outputs={cell.outputs} run={cell.execution_id ?? ''} live={isActive(cell.status)} onFrame={onFrame} source={cell.source} />
+          <Outputs outputs={cell.outputs} run={cell.execution_id ?? ''} live={isActive(cell.status)} onFrame={onFrame} source={cell.source} place={where} caption={caption} />
         </div>
       )}
       {input !== null && <Answer key={input.executionId + input.prompt} input={input} onAnswer={(value) => void store.answer(value)} />}
@@ -201,12 +208,12 @@ function Produced({
 
 /** A small line under a cell: how it ended, how long it took, which files it left. */
 function Facts({ cell, kernelId, place, memory }: { cell: CellView; kernelId: string; place: number | null; memory: number }) {
-  const words = outcome(cell, place)
+  const said = outcome(cell, place)
   const elapsed = useElapsed(cell)
-  if (words === null && elapsed === null && cell.created.length === 0) return null
+  if (said === null && elapsed === null && cell.created.length === 0) return null
   return (
     <div className="flex flex-wrap items-center gap-x-3 pt-1 text-xs text-ink-3">
-      {words !== null && <span className={isActive(cell.status) ? '' : 'text-bad'}>{words}</span>}
+      {said !== null && <span className={isActive(cell.status) ? '' : 'text-bad'}>{said}</span>}
       {elapsed !== null && <span className="tabular-nums">{duration(elapsed)}</span>}
       {elapsed !== null && memory > 0 && <span className="tabular-nums">{bytes(memory)}</span>}
       {cell.created.slice(0, 6).map((path) => (
@@ -214,7 +221,7 @@ function Facts({ cell, kernelId, place, memory }: { cell: CellView; kernelId: st
           <Download size={12} /> {path}
         </a>
       ))}
-      {cell.truncated && <span>The middle of the output was left out{cell.spill === null && '.'}</span>}
+      {cell.truncated && <span>{words.cell.middleLeftOut}</span>}
       {cell.spill !== null && <Whole kernelId={kernelId} path={cell.spill} />}
     </div>
   )
@@ -226,14 +233,14 @@ function Whole({ kernelId, path }: { kernelId: string; path: string }) {
   return (
     <>
       <button type="button" onClick={() => setOpen(true)} className="text-ink-2 underline hover:text-ink">
-        Show the whole output
+        {words.cell.showWhole}
       </button>
       <a href={fileUrl(kernelId, path)} download="" className="text-ink-2 underline hover:text-ink">
-        Download it
+        {words.cell.downloadIt}
       </a>
       {open && (
-        <Dialog label="All output" onClose={() => setOpen(false)} wide>
-          <LongText url={fileUrl(kernelId, path)} title="All output" onClose={() => setOpen(false)} />
+        <Dialog label={words.cell.allOutput} onClose={() => setOpen(false)} wide>
+          <LongText url={fileUrl(kernelId, path)} title={words.cell.allOutput} onClose={() => setOpen(false)} />
         </Dialog>
       )}
     </>
@@ -243,10 +250,8 @@ function Whole({ kernelId, path }: { kernelId: string; path: string }) {
 function outcome(cell: CellView, place: number | null): string | null {
   const { status, limit } = cell
   if (status === null || status === 'ok' || status === 'error' || status === 'running') return null
-  if (status === 'queued') return place === null || place === 0 ? 'Next in line' : `Waiting, ${plural(place, 'cell')} before it`
-  const words = OUTCOMES[status].replace(/^was /, '')
-  const sentence = words.charAt(0).toUpperCase() + words.slice(1)
-  return status === 'timeout' && limit ? `${sentence} after ${limit.value} s` : sentence
+  if (status === 'queued') return place === null || place === 0 ? words.cell.nextInLine : words.cell.waiting(place)
+  return words.cell.outcome(OUTCOMES[status], status === 'timeout' && limit ? limit.value : null)
 }
 
 /** Milliseconds since the cell began while it runs, and what it took afterwards. */
@@ -273,7 +278,7 @@ function Answer({ input, onAnswer }: { input: InputRequest; onAnswer: (value: st
       }}
     >
       <label className="flex min-w-0 flex-1 items-center gap-2">
-        <span className="whitespace-pre-wrap">{input.prompt || 'Input'}</span>
+        <span className="whitespace-pre-wrap">{input.prompt || words.cell.input}</span>
         <input
           autoFocus
           type={input.password ? 'password' : 'text'}
@@ -284,7 +289,7 @@ function Answer({ input, onAnswer }: { input: InputRequest; onAnswer: (value: st
         />
       </label>
       <Button look="accent" type="submit">
-        Send
+        {words.common.send}
       </Button>
     </form>
   )
@@ -302,7 +307,7 @@ function onKey(event: KeyboardEvent, box: HTMLElement | null, obey: () => boolea
 async function inspected(kernelId: string, code: string, cursor: number): Promise<string | null> {
   const found = await inspect(kernelId, code, cursor).catch(() => null)
   const text = found?.found ? String(found.data['text/plain'] ?? '').slice(0, INSPECTED) : null
-  announce(text === null ? 'Nothing is known about this name.' : bare(text).trim().slice(0, 200))
+  announce(text === null ? words.cell.nothingKnown : bare(text).trim().slice(0, 200))
   return text
 }
 
@@ -311,11 +316,11 @@ const INSPECTED = 12_000
 /** Code that a model is writing: it will be the next cell. */
 export function DraftCell({ code, label }: { code: string; label: ReactNode }) {
   return (
-    <section data-draft aria-label="Code being written" className="relative grid grid-cols-[36px_minmax(0,1fr)] md:grid-cols-[44px_minmax(0,1fr)]">
+    <section data-draft aria-label={words.cell.beingWritten} className="relative grid grid-cols-[36px_minmax(0,1fr)] md:grid-cols-[44px_minmax(0,1fr)]">
       <div className="mono flex h-10 w-7 items-center justify-end text-xs text-ink-3 md:w-8">·</div>
       <div className="min-w-0">
         <div className="rounded-md border border-transparent bg-well">
-          <Editor source={code} readOnly options={{ label: 'Code being written', code: true, hint: '' }} hooks={NO_HOOKS} />
+          <Editor source={code} readOnly options={{ label: words.cell.beingWritten, code: true, hint: '' }} hooks={NO_HOOKS} />
         </div>
         <p className="pt-1 pl-3 text-xs text-ink-3">{label}</p>
       </div>

@@ -93,11 +93,11 @@ export function Editor({
   )
 }
 
-/** The code before its editor: it looks the same. */
-function Standing({ source, coloured, onWanted }: { source: string; coloured: boolean; onWanted: () => void }) {
+/** The code before its editor, or without one: it looks the same. */
+export function Standing({ source, coloured, onWanted }: { source: string; coloured: boolean; onWanted?: () => void }) {
   const shown = useColours(source, coloured)
   return (
-    <pre className="mono overflow-x-auto px-3 py-2.5 whitespace-pre" onPointerDown={onWanted}>
+    <pre className="mono overflow-x-auto px-3 py-2.5 whitespace-pre" onPointerDown={onWanted} tabIndex={onWanted ? undefined : 0}>
       {shown || ' '}
     </pre>
   )

@@ -1,13 +1,14 @@
 // The workspace: what is in it as a tree, looked at, in and out.
 import { ChevronRight, Download, File, FileSpreadsheet, FileText, Folder as FolderIcon, Image, NotebookText, Trash2, Upload } from 'lucide-react'
 import { useMemo, useRef, useState } from 'react'
-import { bytes, moment, plural } from '../../core/format.ts'
+import { bytes, moment } from '../../core/format.ts'
 import { previewOf, rows, tree, type Leaf, type Node, type Preview } from '../../core/tree.ts'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/dialog.tsx'
 import { archiveUrl, fileUrl } from '../../wire/client.ts'
 import type { FileEntry } from '../../wire/types.ts'
 import type { Uploads } from '../../chat/uploads.ts'
+import { words } from '../../core/words.ts'
 import { FilePreview } from './preview.tsx'
 
 export interface FilesProps {
@@ -35,7 +36,7 @@ export function FilesView({ kernelId, files, uploads, onDelete, onImport, limits
       <div className="mx-auto max-w-[920px] px-4 pt-5 pb-24 md:px-8">
         <Head kernelId={kernelId} count={root.files} size={root.size} uploads={uploads} limits={limits} />
         {shown.length === 0 ? (
-          <p className="py-16 text-center text-sm text-ink-3">No files yet. Drop some anywhere on this page.</p>
+          <p className="py-16 text-center text-sm text-ink-3">{words.files.none}</p>
         ) : (
           <ul className="border-t border-line">
             {shown.map(({ node, depth }) => (
@@ -65,14 +66,14 @@ export function FilesView({ kernelId, files, uploads, onDelete, onImport, limits
                   <a
                     href={fileUrl(kernelId, node.path)}
                     download=""
-                    aria-label={`Download ${node.path}`}
-                    title={`Download ${node.path}`}
+                    aria-label={words.files.download(node.path)}
+                    title={words.files.download(node.path)}
                     className="grid size-8 shrink-0 place-items-center rounded-md text-ink-2 hover:bg-hover hover:text-ink"
                   >
                     <Download size={14} />
                   </a>
                 )}
-                <IconButton label={`Delete ${node.path}`} onClick={() => setDoomed(node)}>
+                <IconButton label={words.files.delete(node.path)} onClick={() => setDoomed(node)}>
                   <Trash2 size={14} />
                 </IconButton>
               </li>
@@ -93,13 +94,13 @@ export function FilesView({ kernelId, files, uploads, onDelete, onImport, limits
       )}
       {doomed !== null && (
         <Confirm
-          question={`Delete ${doomed.path}?`}
+          question={words.files.deleteQuestion(doomed.path)}
           detail={
             doomed.kind === 'folder' && doomed.files > 0
-              ? `The folder and ${plural(doomed.files, 'file')} in it are removed from the workspace.`
-              : 'It is removed from the workspace. Code that reads it will fail.'
+              ? words.files.folderRemoved(doomed.files)
+              : words.files.removed
           }
-          action="Delete"
+          action={words.common.delete}
           onConfirm={() => onDelete(doomed.path)}
           onClose={() => setDoomed(null)}
         />
@@ -113,17 +114,17 @@ function Head({ kernelId, count, size, uploads, limits }: { kernelId: string; co
   return (
     <div className="flex flex-wrap items-center gap-x-2 gap-y-1 pb-3">
       <p className="text-sm text-ink-3">
-        {count > 0 && `${plural(count, 'file')}, ${bytes(size)}. `}
+        {count > 0 && words.files.told(count, bytes(size))}
         {limits}
       </p>
       <div className="ml-auto flex gap-1">
         {count > 1 && (
           <a href={archiveUrl(kernelId)} download="" className="inline-flex h-8 items-center gap-2 rounded-md px-3 text-sm font-medium text-ink-2 hover:bg-hover hover:text-ink">
-            <Download size={14} /> All as zip
+            <Download size={14} /> {words.files.allAsZip}
           </a>
         )}
         <Button look="outline" onClick={() => picker.current?.click()}>
-          <Upload size={14} /> Upload
+          <Upload size={14} /> {words.files.upload}
         </Button>
         <input
           ref={picker}
@@ -155,7 +156,7 @@ function FileName({ file, onOpen }: { file: Leaf; onOpen: () => void }) {
   if (file.entry.type !== 'file') {
     return (
       <span className="flex min-w-0 flex-1 items-center gap-2 text-sm text-ink-3">
-        <Icon size={16} className="shrink-0" /> <span className="truncate">{file.name}</span> (no regular file)
+        <Icon size={16} className="shrink-0" /> <span className="truncate">{file.name}</span> {words.files.notRegular}
       </span>
     )
   }

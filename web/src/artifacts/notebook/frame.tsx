@@ -1,6 +1,7 @@
 // The window to untrusted output: a frame without an origin, spoken to by messages only.
 import { useEffect, useImperativeHandle, useRef, useState, type Ref } from 'react'
 import { fromFrame, type Picture, type ToFrame } from '../../frame/protocol.ts'
+import { saveAs } from './figure.tsx'
 import { useScheme } from '../../ui/theme.ts'
 import type { MimeBundle } from '../../wire/types.ts'
 
@@ -75,9 +76,7 @@ export function Frame({
 function download(format: Picture, data: string): void {
   const png = (): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(data), (char) => char.charCodeAt(0))
   const file = format === 'png' ? new Blob([png()], { type: 'image/png' }) : new Blob([data], { type: 'image/svg+xml' })
-  const href = URL.createObjectURL(file)
-  Object.assign(document.createElement('a'), { href, download: `figure.${format}` }).click()
-  setTimeout(() => URL.revokeObjectURL(href), 10_000)
+  saveAs(file, `figure.${format}`)
 }
 
 /** A height until the frame has told its own, so that the page jumps little. */

@@ -1,6 +1,7 @@
 // What the kernel knows about the name at the cursor, in a tooltip: Shift-Tab asks, typing, moving and Escape put it away.
 import { StateEffect, StateField } from '@codemirror/state'
 import { showTooltip, type EditorView, type Tooltip } from '@codemirror/view'
+import { words } from '../../core/words.ts'
 import { fold, readable, spans } from '../../core/text.ts'
 
 const show = StateEffect.define<Tooltip | null>()
@@ -26,7 +27,7 @@ export async function inspectAt(view: EditorView, ask: (code: string, cursor: nu
   const at = state.selection.main.head
   const text = await ask(state.doc.toString(), at)
   if (view.state.doc !== state.doc) return
-  const tooltip: Tooltip = { pos: at, above: false, create: () => ({ dom: drawn(text ?? 'The kernel knows nothing about this yet.') }) }
+  const tooltip: Tooltip = { pos: at, above: false, create: () => ({ dom: drawn(text ?? words.cell.kernelKnowsNothing) }) }
   view.dispatch({ effects: show.of(tooltip) })
 }
 

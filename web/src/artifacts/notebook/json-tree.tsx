@@ -1,7 +1,7 @@
 // JSON as a tree: what is deep or long is shut until somebody opens it, and drawn only then.
 import { ChevronRight } from 'lucide-react'
 import { useState } from 'react'
-import { plural } from '../../core/format.ts'
+import { words } from '../../core/words.ts'
 
 const OPEN_DEPTH = 2
 const AT_ONCE = 100
@@ -42,7 +42,7 @@ function Branch({ name, value, depth }: { name: string | null; value: object; de
       <button type="button" aria-expanded={open} onClick={() => setOpen(!open)} className="flex items-center text-left hover:text-accent">
         <ChevronRight size={14} className={`mr-1 shrink-0 text-ink-3 ${open ? 'rotate-90' : ''}`} />
         <Name name={name} />
-        <span className="text-ink-3">{list ? `[${plural(entries.length, 'item')}]` : `{${plural(entries.length, 'key')}}`}</span>
+        <span className="text-ink-3">{list ? `[${words.outputs.items(entries.length)}]` : `{${words.outputs.keys(entries.length)}}`}</span>
       </button>
       {open && (
         <div className="ml-1.75 border-l border-line pl-2">
@@ -51,7 +51,7 @@ function Branch({ name, value, depth }: { name: string | null; value: object; de
           ))}
           {entries.length > most && (
             <button type="button" onClick={() => setMost(most + AT_ONCE)} className="pl-4.5 text-xs text-accent hover:underline">
-              {entries.length - most} more
+              {entries.length - most} {words.outputs.more}
             </button>
           )}
         </div>

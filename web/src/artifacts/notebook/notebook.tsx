@@ -9,6 +9,7 @@ import { Button } from '../../ui/button.tsx'
 import { Banner } from '../../ui/banner.tsx'
 import { focusCell, type CellActions } from './actions.ts'
 import { Cell, DraftCell } from './cell.tsx'
+import { words } from '../../core/words.ts'
 import type { SessionStore, StoreView } from './store.ts'
 
 export function NotebookView({
@@ -17,6 +18,7 @@ export function NotebookView({
   writing,
   actions,
   fixes,
+  captions,
   helped,
 }: {
   store: SessionStore
@@ -24,6 +26,8 @@ export function NotebookView({
   writing: ToolItem | null
   actions: CellActions
   fixes: readonly Fix[]
+  /** What a model called the steps that made cells, by their ids. */
+  captions: ReadonlyMap<string, string>
   /** A language model is there to be asked about cells. */
   helped: boolean
 }) {
@@ -43,13 +47,14 @@ export function NotebookView({
   const draft = writing !== null && !alreadyThere(session, writing.code) ? writing : null
   const scroller = useRef<HTMLDivElement>(null)
   useFollow(scroller, session, draft)
+  const drawn = useGrowing(session.cells.length)
   return (
     <div className="relative flex min-h-0 flex-1 flex-col">
     <div ref={scroller} className="min-h-0 flex-1 overflow-y-auto overscroll-contain" data-notebook>
       <div className="mx-auto flex max-w-[920px] flex-col gap-5 px-2 pt-5 pb-24 md:px-5">
         <Notices store={store} view={view} />
         {session.loaded && session.cells.length === 0 && draft === null && <Nothing />}
-        {session.cells.map((cell, at) => (
+        {session.cells.slice(0, drawn).map((cell, at) => (
           <Cell
             key={`${cell.id}:${cell.type}`}
             cell={cell}
@@ -57,6 +62,7 @@ export function NotebookView({
             store={store}
             actions={actions}
             input={session.input?.cellId === cell.id ? session.input : null}
+            caption={captions.get(cell.id) ?? null}
             proposed={proposed.get(cell.id)?.code ?? null}
             onSettle={settle}
             helped={helped}
@@ -64,13 +70,27 @@ export function NotebookView({
             memory={cell.status === 'running' ? session.memory : 0}
           />
         ))}
-        {draft !== null && <DraftCell code={draft.code} label={draft.phase === 'writing' ? 'Being written' : 'About to run'} />}
+        {draft !== null && <DraftCell code={draft.code} label={draft.phase === 'writing' ? words.notebook.beingWritten : words.notebook.aboutToRun} />}
         {session.loaded && <AddCell actions={actions} />}
       </div>
     </div>
     <Deleted view={view} actions={actions} />
     </div>
   )
+}
+
+const AT_ONCE = 16
+
+/** How many of many cells are drawn: a long notebook comes in pieces, a frame each, so that the page answers meanwhile. */
+function useGrowing(count: number): number {
+  const [drawn, setDrawn] = useState(0)
+  const shown = count - drawn <= AT_ONCE ? count : drawn + AT_ONCE
+  useEffect(() => {
+    if (shown === count) return setDrawn(count)
+    const frame = requestAnimationFrame(() => setDrawn(shown))
+    return () => cancelAnimationFrame(frame)
+  }, [shown, count])
+  return shown
 }
 
 function alreadyThere(session: Session, code: string): boolean {
@@ -125,7 +145,7 @@ function Notices({ store, view }: { store: SessionStore; view: StoreView }) {
   const { session, problem, connected } = view
   return (
     <>
-      {!connected && <Banner>The connection to the server is lost. This page catches up by itself when it is back.</Banner>}
+      {!connected && <Banner>{words.notebook.connectionLost}</Banner>}
       {session.notice !== null && (
         <Banner
           onClose={() => store.apply({ kind: 'dismiss' })}
@@ -150,7 +170,7 @@ function RunAgain({ store, before, cells }: { store: SessionStore; before: strin
   const above = before !== null && runnable(cells, undefined, before).length > 0
   return (
     <Button look="outline" onClick={() => void (above ? store.runAll(undefined, before) : store.runAll())}>
-      {above ? 'Run all above' : 'Run all'}
+      {above ? words.notebook.runAllAbove : words.common.runAll}
     </Button>
   )
 }
@@ -169,9 +189,9 @@ function Deleted({ view, actions }: { view: StoreView; actions: CellActions }) {
   return (
     <div className="pointer-events-none absolute inset-x-0 bottom-4 z-20 flex justify-center px-3">
       <p className="pointer-events-auto flex items-center gap-3 rounded-lg border border-line bg-surface py-1 pr-1 pl-4 text-sm shadow-lg shadow-black/10">
-        Cell deleted
+        {words.notebook.cellDeleted}
         <Button look="outline" onClick={() => actions.overall('undo')} className="h-7 px-2">
-          Undo
+          {words.common.undo}
         </Button>
       </p>
     </div>
@@ -181,8 +201,8 @@ function Deleted({ view, actions }: { view: StoreView; actions: CellActions }) {
 function Nothing() {
   return (
     <div className="px-3 py-16 text-center text-sm text-ink-3">
-      <p>Code the model writes appears here as it is written, with what it puts out.</p>
-      <p>You can change every cell and run it again.</p>
+      <p>{words.notebook.emptyAbout}</p>
+      <p>{words.notebook.emptyMore}</p>
     </div>
   )
 }
@@ -191,10 +211,10 @@ function AddCell({ actions }: { actions: CellActions }) {
   return (
     <div className="flex gap-1 pl-9 md:pl-11">
       <Button onClick={() => actions.overall('addCode')} className="px-2 text-ink-3">
-        <Plus size={14} /> Code
+        <Plus size={14} /> {words.notebook.code}
       </Button>
       <Button onClick={() => actions.overall('addText')} className="px-2 text-ink-3">
-        <Plus size={14} /> Text
+        <Plus size={14} /> {words.notebook.text}
       </Button>
     </div>
   )

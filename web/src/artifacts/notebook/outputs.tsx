@@ -1,16 +1,19 @@
 // What a cell has put out, block by block; only text and pictures are drawn in the page itself.
 import { FileText } from 'lucide-react'
 import { memo, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react'
-import { figureAlt } from '../../core/alt.ts'
-import { blocks, isFigure, never, type Block } from '../../core/outputs.ts'
+import { figureAlts } from '../../core/alt.ts'
+import { blocks, isFigure, never, type Block, type Placed } from '../../core/outputs.ts'
 import { bytes } from '../../core/format.ts'
 import { traceParts, type TracePart } from '../../core/traceback.ts'
 import { Ansi } from '../../ui/ansi.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { Markdown } from '../../ui/markdown.tsx'
+import type { Place } from '../../wire/client.ts'
 import type { Output } from '../../wire/types.ts'
 import { DrawnTools, Picture } from './figure.tsx'
 import { Frame, type FrameHandle } from './frame.tsx'
+import { WithAllRows } from './long-table.tsx'
+import { words } from '../../core/words.ts'
 import { JsonTree } from './json-tree.tsx'
 
 export type OnFrame = (count: number, line: number) => void
@@ -21,6 +24,8 @@ export const Outputs = memo(function Outputs({
   live,
   onFrame = null,
   source = '',
+  place = null,
+  caption = null,
 }: {
   outputs: readonly Output[]
   run: string
@@ -28,20 +33,36 @@ export const Outputs = memo(function Outputs({
   onFrame?: OnFrame | null
   /** The code that made them: it names the title and the axes of a figure. */
   source?: string
+  /** The cell they stand in, whose kernel may be asked about them. */
+  place?: Place | null
+  /** What a model called the step that made them. */
+  caption?: string | null
 }) {
   const shown = useMemo(() => blocks(outputs), [outputs])
-  const caption = useMemo(() => figureAlt(source, shown.filter(isFigure).length), [source, shown])
-  return shown.map((block, at) => <BlockView key={`${run}:${at}:${block.kind}`} block={block} live={live} onFrame={onFrame} caption={caption} />)
+  const alts = useMemo(() => {
+    const figures = shown.filter(isFigure)
+    const texts = figureAlts(source, figures.length, caption)
+    return new Map(figures.map((block, at) => [block, texts[at]!]))
+  }, [source, shown, caption])
+  return shown.map((block, at) => <BlockView key={`${run}:${at}:${block.kind}`} block={block} live={live} onFrame={onFrame} alt={alts.get(block) ?? ''} place={place} />)
 })
 
-function BlockView({ block, live, onFrame, caption }: { block: Block; live: boolean; onFrame: OnFrame | null; caption: string | null }) {
+interface BlockProps {
+  readonly block: Placed
+  readonly live: boolean
+  readonly onFrame: OnFrame | null
+  readonly alt: string
+  readonly place: Place | null
+}
+
+function BlockView({ block, live, onFrame, alt, place }: BlockProps) {
   switch (block.kind) {
     case 'text':
       return <Printed block={block} live={live} />
     case 'error':
       return <Failure block={block} onFrame={onFrame} />
     case 'image':
-      return <Picture block={block} alt={block.alt === 'Figure' ? (caption ?? block.alt) : block.alt} />
+      return <Picture block={block} alt={block.alt || alt} place={place} />
     case 'media':
       return <Media block={block} />
     case 'markdown':
@@ -53,7 +74,7 @@ function BlockView({ block, live, onFrame, caption }: { block: Block; live: bool
     case 'file':
       return <Attached block={block} />
     case 'frame':
-      return <Drawn block={block} alt={caption ?? 'Figure'} />
+      return <Framed block={block} alt={alt} place={place} />
     default:
       return never(block)
   }
@@ -98,7 +119,7 @@ function Failure({ block, onFrame }: { block: Extract<Block, { kind: 'error' }>;
       </p>
       {block.traceback && (
         <details open={lines <= SHORT} className="mt-1">
-          <summary className="w-fit text-xs text-ink-2 hover:text-ink">Traceback</summary>
+          <summary className="w-fit text-xs text-ink-2 hover:text-ink">{words.outputs.traceback}</summary>
           <div className="mt-1">
             {parts.map((part, at) => (part.kind === 'frame' ? <FrameLink key={at} part={part} onFrame={onFrame} /> : <Ansi key={at} text={part.text} />))}
           </div>
@@ -121,11 +142,21 @@ function FrameLink({ part, onFrame }: { part: Extract<TracePart, { kind: 'frame'
   )
 }
 
+function Framed({ block, alt, place }: { block: Extract<Placed, { kind: 'frame' }>; alt: string; place: Place | null }) {
+  const drawn = <Drawn block={block} alt={alt} />
+  if (block.table === null || place === null) return drawn
+  return (
+    <WithAllRows table={block.table} at={block.at} place={place}>
+      {drawn}
+    </WithAllRows>
+  )
+}
+
 /** A figure drawn by untrusted code: its frame, and what a person can do with it. */
 function Drawn({ block, alt }: { block: Extract<Block, { kind: 'frame' }>; alt: string }) {
   const frame = useRef<FrameHandle>(null)
   const [large, setLarge] = useState(false)
-  if (!block.figure) return <Frame bundles={block.bundles} label="Output in a closed frame" />
+  if (!block.figure) return <Frame bundles={block.bundles} label={words.outputs.closedFrame} />
   return (
     <figure className="group/figure relative">
       <Frame bundles={block.bundles} label={alt} handle={frame} />
@@ -161,8 +192,8 @@ function Attached({ block }: { block: Extract<Block, { kind: 'file' }> }) {
     >
       <FileText size={20} className="text-ink-3" />
       <span>
-        <span className="block font-medium">{kind?.toUpperCase()} document</span>
-        <span className="block text-ink-3">{bytes(Math.floor((block.data.length * 3) / 4))}, download</span>
+        <span className="block font-medium">{kind?.toUpperCase()} {words.outputs.document}</span>
+        <span className="block text-ink-3">{bytes(Math.floor((block.data.length * 3) / 4))}{words.outputs.documentDownload}</span>
       </span>
     </a>
   )

@@ -8,6 +8,7 @@ import { Button, IconButton } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { Grid } from '../../ui/grid.tsx'
 import { LongText } from '../../ui/long-text.tsx'
+import { words } from '../../core/words.ts'
 import { fileUrl, textPiece } from '../../wire/client.ts'
 
 export interface PreviewProps {
@@ -56,9 +57,9 @@ function Shown({ kernelId, path, onClose, onImport }: PreviewProps) {
       return (
         <Framed path={path} url={url} onClose={onClose}>
           <div className="m-auto max-w-md text-center">
-            <p className="pb-4 text-sm text-ink-2">A notebook. Opened here, it takes the place of the cells of this conversation.</p>
+            <p className="pb-4 text-sm text-ink-2">{words.files.notebook}</p>
             <Button look="accent" onClick={() => onImport(path)}>
-              Open as this notebook
+              {words.files.openNotebook}
             </Button>
           </div>
         </Framed>
@@ -66,7 +67,7 @@ function Shown({ kernelId, path, onClose, onImport }: PreviewProps) {
     case 'none':
       return (
         <Framed path={path} url={url} onClose={onClose}>
-          <p className="m-auto text-sm text-ink-2">There is no preview for this kind of file. Download it, or read it in a cell.</p>
+          <p className="m-auto text-sm text-ink-2">{words.files.noPreview}</p>
         </Framed>
       )
     default:
@@ -80,10 +81,10 @@ function Framed({ path, url, detail, onClose, children }: { path: string; url: s
       <div className="flex h-12 shrink-0 items-center gap-2 border-b border-line pr-2 pl-4">
         <h2 className="min-w-0 truncate text-sm font-semibold">{path}</h2>
         {detail && <span className="shrink-0 text-xs text-ink-3">{detail}</span>}
-        <a href={url} download="" aria-label={`Download ${path}`} title="Download" className="ml-auto grid size-8 shrink-0 place-items-center rounded-md text-ink-2 hover:bg-hover hover:text-ink">
+        <a href={url} download="" aria-label={words.files.download(path)} title={words.common.download} className="ml-auto grid size-8 shrink-0 place-items-center rounded-md text-ink-2 hover:bg-hover hover:text-ink">
           <Download size={16} />
         </a>
-        <IconButton label="Close" onClick={onClose}>
+        <IconButton label={words.common.close} onClick={onClose}>
           <X size={16} />
         </IconButton>
       </div>
@@ -110,11 +111,11 @@ function Rows({ url, path, onClose }: { url: string; path: string; onClose: () =
   }, [url])
   const numeric = table === null ? new Set<number>() : numericColumns(table)
   return (
-    <Framed path={path} url={url} onClose={onClose} {...(table?.more ? { detail: `the first ${table.rows.length} rows` } : {})}>
+    <Framed path={path} url={url} onClose={onClose} {...(table?.more ? { detail: words.files.firstRows(table.rows.length) } : {})}>
       {problem !== null && <p className="text-sm text-bad">{problem}</p>}
-      {table !== null && table.head.length === 0 && <p className="text-sm text-ink-3">The file is empty.</p>}
+      {table !== null && table.head.length === 0 && <p className="text-sm text-ink-3">{words.common.emptyFile}</p>}
       {table !== null && table.head.length > 0 && (
-        <Grid label={`Rows of ${path}`} columns={table.head.map((name, at) => ({ name, numeric: numeric.has(at) }))} rows={table.rows} />
+        <Grid label={words.table.rowsOf(path)} columns={table.head.map((name, at) => ({ name, numeric: numeric.has(at) }))} rows={table.rows} />
       )}
     </Framed>
   )

@@ -1,28 +1,29 @@
 // A change a model proposes for a person's cell: what goes and what comes, and two answers.
 import { useMemo } from 'react'
 import { diff, type DiffLine } from '../../core/diff.ts'
+import { words } from '../../core/words.ts'
 import { Button } from '../../ui/button.tsx'
 
 const LOOKS: Readonly<Record<DiffLine['kind'], readonly [string, string, string]>> = {
-  same: [' ', '', 'Unchanged'],
-  old: ['−', 'bg-bad-wash', 'Goes'],
-  new: ['+', 'bg-good-wash', 'Comes'],
+  same: [' ', '', words.proposal.unchanged],
+  old: ['−', 'bg-bad-wash', words.proposal.goes],
+  new: ['+', 'bg-good-wash', words.proposal.comes],
 }
 
 export function Proposed({ before, after, onSettle }: { before: string; after: string; onSettle: (take: boolean) => void }) {
   const lines = useMemo(() => diff(before, after), [before, after])
   return (
-    <div role="group" aria-label="Proposed change" className="mt-2 rounded-md border border-line" data-proposed>
+    <div role="group" aria-label={words.proposal.label} className="mt-2 rounded-md border border-line" data-proposed>
       <div className="flex flex-wrap items-center gap-2 border-b border-line px-3 py-2">
-        <p className="mr-auto text-sm text-ink-2">The model proposes this change of your cell.</p>
+        <p className="mr-auto text-sm text-ink-2">{words.proposal.about}</p>
         <Button look="outline" className="h-7 px-2" onClick={() => onSettle(false)}>
-          Reject
+          {words.proposal.reject}
         </Button>
         <Button look="accent" className="h-7 px-2" onClick={() => onSettle(true)}>
-          Accept and run
+          {words.proposal.acceptAndRun}
         </Button>
       </div>
-      <div className="mono overflow-x-auto py-1" tabIndex={0} role="group" aria-label="Lines of the change">
+      <div className="mono overflow-x-auto py-1" tabIndex={0} role="group" aria-label={words.proposal.lines}>
         <div className="w-max min-w-full">
           {lines.map((line, at) => {
             const [sign, look, said] = LOOKS[line.kind]

@@ -14,6 +14,7 @@ import {
   type Session,
 } from '../../core/notebook.ts'
 import { above, did, redo, standing, undo, UNTOUCHED, type Action, type Past, type Step } from '../../core/undo.ts'
+import { words } from '../../core/words.ts'
 import type { Proposal } from '../../core/asking.ts'
 import { never } from '../../core/outputs.ts'
 import * as api from '../../wire/client.ts'
@@ -270,7 +271,7 @@ export class SessionStore {
   /** A file of the person's own machine; nothing changes when it is no notebook. */
   async open(file: File): Promise<void> {
     const ipynb: unknown = await file.text().then(JSON.parse).catch(() => undefined)
-    if (ipynb === undefined) this.complain({ message: `${file.name} is no notebook.`, hint: '' })
+    if (ipynb === undefined) this.complain({ message: words.workspace.noNotebook(file.name), hint: '' })
     else await this.replace(ipynb)
   }
 

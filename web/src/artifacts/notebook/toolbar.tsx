@@ -1,8 +1,9 @@
 // Above the cells: what is shown, how the kernel is, and what can be done to all of them.
-import { ChevronsRight, Download, Ellipsis, FolderOpen, Maximize2, Minimize2, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
+import { ChevronsRight, Download, Ellipsis, FolderOpen, Link, Maximize2, Minimize2, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
 import { useRef } from 'react'
 import { NOTEBOOK_COMMANDS } from '../../core/commands.ts'
 import { bytes } from '../../core/format.ts'
+import { words } from '../../core/words.ts'
 import { isBusy, runnable, type Session } from '../../core/notebook.ts'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { Keys, Menu, MenuItem, MenuLabel, MenuLine, MenuLink } from '../../ui/menu.tsx'
@@ -13,10 +14,10 @@ import type { SessionStore, StoreView } from './store.ts'
 export type Pane = 'notebook' | 'files' | 'variables'
 
 const FORMATS: readonly { format: Format; label: string; name: string }[] = [
-  { format: 'ipynb', label: 'Notebook', name: '.ipynb' },
+  { format: 'ipynb', label: words.common.notebook, name: '.ipynb' },
   { format: 'py', label: 'Python', name: '.py' },
-  { format: 'html', label: 'Web page', name: '.html' },
-  { format: 'md', label: 'Markdown', name: '.md' },
+  { format: 'html', label: words.toolbar.webPage, name: '.html' },
+  { format: 'md', label: words.toolbar.markdown, name: '.md' },
 ]
 
 export function Toolbar({
@@ -29,6 +30,7 @@ export function Toolbar({
   memoryLimit,
   full,
   onFull,
+  onShare,
 }: {
   store: SessionStore
   actions: CellActions
@@ -39,31 +41,32 @@ export function Toolbar({
   memoryLimit: number | null
   full: boolean
   onFull: () => void
+  onShare: () => void
 }) {
   const { session } = view
   const busy = isBusy(session)
   return (
     <header className="@container flex h-12 shrink-0 items-center gap-1 border-b border-line px-2 md:px-4">
-      <div role="tablist" aria-label="Artifact" className="hidden gap-1 md:flex">
-        <Tab selected={pane === 'notebook'} onSelect={() => onPane('notebook')} label="Notebook" />
-        <Tab selected={pane === 'files'} onSelect={() => onPane('files')} label="Files" count={files} />
-        <Tab selected={pane === 'variables'} onSelect={() => onPane('variables')} label="Variables" />
+      <div role="tablist" aria-label={words.toolbar.artifact} className="hidden gap-1 md:flex">
+        <Tab selected={pane === 'notebook'} onSelect={() => onPane('notebook')} label={words.common.notebook} />
+        <Tab selected={pane === 'files'} onSelect={() => onPane('files')} label={words.common.files} count={files} />
+        <Tab selected={pane === 'variables'} onSelect={() => onPane('variables')} label={words.common.variables} />
       </div>
       <KernelStatus session={session} connected={view.connected} memoryLimit={memoryLimit} />
-      <div role="toolbar" aria-label="Notebook" className={`ml-auto items-center gap-0.5 ${pane === 'notebook' ? 'flex' : 'hidden'}`}>
+      <div role="toolbar" aria-label={words.common.notebook} className={`ml-auto items-center gap-0.5 ${pane === 'notebook' ? 'flex' : 'hidden'}`}>
         <Button onClick={() => void store.runAll()} disabled={busy || runnable(session.cells).length === 0} className="px-2">
-          <ChevronsRight size={16} /> <span className="sr-only @md:not-sr-only">Run all</span>
+          <ChevronsRight size={16} /> <span className="sr-only @md:not-sr-only">{words.common.runAll}</span>
         </Button>
-        <IconButton label="Interrupt" keys="stops the running cell" onClick={() => void store.interrupt()} disabled={!busy}>
+        <IconButton label={words.common.interrupt} keys={words.toolbar.interruptHint} onClick={() => void store.interrupt()} disabled={!busy}>
           <Square size={14} />
         </IconButton>
-        <IconButton label="Restart the kernel" keys="variables are lost" onClick={() => void store.restart()}>
+        <IconButton label={words.toolbar.restart} keys={words.toolbar.restartHint} onClick={() => void store.restart()}>
           <RotateCcw size={15} />
         </IconButton>
-        <More store={store} view={view} actions={actions} />
+        <More store={store} view={view} actions={actions} onShare={onShare} />
       </div>
       <span className={`hidden md:block ${pane === 'notebook' ? '' : 'ml-auto'}`}>
-        <IconButton label={full ? 'Show the chat again' : 'Full screen'} onClick={onFull}>
+        <IconButton label={full ? words.toolbar.showChat : words.toolbar.fullScreen} onClick={onFull}>
           {full ? <Minimize2 size={15} /> : <Maximize2 size={15} />}
         </IconButton>
       </span>
@@ -71,7 +74,7 @@ export function Toolbar({
   )
 }
 
-function More({ store, view, actions }: { store: SessionStore; view: StoreView; actions: CellActions }) {
+function More({ store, view, actions, onShare }: { store: SessionStore; view: StoreView; actions: CellActions; onShare: () => void }) {
   const picker = useRef<HTMLInputElement>(null)
   return (
     <>
@@ -89,7 +92,7 @@ function More({ store, view, actions }: { store: SessionStore; view: StoreView; 
     />
     <Menu
       trigger={
-        <IconButton label="Download and more">
+        <IconButton label={words.toolbar.downloadAndMore}>
           <Ellipsis size={16} />
         </IconButton>
       }
@@ -104,10 +107,13 @@ function More({ store, view, actions }: { store: SessionStore; view: StoreView; 
         <RotateCcw size={14} className="text-ink-3" /> {NOTEBOOK_COMMANDS.restartRunAll.label}
       </MenuItem>
       <MenuItem onSelect={() => picker.current?.click()}>
-        <FolderOpen size={14} className="text-ink-3" /> Open a notebook in place of this one
+        <FolderOpen size={14} className="text-ink-3" /> {words.toolbar.openNotebook}
+      </MenuItem>
+      <MenuItem onSelect={onShare}>
+        <Link size={14} className="text-ink-3" /> {words.share.command}
       </MenuItem>
       <MenuLine />
-      <MenuLabel>Download as</MenuLabel>
+      <MenuLabel>{words.toolbar.downloadAs}</MenuLabel>
       {FORMATS.map(({ format, label, name }) => (
         <MenuLink key={format} href={exportUrl(store.id, format)} download>
           <Download size={14} className="text-ink-3" />
@@ -136,33 +142,33 @@ export function Tab({ selected, onSelect, label, count }: { selected: boolean; o
 }
 
 const WORDS: Record<Session['phase'], string> = {
-  starting: 'Starting',
-  idle: 'Ready',
-  busy: 'Running',
-  released: 'Asleep',
+  starting: words.toolbar.starting,
+  idle: words.toolbar.ready,
+  busy: words.toolbar.running,
+  released: words.toolbar.asleep,
 }
 const EXPLAINED: Record<Session['phase'], string> = {
-  starting: 'The kernel is starting.',
-  idle: 'The kernel is ready.',
-  busy: 'The kernel is running code.',
-  released: 'The kernel was released; the next cell starts a fresh one.',
+  starting: words.toolbar.startingWhy,
+  idle: words.toolbar.readyWhy,
+  busy: words.toolbar.runningWhy,
+  released: words.toolbar.asleepWhy,
 }
 
 function KernelStatus({ session, connected, memoryLimit }: { session: Session; connected: boolean; memoryLimit: number | null }) {
   const phase = session.phase === 'idle' && isBusy(session) ? 'busy' : session.phase
-  const word = connected ? WORDS[phase] : 'Offline'
+  const word = connected ? WORDS[phase] : words.toolbar.offline
   const dot = !connected ? 'bg-line-strong' : phase === 'busy' ? 'bg-accent' : phase === 'idle' ? 'border-[1.5px] border-ink-3' : 'bg-line-strong'
   return (
-    <span className="ml-1 flex items-center gap-2 text-xs text-ink-3 md:ml-3" title={connected ? EXPLAINED[phase] : 'The server cannot be reached.'} data-kernel={phase}>
+    <span className="ml-1 flex items-center gap-2 text-xs text-ink-3 md:ml-3" title={connected ? EXPLAINED[phase] : words.toolbar.offlineWhy} data-kernel={phase}>
       <span className={`size-2 rounded-full ${dot}`} aria-hidden />
       <span className="sr-only @xs:not-sr-only">
         {word}
-        {session.waiting.length > 0 && `, ${session.waiting.length} waiting`}
+        {session.waiting.length > 0 && words.toolbar.waiting(session.waiting.length)}
       </span>
       {connected && session.memory > 0 && (
         <span
           className={`hidden tabular-nums @lg:inline ${memoryLimit !== null && session.memory > 0.8 * memoryLimit ? 'text-bad' : ''}`}
-          title={memoryLimit === null ? 'Memory of the kernel' : `Memory of the kernel; the limit is ${bytes(memoryLimit)}`}
+          title={memoryLimit === null ? words.toolbar.memory : words.toolbar.memoryOf(bytes(memoryLimit))}
           data-memory
         >
           {bytes(session.memory)}

@@ -4,6 +4,7 @@ import { CELL_COMMANDS, type CellCommand } from '../../core/commands.ts'
 import { isActive, outputsHidden, type CellView } from '../../core/notebook.ts'
 import { IconButton } from '../../ui/button.tsx'
 import { Keys, Menu, MenuItem, MenuLine } from '../../ui/menu.tsx'
+import { words } from '../../core/words.ts'
 import { applies, type CellActions } from './actions.ts'
 
 const GROUPS: readonly (readonly CellCommand[])[] = [
@@ -30,30 +31,30 @@ export function Tools({
   return (
     <div
       role="toolbar"
-      aria-label="Cell"
+      aria-label={words.cell.cell}
       className="absolute -top-3.5 right-1 z-10 flex rounded-md border border-line bg-surface opacity-0 group-hover:opacity-100 group-focus-within:opacity-100 has-data-[state=open]:opacity-100 pointer-coarse:pointer-events-none pointer-coarse:group-focus-within:pointer-events-auto"
     >
       {cell.type === 'code' ? (
-        <IconButton label="Run cell" keys="Shift+Enter" className="size-7" onClick={onRun} disabled={isActive(cell.status)}>
+        <IconButton label={words.cell.runCell} keys="Shift+Enter" className="size-7" onClick={onRun} disabled={isActive(cell.status)}>
           <Play size={14} />
         </IconButton>
       ) : (
         <button type="button" onClick={rendered ? onEdit : onRun} className="h-7 rounded-md px-2 text-xs text-ink-2 hover:bg-hover hover:text-ink">
-          {rendered ? 'Edit' : 'Done'}
+          {rendered ? words.cell.edit : words.cell.done}
         </button>
       )}
-      <IconButton label="Move up" keys="Ctrl+Shift+↑" className="size-7" onClick={perform('moveUp')}>
+      <IconButton label={words.cell.moveUp} keys="Ctrl+Shift+↑" className="size-7" onClick={perform('moveUp')}>
         <ArrowUp size={14} />
       </IconButton>
-      <IconButton label="Move down" keys="Ctrl+Shift+↓" className="size-7" onClick={perform('moveDown')}>
+      <IconButton label={words.cell.moveDown} keys="Ctrl+Shift+↓" className="size-7" onClick={perform('moveDown')}>
         <ArrowDown size={14} />
       </IconButton>
-      <IconButton label="Delete cell" keys="D D" className="size-7" onClick={perform('delete')}>
+      <IconButton label={words.cell.deleteCell} keys="D D" className="size-7" onClick={perform('delete')}>
         <Trash2 size={14} />
       </IconButton>
       <Menu
         trigger={
-          <IconButton label="More for this cell" className="size-7">
+          <IconButton label={words.cell.more} className="size-7">
             <Ellipsis size={14} />
           </IconButton>
         }
@@ -83,7 +84,7 @@ function CommandGroup({
       {!first && <MenuLine />}
       {commands.map((command) => (
         <MenuItem key={command} onSelect={perform(command)}>
-          {command === 'toggleOutputs' ? (outputsHidden(cell) ? 'Show outputs' : 'Hide outputs') : CELL_COMMANDS[command].label}
+          {command === 'toggleOutputs' ? (outputsHidden(cell) ? words.cell.showOutputs : words.cell.hideOutputs) : CELL_COMMANDS[command].label}
           <Keys keys={CELL_COMMANDS[command].keys} />
         </MenuItem>
       ))}

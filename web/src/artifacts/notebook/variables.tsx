@@ -1,33 +1,34 @@
 // What the kernel knows: its variables, and one of them page by page, as the kernel tells it.
-import { ArrowLeft, ChevronLeft, ChevronRight, RefreshCw } from 'lucide-react'
+import { ArrowLeft, RefreshCw } from 'lucide-react'
 import { useCallback, useEffect, useState } from 'react'
-import { plural } from '../../core/format.ts'
 import { isBusy, type Session } from '../../core/notebook.ts'
-import { FIRST, kindOf, ROWS, shapeOf, sizeOf, sorted, turned, type Look } from '../../core/variables.ts'
+import { FIRST, kindOf, ROWS, shapeOf, sizeOf, sorted, type Look } from '../../core/variables.ts'
 import { IconButton } from '../../ui/button.tsx'
 import { Grid } from '../../ui/grid.tsx'
+import { Pages } from './long-table.tsx'
 import { ApiError, listVariables, lookAt } from '../../wire/client.ts'
-import type { TableView, Variable, VariableView } from '../../wire/types.ts'
+import { words } from '../../core/words.ts'
+import type { Variable, VariableView } from '../../wire/types.ts'
 
 export function VariablesView({ kernelId, session }: { kernelId: string; session: Session }) {
   const [chosen, setChosen] = useState<string | null>(null)
   const busy = isBusy(session)
   const asleep = session.phase === 'released' || session.phase === 'starting'
   const { value, problem, again } = useTold(useCallback(() => listVariables(kernelId), [kernelId]), busy, session.ended)
-  if (asleep) return <Quiet>The kernel is asleep and holds no variables. Run a cell to wake it.</Quiet>
+  if (asleep) return <Quiet>{words.variables.asleep}</Quiet>
   if (chosen !== null) {
     return <OneVariable key={chosen} kernelId={kernelId} name={chosen} session={session} onBack={() => setChosen(null)} />
   }
-  if (value === null) return <Quiet>{problem ?? (busy ? 'The kernel is running code. Variables are shown when it is done.' : 'Asking the kernel…')}</Quiet>
-  if (value.length === 0) return <Quiet>No variables yet. What cells assign appears here.</Quiet>
+  if (value === null) return <Quiet>{problem ?? (busy ? words.variables.busy : words.common.asking)}</Quiet>
+  if (value.length === 0) return <Quiet>{words.variables.none}</Quiet>
   return (
     <div className="min-h-0 flex-1 overflow-y-auto" data-variables>
       <div className="mx-auto max-w-[920px] px-2 pt-3 pb-24 md:px-6">
         <div className="flex h-9 items-center px-2 text-xs text-ink-3">
-          {plural(value.length, 'variable')}
-          {busy && <span>, as they were before the running cell</span>}
+          {words.variables.count(value.length)}
+          {busy && <span>{words.variables.before}</span>}
           {problem !== null && <span className="pl-2 text-bad">{problem}</span>}
-          <IconButton label="Ask again" className="ml-auto size-7" onClick={again} disabled={busy}>
+          <IconButton label={words.variables.askAgain} className="ml-auto size-7" onClick={again} disabled={busy}>
             <RefreshCw size={14} />
           </IconButton>
         </div>
@@ -44,11 +45,11 @@ function VariableTable({ variables, onChoose }: { variables: readonly Variable[]
     <table className="w-full table-fixed border-separate border-spacing-0 text-sm">
       <thead className="text-left text-xs text-ink-3">
         <tr>
-          <th scope="col" className={`${CELL} w-[34%] font-normal md:w-[22%]`}>Name</th>
-          <th scope="col" className={`${CELL} w-[26%] font-normal md:w-[16%]`}>Type</th>
-          <th scope="col" className={`${CELL} w-[20%] text-right font-normal md:w-[12%]`}>Shape</th>
-          <th scope="col" className={`${CELL} w-[20%] text-right font-normal md:w-[12%]`}>Size</th>
-          <th scope="col" className={`${CELL} hidden pl-6 font-normal md:table-cell`}>Preview</th>
+          <th scope="col" className={`${CELL} w-[34%] font-normal md:w-[22%]`}>{words.variables.name}</th>
+          <th scope="col" className={`${CELL} w-[26%] font-normal md:w-[16%]`}>{words.variables.type}</th>
+          <th scope="col" className={`${CELL} w-[20%] text-right font-normal md:w-[12%]`}>{words.variables.shape}</th>
+          <th scope="col" className={`${CELL} w-[20%] text-right font-normal md:w-[12%]`}>{words.variables.size}</th>
+          <th scope="col" className={`${CELL} hidden pl-6 font-normal md:table-cell`}>{words.variables.preview}</th>
         </tr>
       </thead>
       <tbody>
@@ -73,19 +74,19 @@ function VariableTable({ variables, onChoose }: { variables: readonly Variable[]
 function OneVariable({ kernelId, name, session, onBack }: { kernelId: string; name: string; session: Session; onBack: () => void }) {
   const [look, setLook] = useState<Look>(FIRST)
   const busy = isBusy(session)
-  const ask = useCallback((): Promise<VariableView> => lookAt(kernelId, name, { ...look, limit: ROWS }), [kernelId, name, look])
+  const ask = useCallback((): Promise<VariableView> => lookAt(kernelId, name, look, ROWS), [kernelId, name, look])
   const { value, problem } = useTold(ask, busy, session.ended)
   return (
     <div className="flex min-h-0 flex-1 flex-col" data-variable={name}>
       <div className="flex h-11 shrink-0 items-center gap-2 px-2 md:px-4">
-        <IconButton label="All variables" onClick={onBack} autoFocus>
+        <IconButton label={words.variables.all} onClick={onBack} autoFocus>
           <ArrowLeft size={16} />
         </IconButton>
         <h2 className="mono min-w-0 truncate font-semibold">{name}</h2>
         {value?.kind === 'table' && <Pages table={value} look={look} onLook={setLook} disabled={busy} />}
       </div>
       {problem !== null && <p className="px-4 py-2 text-sm text-bad">{problem}</p>}
-      {value === null && problem === null && <Quiet>{busy ? 'The kernel is running code.' : 'Asking the kernel…'}</Quiet>}
+      {value === null && problem === null && <Quiet>{busy ? words.variables.running : words.common.asking}</Quiet>}
       {value?.kind === 'text' && (
         <pre className="mono min-h-0 flex-1 overflow-auto px-4 py-2 break-words whitespace-pre-wrap" tabIndex={0}>
           {value.text}
@@ -93,32 +94,13 @@ function OneVariable({ kernelId, name, session, onBack }: { kernelId: string; na
       )}
       {value?.kind === 'table' && (
         <Grid
-          label={`Rows of ${name}`}
+          label={words.table.rowsOf(name)}
           columns={value.columns.map((column) => ({ name: column.name, detail: column.type, numeric: column.numeric }))}
           index={value.index}
           rows={value.rows}
           order={{ column: look.sort, descending: look.descending, onOrder: (column) => setLook(sorted(look, column)) }}
         />
       )}
-    </div>
-  )
-}
-
-function Pages({ table, look, onLook, disabled }: { table: TableView; look: Look; onLook: (look: Look) => void; disabled: boolean }) {
-  const [before, after] = [turned(look, -1, table.total), turned(look, 1, table.total)]
-  const last = look.offset + table.rows.length
-  const said = table.total === 0 ? 'No rows' : `${look.offset + 1}–${last} of ${table.total.toLocaleString('en')}`
-  const hidden = table.columns_total - table.columns.length
-  return (
-    <div className="ml-auto flex shrink-0 items-center gap-1 text-xs text-ink-3 tabular-nums">
-      <span data-rows>{said}</span>
-      {hidden > 0 && <span className="hidden md:inline">, {plural(hidden, 'more column')}</span>}
-      <IconButton label="Rows before" className="size-7" disabled={disabled || before === null} onClick={() => before && onLook(before)}>
-        <ChevronLeft size={14} />
-      </IconButton>
-      <IconButton label="Rows after" className="size-7" disabled={disabled || after === null} onClick={() => after && onLook(after)}>
-        <ChevronRight size={14} />
-      </IconButton>
     </div>
   )
 }

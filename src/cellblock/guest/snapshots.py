@@ -1,0 +1,169 @@
+"""A snapshot: the kernel forked before a cell. The copy is a kernel that is not open, and sleeps until its init wakes it.
+
+Twice forked, so that init is its parent. It waits on a private socket whose other end init holds, and takes no processor
+time. Nothing it says is believed: init looks for itself whether the process is one of its sandbox.
+"""
+
+import ctypes
+import json
+import os
+import random
+import resource
+import select
+import signal
+import socket
+import stat
+import struct
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from cellblock.guest import linux
+from cellblock.guest.shelf import Revival
+
+_POLLED = struct.Struct("=ihh")  # pollfd: descriptor, what is asked, what is answered
+
+Parking = Callable[[], AbstractContextManager[None]]
+
+
+class Revived(SystemExit):
+    """Unwinds the stack of a snapshot that is to live, down to where a kernel opens. No loop holds a SystemExit back."""
+
+    def __init__(self, revival: Revival) -> None:
+        super().__init__()
+        self.revival = revival
+
+
+@dataclass
+class Keeper:
+    """In the kernel: takes the snapshots.
+
+    `taking`: this is no fork that a cell makes. `between`: processes that have forked a snapshot, and are to be reaped.
+    `own`: descriptors that a snapshot keeps, besides those of files.
+    """
+
+    link: socket.socket | None = None
+    taking: bool = False
+    between: list[int] = field(default_factory=list)
+    own: set[int] = field(default_factory=set)
+
+    def take(self, name: str, parked: Parking) -> None:
+        """Forks this process as it is now. Returns in the kernel; in the snapshot it raises Revived, some day or never.
+
+        `parked` keeps the only other thread of ours from holding any lock meanwhile. To fail is no error here: init has no
+        such snapshot then, and says so.
+        """
+        self.reap()
+        if self.link is None:
+            return
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            try:
+                socket.send_fds(
+                    self.link, [json.dumps({"snapshot": name}).encode()], [ours.fileno()], socket.MSG_DONTWAIT
+                )
+                ours.close()
+                self._fork(theirs, parked)
+            except OSError:
+                pass
+
+    def _fork(self, theirs: socket.socket, parked: Parking) -> None:
+        kept = Kept.now()
+        with deaf(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a process with threads forks is what this is about
+            self.taking = True
+            try:
+                with parked():
+                    pid = os.fork()
+                if pid == 0:
+                    self._sleep(theirs, kept)
+            finally:
+                self.taking = False
+        self.between.append(pid)
+
+    def _sleep(self, theirs: socket.socket, kept: "Kept") -> None:
+        """In the copy, until it is woken, or nobody will ever do that."""
+        try:
+            if os.fork():
+                os._exit(0)
+            os.setpgid(0, 0)
+            let_go(self.own | {theirs.fileno()})
+            theirs.send(str(os.getpid()).encode())
+            revival = Revival.receive(theirs)
+            if revival is None:
+                os._exit(0)
+            while signal.sigtimedwait(signal.valid_signals(), 0):
+                pass  # an interrupt that was meant for the kernel, before the copy was out of its process group
+            kept.give_back()
+            linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
+        except BaseException:
+            os.write(min(self.own, default=2), traceback.format_exc().encode())  # into the sandbox's log
+            os._exit(1)
+        if self.link:
+            self.link.close()
+        self.link, self.between = revival.link, []
+        raise Revived(revival)
+
+    def reap(self) -> None:
+        """Those between that have ended."""
+        self.between = [pid for pid in self.between if not _reaped(pid)]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What forks share or change although it is part of a state: offsets of open files, Python's own random numbers."""
+
+    offsets: dict[int, int]
+    numbers: tuple[Any, ...]
+
+    @classmethod
+    def now(cls) -> "Kept":
+        offsets = {fd: os.lseek(fd, 0, os.SEEK_CUR) for fd, kind in descriptors() if stat.S_ISREG(kind)}
+        return cls(offsets, random.getstate())
+
+    def give_back(self) -> None:
+        random.setstate(self.numbers)
+        for fd, offset in self.offsets.items():
+            try:
+                os.lseek(fd, offset, os.SEEK_SET)
+            except OSError:
+                pass
+
+
+def let_go(kept: Iterable[int]) -> None:
+    """Of pipes, sockets and the like: who reads from them would wait for us. Their numbers stay taken, by /dev/null."""
+    own = set(kept)
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for fd, kind in descriptors():
+        if fd not in own and fd != null and (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or not stat.S_IFMT(kind)):
+            os.dup2(null, fd, inheritable=False)
+    os.close(null)
+
+
+def descriptors() -> list[tuple[int, int]]:
+    """All that are open from 3 on, and the mode of each. Asked of poll(2): /proc may be closed to a kernel."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    asked = ctypes.create_string_buffer(b"".join(_POLLED.pack(fd, 0, 0) for fd in range(3, most)))
+    linux.checked("poll", linux.libc.poll(asked, most - 3, 0))
+    answered = _POLLED.iter_unpack(asked.raw[: (most - 3) * _POLLED.size])
+    return [(fd, os.fstat(fd).st_mode) for fd, _, found in answered if not found & select.POLLNVAL]
+
+
+def _reaped(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """No signal is handled in the block: the kernel hears it later, and a snapshot never."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

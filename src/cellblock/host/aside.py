@@ -1,0 +1,168 @@
+"""Files as they were: what a state's workspace held is kept aside before a cell, and put back when that is undone.
+
+One copy per file and state of it, shared by all states that have it; where the file system can, the copy shares the blocks
+too. Without that there is a limit, and what is not kept is named when it could not be put back. Regular files only.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cellblock.errors import CellblockError
+from cellblock.host.workspace import Change, Scan, Stamp, Workspace, changes, write_all
+
+LIMIT = 64 << 20  # bytes of copies that take room of their own, in one session
+FICLONE = 0x40049409
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A file kept aside; `cost`: bytes of disk, 0 where blocks are shared."""
+
+    name: str
+    cost: int
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """What became of the files that were not as they had been, by path."""
+
+    restored: tuple[str, ...] = ()
+    not_restored: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    def sentence(self) -> str:
+        """What is said of the files that are not as they were; empty when all are."""
+        if not self.not_restored:
+            return ""
+        named = ", ".join(self.not_restored[:5])
+        more = f" and {len(self.not_restored) - 5} more" if len(self.not_restored) > 5 else ""
+        return f"These files could not be put back: {named}{more}."
+
+
+@dataclass(eq=False)
+class Aside:
+    """In `place`, which is the server's alone. Methods block: call them in a thread, one at a time."""
+
+    place: Path
+    workspace: Workspace
+    limit: int = LIMIT
+    scans: dict[str, Scan] = field(default_factory=dict)
+    copies: dict[tuple[str, Stamp], Copy] = field(default_factory=dict)
+
+    def keep(self, state: str, scan: Scan) -> None:
+        """The workspace as `scan` says it is belongs to a state from now on."""
+        before = next(reversed(self.scans.values()), None)
+        self.scans[state] = scan
+        if before is not None and before.files == scan.files:
+            return
+        for path, stamp in scan.files.items():
+            if (path, stamp) not in self.copies:
+                self._copy(state, path, stamp)
+
+    def forget(self, states: Collection[str] | None = None) -> None:
+        """Of these states, or of all, no files are kept any more."""
+        for state in list(self.scans) if states is None else states:
+            self.scans.pop(state, None)
+        self._sweep()
+
+    def put_back(self, state: str) -> PutBack:
+        """The workspace is made what it was in a state, as far as that is kept; of an unknown one nothing is."""
+        now = self.workspace.scan()
+        then = self.scans.get(state)
+        if then is None:
+            return PutBack((), ("files of that state were not kept",))
+        restored: list[str] = []
+        failed: list[str] = []
+        for path in sorted(then.files.keys() | now.files.keys()):
+            if then.files.get(path) != now.files.get(path):
+                (restored if self._restore(path, then.files.get(path), now.files.get(path)) else failed).append(path)
+        complete = () if then.complete and now.complete else ("files beyond the first 100,000",)
+        changed = changes(now, self.workspace.scan()) if restored else []
+        return PutBack(tuple(restored), (*failed, *complete), tuple(changed))
+
+    # inside
+
+    def _copy(self, state: str, path: str, stamp: Stamp) -> None:
+        name = hashlib.sha256(f"{path}\0{stamp}".encode()).hexdigest()[:40]
+        try:
+            source = self.workspace.open(path)
+        except (CellblockError, OSError):
+            return
+        with source:
+            self.place.mkdir(mode=0o700, exist_ok=True)
+            target = os.open(self.place / name, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                cost = self._filled(state, source.fileno(), target, stamp.size)
+                found = os.fstat(source.fileno())
+            except OSError:
+                cost, found = None, None
+            finally:
+                os.close(target)
+        if cost is None or found is None or stamp != Stamp(found.st_mtime_ns, found.st_size, found.st_ino):
+            (self.place / name).unlink()
+        else:
+            self.copies[path, stamp] = Copy(name, cost, stat.S_IMODE(found.st_mode) & 0o777)
+
+    def _filled(self, state: str, source: int, target: int, size: int) -> int | None:
+        """What the copy takes of the disk; None when there is no room for it."""
+        if size == 0 or cloned(source, target):
+            return 0
+        if not self._room(state, size):
+            return None
+        offset = 0
+        while offset < size and (block := os.pread(source, min(BLOCK, size - offset), offset)):
+            write_all(target, block)
+            offset += len(block)
+        return size if offset == size else None
+
+    def _room(self, state: str, size: int) -> bool:
+        """Whether there is room; copies that only older states have go first."""
+        if size > self.limit:
+            return False
+        for old in [None, *(each for each in self.scans if each != state)]:
+            if old is not None:
+                self.scans.pop(old)
+                self._sweep()
+            if size <= self.limit - sum(copy.cost for copy in self.copies.values()):
+                return True
+        return False
+
+    def _sweep(self) -> None:
+        """Copies that no state has."""
+        had = {item for scan in self.scans.values() for item in scan.files.items()}
+        for item in [item for item in self.copies if item not in had]:
+            (self.place / self.copies.pop(item).name).unlink(missing_ok=True)
+
+    def _restore(self, path: str, then: Stamp | None, now: Stamp | None) -> bool:
+        try:
+            if then is None:
+                self.workspace.delete(path)
+                return True
+            copy = self.copies.get((path, then))
+            if copy is None:
+                return False
+            with (self.place / copy.name).open("rb", buffering=0) as source:
+                same = now is not None and now.inode == then.inode
+                self.workspace.restore(path, source.fileno(), copy.mode, then.modified_ns, in_place=same)
+        except (CellblockError, OSError):
+            return False
+        return True
+
+
+def cloned(source: int, target: int) -> bool:
+    """Whether the file system has made one file share the blocks of another."""
+    try:
+        fcntl.ioctl(target, FICLONE, source)
+    except OSError as problem:
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return False
+    return True

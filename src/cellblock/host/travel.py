@@ -1,0 +1,292 @@
+"""One session's way through its states: snapshots before cells, back after a death, undo and redo. `timeline` decides.
+
+A snapshot lives in the sandbox of its kernel, ends with it, and is never more than a hope: it is there when init says so.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from cellblock.content import Malformed
+from cellblock.errors import CellblockError, KernelBusy, KernelFault, NoState, Unavailable
+from cellblock.execution import timestamp
+from cellblock.host import timeline as time
+from cellblock.host import weighing
+from cellblock.host.aside import Aside, PutBack
+from cellblock.host.config import Config
+from cellblock.host.executions import Job
+from cellblock.host.kernels import Kernel
+from cellblock.host.timeline import State, Step, Timeline
+from cellblock.host.views import KernelView, StateView, TravelView
+from cellblock.host.workspace import Scan, Workspace
+
+MODEL_DOORS = frozenset({"chat", "mcp"})
+TAKE_SECONDS = 10.0
+
+log = structlog.get_logger("cellblock.travel")
+
+
+@dataclass(frozen=True)
+class Went:
+    """Where a session has gone: the kernel from now on, and the executions that do not stand any more, or stand again."""
+
+    kernel: Kernel
+    undone: tuple[Step, ...] = ()
+    redone: tuple[Step, ...] = ()
+    files: PutBack = field(default_factory=PutBack)
+
+    def view(self, kernel: KernelView) -> TravelView:
+        return {
+            "kernel": kernel,
+            "undone": [step.execution_id for step in self.undone],
+            "redone": [step.execution_id for step in self.redone],
+            "restored": list(self.files.restored),
+            "not_restored": list(self.files.not_restored),
+            "notice": self.files.sentence() or None,
+        }
+
+
+@dataclass(eq=False)
+class Jump:
+    """A way back or forth that waits its turn in the session's queue. `place` finds where to."""
+
+    place: Callable[[Timeline], int]
+    went: "asyncio.Future[Went]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def fail(self, problem: str | Exception) -> None:
+        if not self.went.done():
+            self.went.set_exception(Unavailable(problem, retry_after=1.0) if isinstance(problem, str) else problem)
+            self.went.exception()  # nobody may be waiting any more
+
+
+@dataclass(eq=False)
+class Travel:
+    """The states of one kernel. `total`: bytes that its snapshots add to it."""
+
+    config: Config
+    workspace: Workspace
+    timeline: Timeline = field(default_factory=Timeline)
+    total: int = 0
+    news: str | None = None  # what the next Result has to say of a state that nobody asked for
+    _taken: float = float("-inf")  # when the last snapshot was, by the loop's clock
+    _common: int | None = None  # what the kernel shared with its template before the first one
+    _weighing: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self.aside = Aside(self.workspace.root.parent / "kept", self.workspace)
+
+    def told(self) -> str | None:
+        """The news, once."""
+        news, self.news = self.news, None
+        return news
+
+    # before a cell
+
+    async def before(self, kernel: Kernel, job: Job, scan: Scan | None) -> str | None:
+        """An execution is about to run: the name of the snapshot to take, if any. `scan`: the workspace, if it is known."""
+        name = job.id if self._wanted(kernel, job) else None
+        state = State(name, self.config.clock()) if name else None
+        if name:
+            await self._remember_common(kernel)
+            await self._keep_files(name, scan)
+            self._taken = asyncio.get_running_loop().time()
+        self._change(kernel, self.timeline.ran(job.id, job.execution.cell_id, state))
+        if name:
+            self._drop(kernel, time.too_many(self.timeline, most=self.config.snapshots, spared={name}))
+        return name
+
+    def _wanted(self, kernel: Kernel, job: Job) -> bool:
+        now = asyncio.get_running_loop().time()
+        used, limit = kernel.process.usage().memory_bytes, self.config.memory_limit
+        mode = job.request.snapshot or self.config.snapshot
+        model = job.request.door in MODEL_DOORS
+        return self.config.snapshots > 0 and time.wanted(time.Wish(mode, model, used, limit, now - self._taken))
+
+    async def _keep_files(self, state: str, scan: Scan | None) -> None:
+        try:
+            known = scan if scan is not None else await asyncio.to_thread(self.workspace.scan)
+            await asyncio.to_thread(self.aside.keep, state, known)
+        except (CellblockError, OSError) as problem:
+            log.warning("files_not_kept", reason=str(problem))
+
+    async def _remember_common(self, kernel: Kernel) -> None:
+        if self._common is None:
+            self._common = (await asyncio.to_thread(weighing.weight, kernel.process.pid)).common
+
+    def press(self, kernel: Kernel) -> None:
+        """Memory is short while a cell runs: all older states go, so that they cost it nothing."""
+        states = self.timeline.states
+        self._drop(kernel, [state.name for state in states[:-1]])
+
+    # after it
+
+    def settle(self, kernel: Kernel) -> None:
+        """Behind the scenes: which states there really are, what they weigh, and which are too many bytes."""
+        if self.timeline.states and (self._weighing is None or self._weighing.done()):
+            self._weighing = asyncio.create_task(self._weigh(kernel))
+
+    async def _weigh(self, kernel: Kernel) -> None:
+        asked = self.timeline.names
+        found = await kernel.process.snapshots()
+        if not kernel.alive:
+            return
+        kept = {name: pid for name, pid in found.items() if name in self.timeline.names}
+        sizes, self.total = await asyncio.to_thread(weighing.weigh, kernel.process.pid, kept, self._common or 0)
+        new = self.timeline.names - asked  # taken since we asked
+        self.timeline = self.timeline.only({*kept, *new}).weighed(sizes)
+        self._drop(kernel, time.too_large(self.timeline, limit=self.config.snapshot_limit, total=self.total))
+
+    async def look(self, kernel: Kernel | None) -> list[StateView]:
+        """The states there are, measured now, in the order of what they have seen."""
+        if kernel is None or not kernel.alive:
+            return []
+        self.settle(kernel)
+        if self._weighing:
+            await asyncio.shield(self._weighing)
+        line = self.timeline
+        places = [(step.execution_id, step.cell_id) for step in line.steps] + [(None, None)]
+        return [
+            {
+                "execution_id": execution_id,
+                "cell_id": cell_id,
+                "created": timestamp(state.created),
+                "bytes": state.bytes,
+                "undone": place >= line.at,
+            }
+            for place, (execution_id, cell_id) in enumerate(places)
+            if (state := line.state(place))
+        ]
+
+    def rolls_back(self, job: Job) -> bool:
+        """Whether an error in it is to leave no trace."""
+        usual = self.config.model_on_error if job.request.door in MODEL_DOORS else self.config.on_error
+        return (job.request.on_error or usual) == "rollback"
+
+    # back
+
+    async def back(self, kernel: Kernel, count: int, *, exactly: bool = False) -> "Went | None":
+        """The kernel has ended, or has to: it is back as it was in the last state there is; `exactly`: before the last cell.
+
+        None when there is no such state. The steps are undone for good.
+        """
+        place = self.timeline.back()
+        while place is not None and (place == self.timeline.at - 1 or not exactly):
+            state = self.timeline.state(place)
+            try:
+                revived = await kernel.revived(state.name if state else "", count=count)
+            except Unavailable as problem:
+                log.warning("not_revived", kernel=kernel.id, reason=problem.message)
+            else:
+                undone = self.timeline.steps[place : self.timeline.at]
+                files = await self._put_back(state.name if state else "") if exactly else PutBack()
+                self._change(revived, self.timeline.fell_back(place))
+                return Went(revived, undone, files=files)
+            self.timeline = self.timeline.only(self.timeline.names - {state.name if state else ""})
+            place = self.timeline.back()
+        return None
+
+    async def jump(self, kernel: Kernel, place: int, count: int) -> "Went":
+        """Goes to the state at a place, and keeps the one there is for the way back. NoState when it is gone meanwhile."""
+        state = self.timeline.state(place)
+        if state is None:
+            raise NoState("That state is not kept any more.")
+        left = State(f"left-{uuid.uuid4().hex}", self.config.clock())
+        await self._take(kernel, left.name)
+        await self._keep_files(left.name, None)
+        try:
+            revived = await kernel.revived(state.name, count=count)
+        except Unavailable as problem:
+            self._change(kernel, self.timeline.only(self.timeline.names - {state.name}))
+            kernel.process.drop([left.name])
+            raise NoState(f"That state is gone. {problem.message}") from None
+        files = await self._put_back(state.name)
+        steps, at = self.timeline.steps, self.timeline.at
+        self.timeline = self.timeline.gone_to(place, left)
+        self._drop(revived, time.too_many(self.timeline, most=self.config.snapshots + 1, spared={left.name}))
+        return Went(revived, steps[place:at], steps[at:place], files)
+
+    async def _put_back(self, state: str) -> PutBack:
+        """The files as they were in a state."""
+        try:
+            return await asyncio.to_thread(self.aside.put_back, state)
+        except CellblockError as problem:
+            return PutBack((), (problem.message,))
+
+    async def _take(self, kernel: Kernel, name: str) -> None:
+        """A snapshot outside of any cell. Unavailable when the kernel does not answer."""
+        try:
+            async with asyncio.timeout(TAKE_SECONDS):
+                await kernel.connection.execute(
+                    "", msg_id=uuid.uuid4().hex, silent=True, store_history=False, snapshot=name, on_message=_ignored
+                )
+        except (TimeoutError, KernelFault, Malformed):
+            raise Unavailable("The kernel does not answer.", retry_after=1.0) from None
+
+    async def recall(self, kernel: Kernel, executions: Sequence[tuple[str, str | None]]) -> None:
+        """Of a kernel that has outlived a server: the states before executions that are known, oldest first.
+
+        What was undone cannot be redone, and which files there were is not known any more.
+        """
+        found = await kernel.process.snapshots()
+        states = [State(name, self.config.clock()) for name in found]
+        self.timeline = time.in_order(executions, states)
+        kernel.process.drop(sorted(found.keys() - self.timeline.names))
+
+    # ends
+
+    def forget(self) -> None:
+        """The sandbox has ended, and its snapshots with it."""
+        self.timeline, self.total, self._common = Timeline(), 0, None
+        self.aside.forget()
+        self._taken = float("-inf")
+
+    def _change(self, kernel: Kernel, timeline: Timeline) -> None:
+        """The states that are in no timeline any more are dropped."""
+        before, self.timeline = self.timeline.names, timeline
+        if gone := sorted(before - timeline.names):
+            kernel.process.drop(gone)
+            self.aside.forget(gone)
+
+    def _drop(self, kernel: Kernel, names: list[str]) -> None:
+        if names:
+            self._change(kernel, self.timeline.only(self.timeline.names - set(names)))
+
+
+def undoing(to: str | None) -> Callable[[Timeline], int]:
+    """Where an undo leads. NoState."""
+
+    def place(timeline: Timeline) -> int:
+        found = timeline.back(to)
+        if found is None:
+            raise NoState("There is no state to go back to." if to is None else "The state before it is not kept.")
+        return found
+
+    return place
+
+
+def redoing(timeline: Timeline) -> int:
+    """Where a redo leads. NoState."""
+    found = timeline.forth()
+    if found is None:
+        raise NoState("There is nothing to redo.")
+    return found
+
+
+def what_is_undone(steps: Sequence[Step], own: str | None = None) -> str:
+    """A sentence on the state a kernel is back in; `own`: the execution that is told."""
+    others = [step for step in steps if step.execution_id != own]
+    if not others:
+        return "The kernel is back as it was before this cell: the variables of before are there."
+    which = "that is" if len(others) == 1 else f"{len(others)} executions are"
+    return f"The kernel is back in an earlier state, the one before execution {others[0].execution_id}: {which} undone."
+
+
+def busy() -> KernelBusy:
+    return KernelBusy("Code runs in this kernel, or waits to.")
+
+
+def _ignored(_: object) -> None:
+    """Nothing that is said meanwhile belongs to anybody."""

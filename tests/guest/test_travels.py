@@ -1,0 +1,70 @@
+"""Kernels that come back, at every level, as root and as an ordinary user."""
+
+from typing import Any
+
+import pytest
+from travels import ATTACKS, KEPT
+
+Found = dict[str, Any]
+
+
+@pytest.mark.parametrize(("how", "status"), [("fault", -11), ("kill", -9)])
+def test_a_kernel_that_dies_comes_back_with_the_variables_of_before(travelled: Found, how: str, status: int) -> None:
+    assert travelled["deaths"][how] == ["before\n", status, False, 51]
+
+
+def test_a_kernel_that_ran_out_of_memory_comes_back_with_the_variables_of_before(travelled: Found) -> None:
+    assert travelled["deaths"]["memory"] == ["before\n", -9, True, 51]
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_state_survives(travelled: Found, level: str, name: str) -> None:
+    if level == "unprivileged" and name.startswith("a pool"):
+        assert travelled["kept"][name][0] in {"OSError", "PermissionError"}  # it needs a lock between processes
+    else:
+        assert travelled["kept"][name] == ["", "", KEPT[name][3]]
+
+
+def test_a_sleeping_snapshot_holds_no_pipe_open(travelled: Found) -> None:
+    assert travelled["usable"]["piped"] == "b''\n"
+
+
+def test_a_revived_kernel_asks_completes_and_is_interrupted(travelled: Found) -> None:
+    found = travelled["usable"]
+    assert found["answered"] == ["answer", "shell"]
+    assert found["matches"] == ["abcdef"]
+    assert found["interrupted"] == "KeyboardInterrupt"
+
+
+def test_a_revival_of_what_is_not_there_leaves_the_kernel_as_it_is(travelled: Found) -> None:
+    assert "no such snapshot" in travelled["usable"]["not there"]
+    assert travelled["usable"]["lives"] == "1"
+
+
+def test_fifty_states_in_a_row_grow_neither_descriptors_nor_stack(travelled: Found) -> None:
+    assert travelled["chain"]["first"] == travelled["chain"]["last"]
+    assert travelled["chain"]["sockets"] == 4
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_on_snapshots_costs_a_snapshot_at_most(travelled: Found, name: str) -> None:
+    error, after, _, back = travelled["attacked"][name]
+    assert (error, after) == ("", "lives\n")
+    assert back == "before\n" or "snapshot" in back or "ended" in back
+    assert travelled["attacked"]["neighbour"] == "42\n"
+
+
+def test_stopped_snapshots_are_woken(travelled: Found) -> None:
+    assert travelled["attacked"]["stops all it can"][3] == "before\n"
+
+
+def test_registrations_are_limited_and_foreign_processes_refused(travelled: Found) -> None:
+    assert len(travelled["attacked"]["floods init"][2]) <= 24
+    assert travelled["attacked"]["names a process that is none of its own"][2] == ["s"]
+
+
+def test_what_cells_have_started_ends_with_them_and_dropped_snapshots_go(travelled: Found) -> None:
+    found = travelled["leaves"]
+    assert (found["started"], found["before"], found["after"]) == ("ok", ["a", "b", "c"], ["a", "c"])
+    assert found["child"] == "gone\n"
+    assert found["left"] == []

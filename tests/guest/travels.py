@@ -1,0 +1,271 @@
+"""Kernels that are forked before a cell and come back: what they still have, and what hostile code can do about it."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from client import Client, Outcome, Workbench
+
+from cellblock.errors import KernelStartFailed
+from cellblock.host.launcher import Death, Process
+
+SEGFAULT = "import ctypes; ctypes.string_at(0)"
+GREEDY = "x = 'after'\nheld = []\nwhile True: held.append(bytearray(20 << 20))"
+
+
+async def dies(client: Client, code: str, snapshot: str | None) -> Death:
+    """A cell that its kernel does not outlive."""
+    running = asyncio.create_task(client.run(code, snapshot=snapshot))
+    death = await asyncio.wait_for(asyncio.shield(client.process.death), 30)
+    running.cancel()
+    return death
+
+
+async def came_back(process: Process, name: str, *codes: str, count: int = 50) -> list[Outcome]:
+    """What a revived snapshot says to some cells; it is ended."""
+    revived = await process.revive(name, count=count)
+    try:
+        async with Client(revived) as client:
+            return [await client.run(code) for code in codes]
+    finally:
+        await revived.stop()
+
+
+async def deaths(bench: Workbench) -> dict[str, Any]:
+    """A segmentation fault, too much memory, a kill: the variables of before, and how the kernel had ended."""
+    found: dict[str, Any] = {}
+    for name, code in (("fault", SEGFAULT), ("memory", GREEDY), ("kill", "import os; os.kill(os.getpid(), 9)")):
+        process = await bench.launch(memory=300 << 20)
+        async with Client(process) as client:
+            await client.run("x = 'before'")
+            death = await dies(client, code, "s")
+        [outcome] = await came_back(process, "s", "print(x)")
+        found[name] = [outcome.text, death.status, death.out_of_memory, outcome.reply["execution_count"]]
+    return found
+
+
+KEPT = {  # name: (before the snapshot, in the cell, afterwards, what that prints)
+    "closures and identities": (
+        "def counter(n=0):\n    def up():\n        nonlocal n; n += 1; return n\n    return up\n"
+        "up = counter(); up(); same = [up] * 2",
+        "up(); same.clear()",
+        "print(up(), same[0] is same[1] is up)",
+        "2 True",
+    ),
+    "a generator in the middle": ("g = iter([1, 2, 3]); next(g)", "list(g)", "print(next(g))", "2"),
+    "an open file at its offset": (
+        "f = open('f.txt', 'w+'); f.write('ab'); f.flush()",
+        "f.write('cd'); f.flush()",
+        "print(f.tell())",
+        "2",
+    ),
+    "a database in the middle": (
+        "import sqlite3; d = sqlite3.connect(':memory:'); d.execute('create table t (a)')",
+        "d.execute('insert into t values (1)'); d.commit()",
+        "print(d.execute('select count(*) from t').fetchone())",
+        "(0,)",
+    ),
+    "the same random numbers": (
+        "import random; random.seed(7); random.random()",
+        "r = random.random()",
+        "print(random.random() == (random.seed(7), random.random(), random.random())[2])",
+        "True",
+    ),
+    "a log handler": (
+        "import logging, sys; l = logging.getLogger('t'); l.addHandler(logging.StreamHandler(sys.stdout))",
+        "l.handlers.clear()",
+        "l.error('said')",
+        "said",
+    ),
+    "a context variable": (
+        "import contextvars; v = contextvars.ContextVar('v'); v.set('set')",
+        "v.set('other')",
+        "print(v.get())",
+        "set",
+    ),
+    "the working directory and the environment": (
+        "import os; os.makedirs('d', exist_ok=True); os.chdir('d'); os.environ['E'] = '1'",
+        "os.chdir('/'); del os.environ['E']",
+        "print(os.path.basename(os.getcwd()), os.environ['E'])",
+        "d 1",
+    ),
+    "a signal handler": (
+        "import signal; signal.signal(signal.SIGUSR1, lambda *_: print('handled'))",
+        "signal.signal(signal.SIGUSR1, signal.SIG_IGN)",
+        "import os; os.kill(os.getpid(), signal.SIGUSR1)",
+        "handled",
+    ),
+    "an executor of threads, anew": (
+        "import concurrent.futures as c; e = c.ThreadPoolExecutor(1); e.submit(abs, -1).result()",
+        "e.submit(abs, -2).result()",
+        "print(e.submit(abs, -3).result(timeout=9))",
+        "3",
+    ),
+    "a pool, which fails at once": (
+        "import multiprocessing.pool as p; pool = p.ThreadPool(1)",
+        "pool.apply(abs, (-1,))",
+        "try: pool.apply(abs, (-1,))\nexcept ValueError as problem: print(problem)",
+        "Pool not running",
+    ),
+    "an event loop": ("import asyncio", "await asyncio.sleep(0)", "print(await asyncio.sleep(0.01, 'slept'))", "slept"),
+    "history": ("'first'", "'second'", "print(_, len(In) == get_ipython().execution_count)", "first True"),
+}
+
+
+async def kept(bench: Workbench) -> dict[str, Any]:
+    """Each of KEPT in a kernel of its own that is forked before a cell, and goes back: what it prints then."""
+    found = {}
+    process = await bench.launch()
+    for name, (before, cell, after, _) in KEPT.items():
+        async with Client(process) as client:
+            setting = await client.run(before)
+            between = await client.run(cell, snapshot="s")
+        process = await process.revive("s", count=50)
+        async with Client(process) as client:
+            outcome = await client.run(after)
+        found[name] = [setting.error, between.error, str(outcome).strip()]
+    await process.stop()
+    return found
+
+
+ANSWERING = "import os; os.system('echo shell'); print(input('? '))"
+PIPE = "import subprocess; p = subprocess.Popen(['cat'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)"
+
+
+async def usable(bench: Workbench) -> dict[str, Any]:
+    """A revived kernel answers, completes and is interrupted; and a snapshot that sleeps holds nothing open."""
+    process = await bench.launch()
+    async with Client(process) as client:
+        await client.run(f"{PIPE}\nabcdef = 1")
+        piped = await client.run("p.stdin.close(); print(p.stdout.read())", snapshot="s")
+        found: dict[str, Any] = {"piped": piped.text}
+    revived = await process.revive("s", count=2)
+    async with Client(revived) as client:
+        answered = await client.run(ANSWERING, answers=["answer"])
+        matches = await client.request("complete_request", {"code": "abcd", "cursor_pos": 4})
+        running = asyncio.create_task(client.run("print('on', flush=True)\nwhile True: pass"))
+        await client.begun.wait()
+        revived.interrupt()
+        found |= {
+            "answered": sorted(answered.text.split()),
+            "matches": matches["matches"],
+            "interrupted": (await running).error,
+            "not there": await refusal(revived, "nothing"),
+            "lives": (await client.run("abcdef")).value,
+        }
+    await revived.stop()
+    return found
+
+
+async def refusal(process: Process, name: str) -> str:
+    try:
+        await process.revive(name, count=1)
+    except KernelStartFailed as problem:
+        return problem.message
+    return "revived"
+
+
+DESCRIPTORS = """
+import os
+open_ones = 0
+for fd in range(1024):
+    try: os.fstat(fd); open_ones += 1
+    except OSError: pass
+print(open_ones, len(__import__('inspect').stack()))
+"""
+
+
+async def chain(bench: Workbench) -> dict[str, Any]:
+    """Fifty states, each taken in the one before: descriptors, depth of the stack, and what is left in the socket directory."""
+    process = await bench.launch()
+    said = []
+    for turn in range(50):
+        async with Client(process) as client:
+            said.append((await client.run(DESCRIPTORS, snapshot=f"s{turn}")).text)
+        process = await process.revive(f"s{turn}", count=turn + 1)
+    names = [entry.name for entry in (process.home / "run").iterdir()]
+    await process.stop()
+    return {"first": said[1], "last": said[-1], "sockets": len(names)}
+
+
+LINK = "import json, os, socket\nlink = get_ipython().kernel.parent.keeper.link\n"
+REGISTER = """
+def register(name):
+    ours, theirs = socket.socketpair()
+    socket.send_fds(link, [json.dumps({"snapshot": name}).encode()], [ours.fileno()])
+    return theirs
+"""
+ATTACKS = {
+    "kills all it can": "import os; os.kill(-1, 9)",
+    "stops all it can": "import os, signal; os.kill(-1, signal.SIGSTOP)",
+    "speaks nonsense to init": LINK
+    + "try:\n    for _ in range(9): link.send(b'{\"snapshot\": 1, ')\nexcept OSError: pass",
+    "floods init": LINK + REGISTER + "kept = [register(f'flood{i}') for i in range(40)]",
+    "names a process that is none of its own": (
+        LINK
+        + REGISTER
+        + "kept = [register('s2'), register('s3')]; kept[0].send(b'1'); kept[1].send(b'%d' % os.getppid())"
+    ),
+    "takes the place of a snapshot": (
+        LINK + REGISTER + "held = register('mine')\npid = os.fork()\n"
+        "if pid == 0:\n    held.send(b'%d' % os.getpid()); held.recv(4096); os._exit(3)\nheld.close()"
+    ),
+}
+
+
+async def attacked(bench: Workbench) -> dict[str, Any]:
+    """Each attack after a snapshot: the kernel's next word, which states there are then, and what a revival brings."""
+    found = {}
+    async with bench.kernel() as other:
+        await other.run("value = 42")
+        for name, code in ATTACKS.items():
+            process = await bench.launch()
+            async with Client(process) as client:
+                await client.run("x = 'before'")
+                attack = await client.run(code, snapshot="s")
+                after = await client.run("print('lives')")
+                names = sorted(await process.snapshots())
+            wanted = "mine" if "mine" in names else "s"
+            found[name] = [attack.error, after.text, names, await revival(process, wanted)]
+            await process.stop()
+        found["neighbour"] = (await other.run("print(value)")).text
+    return found
+
+
+async def revival(process: Process, name: str) -> str:
+    """What a revived kernel prints, or why there is none."""
+    try:
+        [outcome] = await came_back(process, name, "print(x)")
+    except KernelStartFailed as problem:
+        return problem.message
+    return outcome.text
+
+
+async def leaves(bench: Workbench) -> dict[str, Any]:
+    """What a cell has started ends when it is undone; a snapshot that is dropped is gone; so are all with the sandbox."""
+    process = await bench.launch()
+    async with Client(process) as client:
+        started = await client.run(
+            "import subprocess; p = subprocess.Popen(['sleep', '77']); print(p.pid)", snapshot="a"
+        )
+        await client.run("1", snapshot="b")
+        await client.run("1", snapshot="c")
+        before = sorted(await process.snapshots())
+        process.drop(["b"])
+        after = sorted(await process.snapshots())
+    revived = await process.revive("c", count=3)
+    async with Client(revived) as client:
+        alive = await client.run("import os\ntry: os.kill(p.pid, 0); print('runs')\nexcept OSError: print('gone')")
+    pids = [pid for pid in (await revived.snapshots()).values() if pid]
+    await revived.stop()
+    return {
+        "started": started.status,
+        "before": before,
+        "after": after,
+        "child": alive.text,
+        "left": [pid for pid in pids if exists(pid)],
+    }
+
+
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
