@@ -129,15 +129,23 @@ class Travel:
             self._weighing = asyncio.create_task(self._weigh(kernel))
 
     async def _weigh(self, kernel: Kernel) -> None:
+        """What is dropped changes what the others weigh, so until nothing is."""
+        while await self._weigh_once(kernel):
+            pass
+
+    async def _weigh_once(self, kernel: Kernel) -> bool:
+        """Whether states had to go."""
         asked = self.timeline.names
         found = await kernel.process.snapshots()
         if not kernel.alive:
-            return
+            return False
         kept = {name: pid for name, pid in found.items() if name in self.timeline.names}
         sizes, self.total = await asyncio.to_thread(weighing.weigh, kernel.process.pid, kept, self._common or 0)
         new = self.timeline.names - asked  # taken since we asked
         self.timeline = self.timeline.only({*kept, *new}).weighed(sizes)
-        self._drop(kernel, time.too_large(self.timeline, limit=self.config.snapshot_limit, total=self.total))
+        dropped = time.too_large(self.timeline, limit=self.config.snapshot_limit, total=self.total)
+        self._drop(kernel, dropped)
+        return bool(dropped)
 
     async def look(self, kernel: Kernel | None) -> list[StateView]:
         """The states there are, measured now, in the order of what they have seen."""
