@@ -1,9 +1,13 @@
 """Back and forth in a session's states: after deaths and errors, by undo and redo, with its files, at both levels."""
 
 import asyncio
+import importlib.util
 import os
 import select
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,7 @@ from cellblock.errors import KernelBusy, NoState
 from cellblock.execution import Result
 from cellblock.host import aside
 from cellblock.host.interpreter import Interpreter
+from cellblock.host.launcher import Environment
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -23,20 +28,32 @@ GREEDY = "held = []\nwhile True: held.append(bytearray(20 << 20))"
 ENDLESS = "print('on', flush=True)\nwhile True: pass"
 
 
+def open_environment() -> Path:
+    """The interpreter of an environment that every user may run, as the guest's tests have it."""
+    path = Path(__file__).parents[1] / "guest/environment.py"
+    spec = importlib.util.spec_from_file_location("guest_environment", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: Path = module.environment()
+    return found
+
+
 @pytest_asyncio.fixture(loop_scope="session", scope="session", params=["full", "unprivileged"])
-async def traveller(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+async def traveller(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     """An interpreter that keeps the state before every cell, at each level."""
-    if request.param == "unprivileged" and os.getuid() == 0:
-        pytest.skip(
-            "as root a kernel without namespaces may not enter this interpreter's directory; tests/guest has it"
-        )
-    data = tmp_path_factory.mktemp("travel") / "data"
-    interpreter = await Interpreter.start(small(data, sandbox=request.param, snapshot="always"))
+    place = Path(tempfile.mkdtemp(prefix="cellblock-travel-", dir="/var/tmp"))
+    place.chmod(0o755)  # without namespaces a kernel of root's walks to its files by the host's own paths
+    environment = Environment(python=str(open_environment()), preload=())
+    config = small(place / "data", sandbox=request.param, snapshot="always", environments=[environment])
+    interpreter = await Interpreter.start(config)
     try:
         await interpreter.ready()
         yield Bench(interpreter)
     finally:
         await interpreter.aclose()
+        shutil.rmtree(place)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
