@@ -7,6 +7,7 @@ import select
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,33 @@ async def test_a_cell_has_the_memory_that_older_states_held(bench: Bench) -> Non
     assert len(await bench.interpreter.snapshots(OWNER, kernel_id)) < 5
 
 
+async def test_near_its_limit_a_kernel_is_not_forked_unasked(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    await bench.run("held = bytearray(b'x') * (140 << 20)", kernel_id)
+    unasked = await bench.run("held[0] = 1", kernel_id, snapshot="auto")
+    states = await bench.interpreter.snapshots(OWNER, kernel_id)
+    assert unasked["id"] not in [state["execution_id"] for state in states]
+
+
+async def test_with_nearly_all_memory_taken_a_state_still_outlives_its_kernel(bench: Bench) -> None:
+    """256 MiB in all, and 210 of them in one array, which the cell writes to."""
+    kernel_id = await bench.kernel()
+    await bench.run("held = bytearray(b'x') * (210 << 20)", kernel_id, snapshot="never")
+    result = await bench.run("held[:] = b'y' * len(held)", kernel_id)
+    assert (result["status"], result["kernel_state"]) == ("out_of_memory", "restored")
+    assert await said(bench, kernel_id, "print(held[:2], len(held) >> 20)") == "bytearray(b'xx') 210\n"
+
+
+async def test_when_the_machine_is_short_of_memory_the_last_state_is_kept(start: Start) -> None:
+    bench = await start(snapshot="always", patrol_interval=3600.0)
+    kernel_id = await bench.kernel()
+    ids = [(await bench.run(f"x = {number}", kernel_id))["id"] for number in range(3)]
+    sessions = bench.interpreter.sessions
+    sessions.config = replace(sessions.config, memory_reserve=1 << 60)
+    await sessions.patrol()
+    assert [each["execution_id"] for each in await bench.interpreter.snapshots(OWNER, kernel_id)] == ids[-1:]
+
+
 # --- faults ----------------------------------------------------------------------------------------------------------
 
 
@@ -335,6 +363,20 @@ async def test_a_snapshot_that_is_killed_is_no_state_any_more_and_the_kernel_doe
     with pytest.raises(NoState):
         await undo(bench, kernel_id, second)
     assert await said(bench, kernel_id, "print(x)") == "2\n"
+
+
+async def test_a_kernel_killed_while_it_is_forked_comes_back_or_says_that_it_is_lost(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    for _ in range(5):
+        await bench.run("x = 1", kernel_id, snapshot="never")
+        running = await bench.submit("x = 2\nwhile True: pass", kernel_id)
+        await bench.until(running, "status")
+        bench.kill(kernel_id)
+        result = await bench.wait(running)
+        assert result["status"] == "kernel_died"
+        there = "x = 1" if result["kernel_state"] == "restored" else "no x"
+        seen = await said(bench, kernel_id, "print(f'{x = }' if 'x' in globals() else 'no x')", snapshot="never")
+        assert seen == there + "\n"
 
 
 async def test_when_all_snapshots_are_killed_a_death_is_a_loss(bench: Bench) -> None:
