@@ -251,3 +251,37 @@ def test_a_watcher_sees_a_snapshot_then_everything(live: Live, kernel: str) -> N
 def test_an_unknown_session_is_not_found_anywhere(live: Live, method: str, path: str, body: object) -> None:
     answer = live.request(method, f"{KERNELS}/{UNKNOWN}{path}", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "kernel_not_found")
+
+
+def test_a_cell_is_undone_and_redone(live: Live, kernel: str) -> None:
+    run(live, kernel, "x = 1", snapshot="always")
+    second = run(live, kernel, "x = 2", snapshot="always")
+    place = f"{KERNELS}/{kernel}"
+    states = live.get(f"{place}/snapshots").json()
+    assert [state["undone"] for state in states] == [False, False]
+    undone = live.post(f"{place}/undo").json()
+    assert (undone["undone"], undone["redone"], undone["not_restored"]) == ([second["id"]], [], [])
+    assert undone["kernel"]["id"] == kernel
+    assert live.post(f"{place}/redo").json()["redone"] == [second["id"]]
+    again = live.post(f"{place}/undo", json={"to": second["id"]}).json()
+    assert again["undone"] == [second["id"]]
+    assert run(live, kernel, "print(x)")["outputs"][0]["text"] == "1\n"
+    nothing = live.post(f"{place}/redo")
+    assert (nothing.status_code, nothing.json()["error"]["code"]) == (409, "no_state")
+    assert live.post(f"{place}/undo", json={"upto": 1}).status_code == 422
+    assert live.post(f"{KERNELS}/{UNKNOWN}/undo").status_code == 404
+
+
+def test_a_failed_cell_leaves_no_trace_where_that_is_asked_for(live: Live, kernel: str) -> None:
+    run(live, kernel, "x = 1")
+    failed = run(live, kernel, "x = 2; 1 / 0", snapshot="always", on_error="rollback")
+    assert (failed["status"], failed["kernel_state"]) == ("error", "restored")
+    assert run(live, kernel, "print(x)")["outputs"][0]["text"] == "1\n"
+
+
+def test_an_undo_while_code_runs_is_a_conflict(live: Live, kernel: str) -> None:
+    asked = {"code": "input()", "kernel_id": kernel, "allow_stdin": True}
+    accepted = live.post("/api/jupyter/execute", json=asked, headers={"Prefer": "respond-async"}).json()
+    refused = live.post(f"{KERNELS}/{kernel}/undo")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "kernel_busy")
+    live.post(f"/api/jupyter/execute/{accepted['id']}/interrupt")

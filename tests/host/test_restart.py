@@ -467,3 +467,19 @@ async def test_a_stop_a_crash_and_a_stop_while_one_cell_runs(serve: Serve, tmp_p
     numbers = [int(line) for line in ended["outputs"][0]["text"].split()]
     assert numbers == sorted(set(numbers))
     await server.ask(f"await interpreter.delete(OWNER, {kernel!r})")
+
+
+async def test_states_outlive_a_server_but_what_was_undone_does_not(serve: Serve) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    for number in (1, 2, 3):
+        await first.ask(f"await bench.run('x = {number}', {kernel!r}, snapshot='always')")
+    await first.ask(f"await bench.interpreter.undo('local', {kernel!r})")
+    await cast_off(first)
+    second = await serve()
+    states = await second.ask(f"await bench.interpreter.snapshots('local', {kernel!r})")
+    assert [state["undone"] for state in states] == [False, False]
+    back = await second.ask(f"await bench.interpreter.undo('local', {kernel!r})")
+    assert (len(back["undone"]), "not kept" in back["notice"]) == (1, True)
+    after = await second.ask(f"await bench.run('print(x)', {kernel!r})")
+    assert (after["status"], after["outputs"][0]["text"]) == ("ok", "1\n")

@@ -67,11 +67,16 @@ def test_the_oldest_states_go_first_and_one_can_be_spared() -> None:
     assert too_many(made, most=3) == []
 
 
-def test_states_go_until_the_rest_fits() -> None:
-    made = line("a", "b", "c").weighed({"a": 5, "b": 5, "c": 5})
+def test_the_oldest_state_goes_when_all_are_too_large() -> None:
+    made = line("a", "b", "c")
     assert too_large(made, limit=20, total=15) == []
     assert too_large(made, limit=10, total=15) == ["a"]
-    assert too_large(made, limit=1, total=100) == ["a", "b", "c"]
+    assert too_large(line(), limit=10, total=15) == []
+
+
+def test_states_know_what_they_weigh() -> None:
+    made = line("a", "b").weighed({"a": 5}).gone_to(1, State("left", 9)).weighed({"left": 7})
+    assert [(state.name, state.bytes) for state in made.states] == [("a", 5), ("left", 7)]
 
 
 def test_snapshots_are_taken_by_wish_by_memory_and_by_pace() -> None:

@@ -143,7 +143,7 @@ class Kernel(ipykernel.ipkernel.IPythonKernel):
         """Before a cell that asks for it, the kernel is forked."""
         name = cell_meta.get("snapshot") if isinstance(cell_meta, dict) else None
         if isinstance(name, str):
-            self.parent.keeper.take(name, self.iopub_thread.parked)
+            self.parent.snapshot(name)
         return await super().do_execute(*arguments, cell_meta=cell_meta, cell_id=cell_id, **more)
 
     def go_on_counting(self, count: int) -> None:
@@ -348,6 +348,26 @@ class App(ipykernel.kernelapp.IPKernelApp):
         began = time.perf_counter()
         self.reopen(revival)
         report(revival.link, stages={"revive": milliseconds(began)}, pid=os.getpid())
+
+    def snapshot(self, name: str) -> None:
+        """Forks the kernel as it is now; the process between is reaped at once, so that no os.wait() of a cell meets it."""
+        between = self.keeper.take(name, self.iopub_thread.parked)
+        if between:
+            self.iopub_thread.schedule(functools.partial(self._reap_when_ended, between))
+
+    def _reap_when_ended(self, pid: int) -> None:
+        try:
+            fd = os.pidfd_open(pid)
+        except OSError:
+            return  # before the next snapshot, then
+        loop = self.control_thread.io_loop.asyncio_loop
+
+        def ended() -> None:
+            loop.remove_reader(fd)
+            os.close(fd)
+            self.keeper.reap()
+
+        loop.add_reader(fd, ended)
 
     def log_failure(self, text: str) -> None:
         """Into the sandbox's log, wherever descriptor 2 leads by now."""

@@ -50,27 +50,27 @@ class Keeper:
     between: list[int] = field(default_factory=list)
     own: set[int] = field(default_factory=set)
 
-    def take(self, name: str, parked: Parking) -> None:
-        """Forks this process as it is now. Returns in the kernel; in the snapshot it raises Revived, some day or never.
+    def take(self, name: str, parked: Parking) -> int:
+        """Forks this process as it is now. In the kernel, the pid of the one between; in the snapshot it raises Revived.
 
         `parked` keeps the only other thread of ours from holding any lock meanwhile. To fail is no error here: init has no
         such snapshot then, and says so.
         """
         self.reap()
-        if self.link is None:
-            return
+        try:
+            return self._take(self.link, name, parked) if self.link else 0
+        except OSError:
+            return 0
+
+    def _take(self, link: socket.socket, name: str, parked: Parking) -> int:
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            try:
-                socket.send_fds(
-                    self.link, [json.dumps({"snapshot": name}).encode()], [ours.fileno()], socket.MSG_DONTWAIT
-                )
-                ours.close()
-                self._fork(theirs, parked)
-            except OSError:
-                pass
+            packet = json.dumps({"snapshot": name}).encode()
+            socket.send_fds(link, [packet], [ours.fileno()], socket.MSG_DONTWAIT)
+            ours.close()
+            return self._fork(theirs, parked)
 
-    def _fork(self, theirs: socket.socket, parked: Parking) -> None:
+    def _fork(self, theirs: socket.socket, parked: Parking) -> int:
         kept = Kept.now()
         with deaf(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a process with threads forks is what this is about
@@ -83,6 +83,7 @@ class Keeper:
             finally:
                 self.taking = False
         self.between.append(pid)
+        return pid
 
     def _sleep(self, theirs: socket.socket, kept: "Kept") -> None:
         """In the copy, until it is woken, or nobody will ever do that."""

@@ -348,7 +348,7 @@ class Session:
             )
             await self.travel.recall(kernel, self.notebook.executions())
         except CellblockError:
-            self._remember_loss(SERVER_ENDED if process.death.done() else UNANSWERED)
+            self._remember_loss(SERVER_ENDED if process.bound.exception() else UNANSWERED)
             await process.stop()
             raise
         finally:

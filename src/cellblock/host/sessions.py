@@ -10,7 +10,7 @@ import structlog
 from cellblock.content import clean
 from cellblock.errors import CellblockError, KernelLimit, KernelNotFound
 from cellblock.execution import Event, timestamp
-from cellblock.host import schema
+from cellblock.host import memory, schema
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Engine, Environments
 from cellblock.host.executions import Executions, Job
@@ -23,6 +23,8 @@ from cellblock.host.workspace import Workspace
 from cellblock.notebook import Cell, Notebook, NotebookView
 
 __all__ = ["KernelView", "Session", "Sessions"]
+
+SHORT = 2 * memory.KERNEL  # bytes above the reserve
 
 log = structlog.get_logger("cellblock.sessions")
 
@@ -169,12 +171,20 @@ class Sessions:
                     self._sessions.pop(session.id, None)
 
     async def patrol(self) -> None:
-        """Looks at what idle kernels do to the disk; one that cannot be looked at hides no other."""
+        """Looks at what idle kernels do to the disk, and at memory; one that cannot be looked at hides no other."""
+        self.give_back_memory()
         for session in self.live():
             try:
                 await session.patrol()
             except (CellblockError, OSError) as problem:
                 log.warning("disk_not_watched", kernel=session.id, error=str(problem))
+
+    def give_back_memory(self) -> None:
+        """When this machine is short of memory, kernels keep their last state only."""
+        if memory.free() < self.config.memory_reserve + SHORT:
+            for session in self.live():
+                if session.kernel:
+                    session.travel.press(session.kernel)
 
     async def go_on(self, kernels: Mapping[str, Kept], unfinished: Sequence[Unfinished]) -> None:
         """Takes back the kernels that have outlived the server before this one, and what goes on in them."""

@@ -112,18 +112,11 @@ def too_many(timeline: Timeline, *, most: int, spared: Collection[str] = ()) -> 
 
 
 def too_large(timeline: Timeline, *, limit: int, total: int) -> list[str]:
-    """Names of the states that have to go so that no more than `limit` of `total` bytes are left: the oldest first.
+    """The name of the oldest state, when all of them together take `total` bytes and may take `limit`.
 
-    What a state shares with a later one is freed only with both; so each is reckoned with its own part, and the rest falls
-    to the last.
+    What it shares with later ones stays, so what is left has to be weighed again.
     """
-    gone: list[str] = []
-    for state in timeline.states:
-        if total <= limit:
-            break
-        gone.append(state.name)
-        total -= state.bytes
-    return gone
+    return [state.name for state in timeline.states[:1]] if total > limit else []
 
 
 @dataclass(frozen=True, slots=True)

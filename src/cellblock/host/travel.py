@@ -72,6 +72,7 @@ class Travel:
     total: int = 0
     news: str | None = None  # what the next Result has to say of a state that nobody asked for
     _taken: float = float("-inf")  # when the last snapshot was, by the loop's clock
+    _running: str = ""  # the state before the cell that runs
     _common: int | None = None  # what the kernel shared with its template before the first one
     _weighing: asyncio.Task[None] | None = None
 
@@ -92,7 +93,7 @@ class Travel:
         if name:
             await self._remember_common(kernel)
             await self._keep_files(name, scan)
-            self._taken = asyncio.get_running_loop().time()
+            self._taken, self._running = asyncio.get_running_loop().time(), name
         self._change(kernel, self.timeline.ran(job.id, job.execution.cell_id, state))
         if name:
             self._drop(kernel, time.too_many(self.timeline, most=self.config.snapshots, spared={name}))
@@ -124,26 +125,38 @@ class Travel:
     # after it
 
     def settle(self, kernel: Kernel) -> None:
-        """Behind the scenes: which states there really are, what they weigh, and which are too many bytes."""
+        """Behind the scenes, after a cell: which states there really are, what they weigh, and which are too many bytes."""
+        self._running = ""
+        self._begin_weighing(kernel)
+
+    def _begin_weighing(self, kernel: Kernel) -> None:
         if self.timeline.states and (self._weighing is None or self._weighing.done()):
             self._weighing = asyncio.create_task(self._weigh(kernel))
 
     async def _weigh(self, kernel: Kernel) -> None:
-        asked = self.timeline.names
+        """What is dropped changes what the others weigh, so until nothing is."""
+        while await self._weigh_once(kernel):
+            pass
+
+    async def _weigh_once(self, kernel: Kernel) -> bool:
+        """Whether states had to go."""
+        asked, running = self.timeline.names, self._running
         found = await kernel.process.snapshots()
         if not kernel.alive:
-            return
+            return False
         kept = {name: pid for name, pid in found.items() if name in self.timeline.names}
         sizes, self.total = await asyncio.to_thread(weighing.weigh, kernel.process.pid, kept, self._common or 0)
-        new = self.timeline.names - asked  # taken since we asked
+        new = (self.timeline.names - asked) | {running, self._running}  # which init may not have known when we asked
         self.timeline = self.timeline.only({*kept, *new}).weighed(sizes)
-        self._drop(kernel, time.too_large(self.timeline, limit=self.config.snapshot_limit, total=self.total))
+        dropped = time.too_large(self.timeline, limit=self.config.snapshot_limit, total=self.total)
+        self._drop(kernel, dropped)
+        return bool(dropped)
 
     async def look(self, kernel: Kernel | None) -> list[StateView]:
         """The states there are, measured now, in the order of what they have seen."""
         if kernel is None or not kernel.alive:
             return []
-        self.settle(kernel)
+        self._begin_weighing(kernel)
         if self._weighing:
             await asyncio.shield(self._weighing)
         line = self.timeline
