@@ -67,6 +67,20 @@ class Environment:
     python: str = sys.executable
     preload: tuple[str, ...] = PRELOAD
     display_name: str = "Python 3"
+    spec: "Spec | None" = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A kernelspec that is no environment: a program, run in a sandbox of the default environment's fork server.
+
+    `variables`: [(name, value)]; `resources`: the directory it was found in.
+    """
+
+    command: tuple[str, ...]
+    language: str
+    resources: str
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -199,7 +213,7 @@ class Launcher:
     def pid(self) -> int:
         return self._process.pid
 
-    async def launch(self, *, id: str, home: Path, uid: int, policy: Policy) -> "Process":
+    async def launch(self, *, id: str, home: Path, uid: int, policy: Policy, spec: Spec | None = None) -> "Process":
         """A new kernel in `home`, below the data directory; returns once its sockets are bound. KernelStartFailed."""
         if self.closed.done():
             raise KernelStartFailed("The fork server has ended.")
@@ -208,6 +222,8 @@ class Launcher:
         tree.prepare_home(home)
         process = Process(home, uuid4().hex, self.facts["cgroups"])
         request = Launch(id, str(home.resolve().relative_to(self._data_dir)), uid, process.key, policy)
+        if spec:
+            request = replace(request, command=spec.command, variables=spec.variables)
         try:
             process.connect(self._control, request)
             await process.until_bound()

@@ -100,6 +100,8 @@ class Travel:
         return name
 
     def _wanted(self, kernel: Kernel, job: Job) -> bool:
+        if not kernel.ours:
+            return False
         now = asyncio.get_running_loop().time()
         used, limit = kernel.process.usage().memory_bytes, self.config.memory_limit
         mode = job.request.snapshot or self.config.snapshot
