@@ -104,7 +104,9 @@ class Travel:
         used, limit = kernel.process.usage().memory_bytes, self.config.memory_limit
         mode = job.request.snapshot or self.config.snapshot
         model = job.request.door in MODEL_DOORS
-        return self.config.snapshots > 0 and time.wanted(time.Wish(mode, model, used, limit, now - self._taken))
+        blank = not (self.timeline.steps or self.rolls_back(job))
+        wish = time.Wish(mode, model, blank, used, limit, now - self._taken)
+        return self.config.snapshots > 0 and time.wanted(wish)
 
     async def _keep_files(self, state: str, scan: Scan | None) -> None:
         try:
