@@ -123,8 +123,8 @@ def too_large(timeline: Timeline, *, limit: int, total: int) -> list[str]:
 class Wish:
     """What is known when a cell is about to run. Sizes are bytes, times seconds of one clock.
 
-    `model`: a language model runs it. `blank`: nothing has run in this kernel yet, and no error is to be undone. `used` of `limit` bytes of the sandbox's
-    memory are taken.
+    `model`: a language model runs it. `blank`: nothing has run in this kernel yet, and no error is to be undone. `used` of
+    `limit` bytes of the sandbox's memory are taken.
     """
 
     mode: Mode
