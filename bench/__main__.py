@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import burst, churn, flood, neighbours, roundtrip, scale, starting, streaming, weight
+from bench import burst, churn, flood, gateway, neighbours, roundtrip, scale, starting, streaming, weight
 from bench.figures import Figure, Size, show
 
 Section = Callable[[Size], list[Figure]]
@@ -17,6 +17,7 @@ SHORT: dict[str, Section] = {
     "start": starting.measure,
     "roundtrip": roundtrip.measure,
     "stream": streaming.measure,
+    "gateway": gateway.measure,
     "flood": flood.measure,
     "neighbours": neighbours.measure,
     "memory": weight.measure,

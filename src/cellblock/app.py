@@ -13,7 +13,7 @@ from pydantic import SecretStr, TypeAdapter
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cellblock.adapters import chat, http, page, problems
+from cellblock.adapters import chat, gateway, http, page, problems
 from cellblock.adapters.access import Access, Rules, names_of
 from cellblock.adapters.limits import BodyLimit
 from cellblock.errors import CellblockError
@@ -130,7 +130,11 @@ def middleware(server: Server) -> list[Middleware]:
 
 def doors(interpreter: Interpreter, runs: Runs, models: chat.Models, closing: asyncio.Event) -> list[APIRouter]:
     """The doors of this server."""
-    return [http.router(interpreter, closing), chat.router(interpreter, runs, models, closing)]
+    return [
+        http.router(interpreter, closing),
+        gateway.router(interpreter, closing),
+        chat.router(interpreter, runs, models, closing),
+    ]
 
 
 def rules(server: Server) -> Rules:
@@ -147,6 +151,7 @@ def rules(server: Server) -> Rules:
         loopback_trust=settings.loopback_trust and settings.loopback,
         shut_in=lambda: server.shut_in,
         open_files=page.open_files(),
+        open_port=settings.jupyter_port,
     )
 
 

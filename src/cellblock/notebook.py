@@ -109,6 +109,10 @@ class Notebook:
         """The cell as it is; CellNotFound."""
         return self.cells[self._index(cell_id)]
 
+    def has(self, cell_id: str) -> bool:
+        """Whether there is such a cell."""
+        return self._find(cell_id) is not None
+
     def executions(self) -> list[tuple[str, str]]:
         """(execution, cell) of all that cells show and that stands, in the order they were counted; one that runs last."""
         shown = [
@@ -133,12 +137,17 @@ class Notebook:
         after: str | None = None,
         first: bool = False,
         metadata: Mapping[str, Any] | None = None,
+        id: str | None = None,
     ) -> Cell:
-        """A new cell after `after`, at the end without it, at the top with `first`. CellNotFound, TooLarge."""
+        """A new cell after `after`, at the end without it, at the top with `first`. CellNotFound, TooLarge.
+
+        Its id is `id` where that is a good one nobody has.
+        """
         if len(self.cells) >= MAX_CELLS:
             raise TooLarge(f"A notebook has at most {MAX_CELLS} cells.")
         at = 0 if first else len(self.cells) if after is None else self._index(after) + 1
-        cell = _cell(self._fresh_id(), type, clean(source), metadata=dict(metadata or {}))
+        wished = id if id is not None and _CELL_ID.fullmatch(id) and not self.has(id) else self._fresh_id()
+        cell = _cell(wished, type, clean(source), metadata=dict(metadata or {}))
         self.cells.insert(at, cell)
         self._changed(edit=True)
         return cell
@@ -219,14 +228,31 @@ class Notebook:
         self._display_ids.clear()
         self._changed()
 
-    def import_ipynb(self, ipynb: object) -> None:
-        """Takes the place of everything. InvalidRequest when it is no notebook, TooLarge when it is too big."""
+    def import_ipynb(self, ipynb: object, *, keep: bool = False) -> None:
+        """Takes the place of everything. InvalidRequest when it is no notebook, TooLarge when it is too big.
+
+        `keep`: cells that are still there are still known: what runs in them goes on.
+        """
         read = from_ipynb(ipynb, kernel_id=self.kernel_id, environment=self.environment, new_id=self.new_id)
-        self.cells, self.metadata = read.cells, read.metadata
-        self.title = read.title or self.title
-        self._live.clear()
-        self._display_ids.clear()
+        former = {cell["id"]: cell for cell in self.cells if keep}
+        self.cells = [self._kept(cell, former.get(cell["id"])) for cell in read.cells]
+        self.metadata, self.title = read.metadata, read.title or self.title
+        here = {cell["id"] for cell in self.cells if keep}
+        self._live = {id: live for id, live in self._live.items() if id in here}
+        self._display_ids = {id: ids for id, ids in self._display_ids.items() if id in here}
         self._changed(edit=True)
+
+    def _kept(self, cell: Cell, former: Cell | None) -> Cell:
+        """A cell as it was saved, with what an editor does not know of it."""
+        if former is None or former["type"] != cell["type"]:
+            return cell
+        if cell["id"] in self._live:
+            return {**former, "metadata": cell["metadata"]}
+        if former["source"] == cell["source"] and former["outputs"] == cell["outputs"]:
+            cell["status"], cell["execution_id"] = former["status"], former["execution_id"]
+            if "cellblock" in former["metadata"]:
+                cell["metadata"]["cellblock"] = former["metadata"]["cellblock"]
+        return cell
 
     # executions
 

@@ -49,6 +49,13 @@ class Settings(BaseSettings):
 
     host: str = _setting("127.0.0.1", "Address to listen on. Anything but loopback demands the token of every request.")
     port: int = _setting(3000, "Port to listen on; 0 takes a free one.", ge=0, le=65535)
+    jupyter_port: int | None = _setting(
+        None,
+        "A second port, on loopback, where Jupyter's API alone answers, and without a token: for clients that know none. "
+        "Whoever can connect to it can run code.",
+        ge=1,
+        le=65535,
+    )
     data_dir: Path = _setting(
         Path(platformdirs.user_data_dir("cellblock")), "Where sessions, notebooks, files and `environments.toml` live."
     )

@@ -1,16 +1,19 @@
 """The documents are complete, fresh, and their examples work."""
 
+import asyncio
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import pytest
 from live_server import Live
 
 from cellblock import app, errors, execution, settings
+from cellblock.adapters import gateway
 from cellblock.adapters.http.reference import render
+from cellblock.host.interpreter import Interpreter
 
 ROOT = Path(__file__).parents[2]
 HTTP = (ROOT / "docs/http.md").read_text("utf-8")
@@ -49,6 +52,15 @@ def test_every_route_is_documented() -> None:
     documented = re.sub(r"`(GET /openapi.json)`, `(GET /docs)`", "", HTTP)
     missing = [route for route in routes if route not in documented]
     assert not missing
+
+
+@pytest.mark.docs
+def test_every_route_of_jupyters_is_documented() -> None:
+    page = (ROOT / "docs/jupyter.md").read_text("utf-8")
+    routes = gateway.router(cast("Interpreter", None), asyncio.Event()).routes
+    addresses = [(route.path.replace(":path}", "}"), getattr(route, "methods", None) or {"GET"}) for route in routes]
+    documented = [f"`{method} {path}`" for path, methods in addresses for method in methods - {"HEAD"}]
+    assert [each for each in documented if each[1:-1] not in page] == []
 
 
 @pytest.mark.docs

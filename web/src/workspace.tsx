@@ -210,7 +210,7 @@ const NO_HELPER = {
 }
 
 function promptsFor(files: readonly FileEntry[]): readonly string[] {
-  const regular = files.filter((file) => file.type === 'file')
+  const regular = files.filter((file) => file.type === 'file' && !/(^|\/)\./.test(file.path)) // what programs keep aside
   const first = regular.find((file) => previewOf(file.path) === 'table') ?? regular[0]
   if (!first) return []
   if (first.path === SAMPLE_NAME) return SAMPLE_PROMPTS

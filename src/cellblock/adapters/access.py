@@ -4,6 +4,9 @@ A request is let in without a token only if all of this holds: the server listen
 not switched the rule off; its peer is a loopback socket that belongs to the server's uid; it names a loopback Host; it
 carries no forwarding header and is not HTTP/1.0 (as nginx forwards, with no header of its own); its Origin, if any, is
 ours; and kernels are shut in (code that is not has our uid).
+
+A second port, on loopback and asked for by name, needs no token; only Jupyter's API answers there, and there too Host and
+Origin are checked and kernels must be shut in.
 """
 
 import hashlib
@@ -22,7 +25,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cellblock.adapters import peers
-from cellblock.errors import CellblockError, Forbidden, Unauthorized
+from cellblock.adapters.paths import is_jupyter
+from cellblock.errors import CellblockError, Forbidden, NotFound, Unauthorized
 
 OWNER = "local"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -63,6 +67,7 @@ class Rules:
     any_ip: bool = False
     loopback_trust: bool = True
     shut_in: Callable[[], bool] = lambda: False
+    open_port: int | None = None
     open_files: frozenset[str] = frozenset()
     uid: int = field(default_factory=os.getuid)
 
@@ -148,16 +153,23 @@ def trusted(rules: Rules, scope: Scope, headers: Headers) -> bool:
     )
 
 
+def at_open_port(rules: Rules, scope: Scope) -> bool:
+    """Whether a request came to the port that needs no token."""
+    peer, ours = scope.get("client"), scope.get("server")
+    if rules.open_port is None or peer is None or ours is None or ours[1] != rules.open_port:
+        return False
+    return peers.is_loopback(peer[0]) and rules.shut_in()
+
+
 Verdict = Literal["right", "wrong", "none"]
 
 
 def token_in_header(rules: Rules, headers: Headers) -> Verdict:
-    """`Authorization: Bearer T` or `token T`. Another scheme is a wrong token."""
-    value = headers.get("authorization")
-    if value is None:
-        return "none"
-    scheme, _, token = value.partition(" ")
+    """`Authorization: Bearer T` or `token T`. Another scheme is a wrong token; an empty one is none, as clients have it."""
+    scheme, _, token = headers.get("authorization", "token").strip().partition(" ")
     known = scheme.lower() in ("bearer", "token")
+    if known and not token.strip():
+        return "none"
     return "right" if known and same(token.strip(), rules.token) else "wrong"
 
 
@@ -168,14 +180,14 @@ def token_in_cookie(rules: Rules, headers: Headers) -> Verdict:
 
 
 def take_token(scope: Scope) -> str | None:
-    """Takes `token` out of the query, so that no log and no handler sees it."""
+    """Takes `token` out of the query, so that no log and no handler sees it; an empty one is none."""
     query = scope.get("query_string", b"").decode("latin-1")
     if "token=" not in query:
         return None
     pairs = parse_qsl(query, keep_blank_values=True)
     found = [value for name, value in pairs if name == "token"]
     scope["query_string"] = urlencode([(name, value) for name, value in pairs if name != "token"]).encode()
-    return found[0] if found else None
+    return found[0] if found and found[0] else None
 
 
 class Access:
@@ -194,7 +206,9 @@ class Access:
         if refusal is None and asked is not None and is_page(path):
             await self._exchange(asked, scope)(scope, receive, send)
             return
-        if refusal is None and not self._open(path):
+        if refusal is None and at_open_port(self.rules, scope):
+            refusal = None if is_jupyter(path) else NotFound("Only Jupyter's API answers at this port.")
+        elif refusal is None and not self._open(path):
             refusal = self._admit(scope, headers, asked)
         if refusal is not None:
             raise refusal

@@ -13,9 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 from typing_extensions import TypedDict
 
 from cellblock import errors
+from cellblock.adapters.paths import is_jupyter
 from cellblock.adapters.wire import Json
 from cellblock.errors import CellblockError, InternalError
 
@@ -61,10 +63,12 @@ class Problem(TypedDict):
     error: ErrorBody
 
 
-def answer(error: CellblockError, headers: Mapping[str, str] = {}) -> Json:
-    """The response of an error."""
+def answer(error: CellblockError, headers: Mapping[str, str] = {}, path: str = "") -> Json:
+    """The response of an error, in the shape of the door that `path` leads to."""
     body: dict[str, object] = {"error": error.as_dict()}
-    if error.current is not None:
+    if is_jupyter(path):
+        body = {"message": error.message, "reason": error.hint or None, "code": error.code}
+    elif error.current is not None:
         body["current"] = error.current
     return Json(body, status_code=error.status, headers={**headers, **_headers(error)})
 
@@ -111,15 +115,15 @@ def _field(row: Mapping[str, Any]) -> dict[str, str]:
     return {"path": ".".join(named), "message": row["msg"].removeprefix("Value error, ")}
 
 
-async def on_error(_: Request, error: CellblockError) -> Response:
+async def on_error(request: Request, error: CellblockError) -> Response:
     """Handler of our own errors."""
-    return answer(error)
+    return answer(error, path=request.scope["path"])
 
 
 async def on_http(request: Request, error: HTTPException) -> Response:
     """Handler of the framework's own errors."""
     allow = {"Allow": ", ".join(allowed(request))} if error.status_code == 405 else {}
-    return answer(from_http(error), {**(error.headers or {}), **allow})
+    return answer(from_http(error), {**(error.headers or {}), **allow}, request.scope["path"])
 
 
 def allowed(request: Request) -> list[str]:
@@ -150,7 +154,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await self._other(scope, receive, send)
             return
         request_id = secrets.token_hex(8)
         started = False
@@ -167,11 +171,21 @@ class Guard:
         except CellblockError as problem:
             if started:
                 raise
-            await answer(problem)(scope, receive, watch)
+            await answer(problem, path=scope["path"])(scope, receive, watch)
         except ClientDisconnect:
             log.info("client_left", request_id=request_id, method=scope["method"], path=scope["path"])
         except Exception:
             log.exception("request_failed", request_id=request_id, method=scope["method"], path=scope["path"])
             if started:
                 raise  # half an answer is out: the server cuts the connection
-            await answer(InternalError("Something went wrong on the server."))(scope, receive, watch)
+            failure = InternalError("Something went wrong on the server.")
+            await answer(failure, path=scope["path"])(scope, receive, watch)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket that is not let in hears why, as an answer to its handshake."""
+        try:
+            await self.app(scope, receive, send)
+        except CellblockError as problem:
+            if scope["type"] != "websocket":
+                raise
+            await WebSocket(scope, receive, send).send_denial_response(answer(problem, path=scope["path"]))

@@ -92,7 +92,8 @@ def serve(token_file: TokenFile = None, **given: Any) -> None:
         from cellblock.cli.serving import Listening
 
         loaded = loaded.model_copy(update={"port": listener.getsockname()[1]})
-        Listening(loaded).serve_on(listener)
+        more = [listen("127.0.0.1", loaded.jupyter_port)] if loaded.jupyter_port else []
+        Listening(loaded).serve_on(listener, *more)
 
 
 def _token(path: Path | None) -> str | None:

@@ -17,6 +17,8 @@ from cellblock.settings import Settings
 from cellblock.version import __version__
 
 GRACE_S = 5
+# What uvicorn says of a WebSocket that was answered with an error, as it should be.
+UNTRUE = ("ASGI callable returned without completing handshake.",)
 
 
 class Listening(uvicorn.Server):
@@ -25,16 +27,17 @@ class Listening(uvicorn.Server):
     def __init__(self, loaded: Settings) -> None:
         app = create_app(loaded)
         self.server: Server = app.state.server
-        super().__init__(_uvicorn(app))
+        super().__init__(_uvicorn(app, loaded))
         # Why the start failed is said in a sentence; uvicorn would print the traceback.
         logging.getLogger("uvicorn.error").addFilter(lambda _: self.server.failure is None)
+        logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg not in UNTRUE)
 
-    def serve_on(self, listener: socket.socket) -> None:
+    def serve_on(self, *listeners: socket.socket) -> None:
         """Serves until SIGTERM or SIGINT; raises why it could not start."""
         allow_descriptors()
         signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when all is done: that is a clean end
         try:
-            self.run(sockets=[listener])
+            self.run(sockets=list(listeners))
         except KeyboardInterrupt:
             pass
         except SystemExit:
@@ -72,12 +75,15 @@ def allow_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _uvicorn(app: ASGIApp) -> uvicorn.Config:
+def _uvicorn(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """Compression helps WebSockets over a network; over loopback it only takes time."""
     return uvicorn.Config(
         app,
         loop="uvloop",
         http=Bounded,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=int(settings.body_limit),
+        ws_per_message_deflate=not settings.loopback,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -89,13 +95,19 @@ def _uvicorn(app: ASGIApp) -> uvicorn.Config:
 
 
 def banner(server: Server) -> list[str]:
-    """Two lines: where the page is, and where the data is."""
+    """Where the page is, where the data is, and where no token is needed."""
     host = {"127.0.0.1": "localhost", "0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(  # noqa: S104
         server.settings.host, server.settings.host
     )
     authority = f"[{host}]:{server.settings.port}" if ":" in host else f"{host}:{server.settings.port}"
     token = "" if server.settings.token else f"?token={server.token}"
+    port = server.settings.jupyter_port
     return [
         f"Cellblock {__version__} is at http://{authority}/{token}",
         f"Its data is in {server.settings.data_dir}; Ctrl-C stops it.",
+        *(
+            [f"Jupyter's API needs no token at http://127.0.0.1:{port}: whoever can connect can run code."]
+            if port
+            else []
+        ),
     ]

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from cellblock.content import Malformed
 from cellblock.errors import KernelFault, Unavailable
-from cellblock.host import answers, snippets
+from cellblock.host import answers, looking, snippets
 from cellblock.host.answers import completion, inspection
 from cellblock.host.kernels import Kernel
 
@@ -36,6 +36,10 @@ async def inspect(kernel: Kernel | None, code: str, cursor_pos: int, detail_leve
         return inspection(await kernel.connection.inspect(code, cursor_pos, detail_level, timeout=ASSIST_SECONDS))
     except (KernelFault, Malformed):
         return nothing
+
+
+async def variable(peek: Peeking, name: str, **look: Any) -> looking.VariableView | None:
+    return looking.read(await peek(looking.question(name, **look), timeout=VARIABLES_SECONDS))
 
 
 async def variables(peek: Peeking) -> list[dict[str, Any]]:

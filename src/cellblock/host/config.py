@@ -1,13 +1,14 @@
 """What the interpreter is told at its start, and what a caller hands in: values only."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from cellblock.host.launcher import Environment
 from cellblock.host.policy import CodeRules
+from cellblock.host.tape import Request
 from cellblock.host.timeline import Mode
 
 OnError: TypeAlias = Literal["keep", "rollback"]
@@ -62,6 +63,8 @@ class ExecuteRequest:
 
     `kernel_id` None: one-shot, with `files` [(path, content)] in its private workspace. `timeout` None: the most there
     is. `on_disconnect` is the door's to act on, by `interrupt_execution`. `title` names a session that has no title.
+    Of a Jupyter client: `asked`, its own request; `options` of its execute_request (silent, store_history,
+    user_expressions); with `stop_on_error` an error cancels what waits of the same client. Its `cell_id` need not exist yet.
     `snapshot`: whether the state before it is kept; `on_error` `rollback`: after an error the kernel is as before. None: as
     configured.
     """
@@ -77,5 +80,8 @@ class ExecuteRequest:
     idempotency_key: str | None = None
     door: str = "http"
     title: str | None = None
+    asked: Request | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    stop_on_error: bool = False
     snapshot: Mode | None = None
     on_error: OnError | None = None

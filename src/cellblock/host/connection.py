@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 from cellblock import zmtp
 from cellblock.errors import KernelDied, KernelFault, KernelTimeout, NotWaitingForInput, ProtocolError
 from cellblock.host.pace import Pace
-from cellblock.host.wire import Channel, KernelMessage, Wire, checked
+from cellblock.host.wire import Channel, KernelMessage, Posted, Wire, checked
 
 __all__ = ["Connection", "KernelMessage"]
 
@@ -161,6 +161,7 @@ class Connection:
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._probes: dict[str, _Run] = {}
         self._heard: asyncio.Future[None] = self._loop.create_future()  # something came over iopub
+        self.tap: Callable[[KernelMessage], None] | None = None  # hears all that is said
         self._asked: dict[str, Any] | None = None  # the header of an unanswered input_request
         self._parted: tuple[str, asyncio.Future[None]] | None = (
             None  # the last subscription, and whether it is in force
@@ -233,6 +234,7 @@ class Connection:
         store_history: bool = True,
         allow_stdin: bool = False,
         stop_on_error: bool = False,
+        user_expressions: Mapping[str, str] | None = None,
         snapshot: str | None = None,
         on_message: Callable[[KernelMessage], None],
     ) -> None:
@@ -246,7 +248,7 @@ class Connection:
             "code": code,
             "silent": silent,
             "store_history": store_history,
-            "user_expressions": {},
+            "user_expressions": dict(user_expressions or {}),
             "allow_stdin": allow_stdin,
             "stop_on_error": stop_on_error,
         }
@@ -349,6 +351,19 @@ class Connection:
         finally:
             self._replies.pop(msg_id, None)
 
+    def post(self, message: Posted) -> None:
+        """Any message over shell or control; what the kernel says to it, `tap` hears."""
+        self._check()
+        self._sockets[message.channel].send(
+            self._wire.encode(
+                message.msg_type,
+                message.content,
+                msg_id=message.id,
+                metadata=message.metadata,
+                buffers=message.buffers,
+            )
+        )
+
     async def aclose(self) -> None:
         """Closes all channels; whoever waits gets KernelDied."""
         self._lost(KernelDied("The connection was closed."))
@@ -413,6 +428,8 @@ class Connection:
             parted.set_result(None)
 
     def _handed_on(self, channel: Channel, message: KernelMessage) -> None:
+        if self.tap is not None:
+            self.tap(message)
         if run := self._runs.get(message.parent_id):
             self._deliver(run, message)
         elif channel in ("shell", "control") and (reply := self._replies.get(message.parent_id)):

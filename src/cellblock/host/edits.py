@@ -50,10 +50,13 @@ class Edits:
         self.notebook.move(cell_id, after=after)
         return self._edited("cell_moved", cell_id, {"cell_id": cell_id, "after": after})
 
-    async def import_notebook(self, ipynb: object, *, revision: int | None) -> NotebookView:
+    async def import_notebook(self, ipynb: object, *, revision: int | None, keep: bool = False) -> NotebookView:
+        """`keep`: what runs in a cell that stays goes on there, as when a Jupyter client saves."""
         self.notebook.require(revision)
         before = [cell["id"] for cell in self.notebook.cells]
-        self.notebook.import_ipynb(ipynb)
+        self.notebook.import_ipynb(ipynb, keep=keep)
+        if not keep:
+            self.used()
         for cell_id in {*before, *(cell["id"] for cell in self.notebook.cells)}:
             self.changed(cell_id)
         self.watchers.picture_again()

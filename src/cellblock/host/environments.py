@@ -1,6 +1,7 @@
 """The environments in operation: each a fork server, started again when it dies, and its pool of warm kernels."""
 
 import asyncio
+import importlib.util
 import os
 import shutil
 import uuid
@@ -10,7 +11,14 @@ from typing import Any
 
 import structlog
 
-from cellblock.errors import CellblockError, EnvironmentNotFound, InternalError, KernelStartFailed, NoMemory
+from cellblock.errors import (
+    CellblockError,
+    EnvironmentNotFound,
+    InternalError,
+    KernelFault,
+    KernelStartFailed,
+    NoMemory,
+)
 from cellblock.host import memory, tree
 from cellblock.host.config import Config
 from cellblock.host.exhaustion import told
@@ -18,11 +26,18 @@ from cellblock.host.kernels import Kernel
 from cellblock.host.launcher import Environment, Launcher
 from cellblock.host.policy import same_grammar, transformer
 from cellblock.host.pool import Pool
+from cellblock.host.views import EnvironmentView
 from cellblock.messages import Level, Policy
 
+PACKAGE = importlib.util.find_spec("ipykernel")
 UID_BASE, UID_COUNT = 200_000, 60_000
 AGAIN = (0.1, 1.0, 5.0, 30.0)  # seconds before a fork server that died is started again
 STEADY = 60.0  # seconds it must have lived for its death not to count as one more in a row
+
+# Where the pictures of Python's kernelspec are.
+RESOURCES = (
+    next((f"{place}/resources" for place in PACKAGE.submodule_search_locations or ()), None) if PACKAGE else None
+)
 
 log = structlog.get_logger("cellblock.environments")
 
@@ -114,6 +129,7 @@ class Engine:
         self.launcher = launcher  # left by a former server
         self.error: CellblockError | None = None
         self.restarts = 0
+        self.kernel_info: dict[str, Any] | None = None  # as its first kernel said before anybody's code ran in it
         self.level: Level = "off"  # in force; known from the first start on
         self._room = memory.Room(config.memory_reserve)
         most = max(pool_size, config.pool_max) if pool_size else 0
@@ -163,7 +179,7 @@ class Engine:
             raise KernelStartFailed("The fork server has just ended.")
         with told(), self._room.starting():
             self.homes.prepare(id)
-            return await Kernel.start(
+            kernel = await Kernel.start(
                 self.launcher,
                 id=id,
                 home=self.homes.path(id),
@@ -171,6 +187,17 @@ class Engine:
                 environment=self.environment.name,
                 policy=self._policy(self.launcher),
             )
+        await self._introduced(kernel)
+        return kernel
+
+    async def _introduced(self, kernel: Kernel) -> None:
+        """What every kernel of this environment says of itself is asked once."""
+        if self.kernel_info is None:
+            try:
+                self.kernel_info = await kernel.connection.request("kernel_info_request", {}, "control")
+            except KernelFault as problem:
+                await kernel.stop()
+                raise KernelStartFailed(f"The kernel did not say what it is. {problem.message}") from None
 
     async def discard(self, kernel: Kernel) -> None:
         """Ends a kernel that belongs to nobody, and removes its home."""
@@ -201,6 +228,10 @@ class Engine:
             "error": self.error.message if self.error else None,
             "pool": self.pool.statistics(),
         }
+
+    def view(self) -> EnvironmentView:
+        name, title = self.environment.name, self.environment.display_name
+        return {"name": name, "display_name": title or name, "language": "python", "resources": RESOURCES}
 
     async def _warm(self) -> Kernel:
         id, uid = str(uuid.uuid4()), self.homes.new_uid()
@@ -320,6 +351,10 @@ class Environments:
         if name not in self._engines:
             raise EnvironmentNotFound(f"There is no environment {name[:80]!r}.")
         return self._engines[name]
+
+    def views(self) -> list[EnvironmentView]:
+        """The default one first."""
+        return [engine.view() for engine in self._engines.values()]
 
     def status(self) -> dict[str, Any]:
         facts = self._default.launcher.facts if self._default.launcher else {}

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -71,6 +71,12 @@ class Job:
             self.run.interrupt()
         elif self.cancel:
             self.cancel()
+
+    def of_same_client(self, waiting: Iterable[object]) -> "list[Job]":
+        """Those of them that the same Jupyter client has asked for."""
+        asked = self.request.asked
+        jobs = [turn for turn in waiting if isinstance(turn, Job) and turn.request.asked]
+        return [job for job in jobs if asked and job.request.asked and job.request.asked.listener == asked.listener]
 
     def row(self) -> Row:
         result = self.execution.result()

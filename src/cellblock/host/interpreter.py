@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cellblock.errors import VariableNotFound
-from cellblock.execution import Event, Result
+from cellblock.execution import Event, Result, timestamp
 from cellblock.host import closer
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Environments
@@ -22,15 +22,20 @@ from cellblock.host.sessions import KernelView, Session, Sessions
 from cellblock.host.shares import Share, Shares
 from cellblock.host.store import Conversation, Store
 from cellblock.host.survivors import Survivors
+from cellblock.host.tape import Request, Spoken, Tape
 from cellblock.host.travel import redoing, undoing
-from cellblock.host.views import StateView, TravelView
+from cellblock.host.views import Alias, Desk, EnvironmentView, StateView, TravelView
+from cellblock.host.wire import Posted
 from cellblock.host.workspace import FileEntry, OpenFile
 from cellblock.notebook import NotebookView
 from cellblock.version import __version__
 
 __all__ = [
+    "Alias",
     "Config",
     "Conversation",
+    "Desk",
+    "EnvironmentView",
     "ExecuteRequest",
     "Export",
     "FileEntry",
@@ -38,7 +43,11 @@ __all__ = [
     "KernelView",
     "OpenFile",
     "Page",
+    "Posted",
+    "Request",
     "Share",
+    "Spoken",
+    "Tape",
 ]
 
 
@@ -59,6 +68,9 @@ class Interpreter:
     one_shots: OneShots
     housekeeping: Housekeeping
     shares: Shares
+
+    def __post_init__(self) -> None:
+        self.started = self.config.clock()
 
     @classmethod
     async def start(cls, config: Config) -> "Interpreter":
@@ -353,7 +365,7 @@ class Interpreter:
 
         InvalidPath, NotARegularFile, UploadTooLarge, WorkspaceFull: nothing has changed then.
         """
-        return await (await self._session(owner, id)).write_file(path, chunks, size=size)
+        return await (await self._session(owner, id)).files.write(path, chunks, size=size)
 
     async def open_file(self, owner: str, id: str, path: str) -> OpenFile:
         """A regular file for reading; close it. InvalidPath, FileNotFound, NotARegularFile."""
@@ -361,16 +373,79 @@ class Interpreter:
 
     async def delete_file(self, owner: str, id: str, path: str) -> None:
         """Removes a file, a symlink, or a directory with all it holds. InvalidPath, FileNotFound."""
-        await (await self._session(owner, id)).delete_file(path)
+        await (await self._session(owner, id)).files.delete(path)
 
     async def archive(self, owner: str, id: str) -> AsyncIterator[bytes]:
         """All regular files as a zip, in pieces as it is made."""
-        return (await self._session(owner, id)).archive()
+        return (await self._session(owner, id)).files.archive()
 
     async def open_execution_file(self, owner: str, execution_id: str, path: str) -> OpenFile:
         """A file that an execution left: for a one-shot up to an hour after its end. FileNotFound, InvalidPath."""
         workspace = await self.one_shots.workspace(owner, execution_id)
         return await asyncio.to_thread(workspace.open, path)
+
+    async def make_directory(self, owner: str, id: str, path: str) -> None:
+        """An empty directory, parents created. InvalidPath, NotARegularFile when something is in its way."""
+        await asyncio.to_thread((await self._session(owner, id)).workspace.make_directory, path)
+
+    async def rename_file(self, owner: str, id: str, path: str, new: str) -> None:
+        """Another name for a file or a directory. InvalidPath, FileNotFound, NotARegularFile when the new one is taken."""
+        await (await self._session(owner, id)).files.rename(path, new)
+
+    # the Jupyter door's
+
+    def environments_known(self) -> list[EnvironmentView]:
+        """The environments, the default one first."""
+        return self.environments.views()
+
+    async def kernel_info(self, owner: str, id: str) -> dict[str, Any]:
+        """Jupyter's `kernel_info_reply` content; the kernel need not be asked."""
+        session = await self._session(owner, id)
+        kernel = await session.awake()
+        return session.engine.kernel_info or await kernel.connection.request("kernel_info_request", {}, "control")
+
+    def live(self, owner: str) -> list[KernelView]:
+        """The owner's sessions that have a kernel, or are getting one."""
+        alive = (each for each in self.sessions.live() if each.owner == owner and each.state != "released")
+        return [session.view() for session in alive]
+
+    async def find(self, owner: str, start: str) -> KernelView:
+        """The one session whose id begins so. KernelNotFound."""
+        return (await self.sessions.matching(owner, start)).view()
+
+    async def wake(self, owner: str, id: str) -> KernelView:
+        """Starts a kernel where there is none, and waits for it. KernelLimit, NoMemory, KernelStartFailed."""
+        session = await self._session(owner, id)
+        await self.sessions.wake(session)
+        return session.view()
+
+    async def tape(self, owner: str, id: str) -> Tape:
+        """What Jupyter clients hear of the session's kernel."""
+        return (await self._session(owner, id)).tape
+
+    async def post(self, owner: str, id: str, request: Request, message: Posted) -> None:
+        """A message for the kernel that is no execution; what it says to it is on the tape.
+
+        KernelStartFailed, KernelDied, ProtocolError.
+        """
+        session = await self._session(owner, id)
+        kernel = await session.awake()
+        session.last_used = self.config.clock()
+        session.tape.expect(message.id, request)
+        kernel.connection.post(message)
+
+    async def desk(self, owner: str, id: str) -> Desk:
+        """What a Jupyter client needs to know of the session to show it as a notebook in a folder."""
+        session = await self._session(owner, id)
+        return Desk(session.view(), session.alias, timestamp(session.changed_at), session.tape.connections)
+
+    async def name_notebook(self, owner: str, id: str, alias: Alias | None) -> None:
+        """What a Jupyter client calls the session's notebook, until the server ends."""
+        (await self._session(owner, id)).alias = alias
+
+    async def save_notebook(self, owner: str, id: str, ipynb: dict[str, Any]) -> NotebookView:
+        """`import_notebook` as an editor saves: what runs in cells that stay goes on there."""
+        return await (await self._session(owner, id)).edits.import_notebook(ipynb, revision=None, keep=True)
 
     # the chat door's
 
@@ -440,6 +515,16 @@ class Interpreter:
             "kernels": self.sessions.statistics(),
             "limits": limits(self.config),
             "store": self.store.status(),
+        }
+
+    def activity(self) -> dict[str, Any]:
+        """{started, last_activity, connections}: of all sessions in memory, as a Jupyter server says it."""
+        last = max((session.last_used for session in self.sessions.live()), default=self.started)
+        connections = sum(session.tape.connections for session in self.sessions.live())
+        return {
+            "started": timestamp(self.started),
+            "last_activity": timestamp(max(last, self.started)),
+            "connections": connections,
         }
 
     async def _session(self, owner: str, id: str) -> Session:

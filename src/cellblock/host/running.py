@@ -5,7 +5,7 @@ the code is held back until it has: a kernel that waits ignores SIGINT.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,8 @@ class Run:
     news: str | None = None
     one_shot: bool = False
     begun: Callable[[], Awaitable[None]] | None = None  # done when it counts as running, before the kernel has the code
+    options: Mapping[str, Any] = field(default_factory=dict)  # of `Connection.execute`
+    on_limit: Callable[[str], None] = lambda name: None
     snapshot: str | None = None
     rollback: bool = False
     bring_back: Callable[[bool], Awaitable[str | None]] | None = None
@@ -154,6 +156,7 @@ class Run:
                 allow_stdin=execution.allow_stdin,
                 snapshot=self.snapshot,
                 on_message=self._heard,
+                **self.options,
             )
         else:
             self._has_code = True
@@ -249,6 +252,7 @@ class Run:
     def _hit(self, limit: str, value: float) -> None:
         """A limit: interrupt, once more at half of the grace, and kill at its end."""
         self.execution.limit_hit(limit, value)
+        self.on_limit(STOPPED[limit].format(value))
         self._pause()
         self._send_interrupt()
         self._after("again", self.config.grace / 2, self._send_interrupt)
@@ -459,6 +463,11 @@ UNDONE = "It failed, and has been undone. {what}"
 NOT_UNDONE = "It failed, and could not be undone: the state before it was not kept."
 LOST = "The kernel is gone because {why}: its variables are lost; the notebook and the files are kept."
 FRESH = "This ran in a fresh kernel, because {why}: variables of before are lost; the notebook and the files are kept."
+STOPPED = {
+    "timeout": "It is stopped: it may run for {:g} s.",
+    "stdin_timeout": "It is stopped: its question was not answered within {:g} s.",
+    "disk": "It is stopped: the workspace may hold {:,} bytes.",
+}
 UNSEEN = "Which files changed is not known, because the workspace could not be looked at. {why}"
 CAUSES = {
     "timeout": "it did not stop when its time was up",

@@ -6,9 +6,9 @@ execution that meets the fresh kernel says what was lost.
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -16,19 +16,14 @@ from typing import Any, Literal
 import structlog
 
 from cellblock.content import clean
-from cellblock.errors import (
-    CellblockError,
-    KernelNotFound,
-    KernelStartFailed,
-    NoState,
-    QueueFull,
-)
+from cellblock.errors import CellblockError, KernelNotFound, KernelStartFailed, NoState, QueueFull
 from cellblock.execution import ErrorInfo, Event, KernelState, Status, timestamp
 from cellblock.host import assist, looking
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.edits import Edits
 from cellblock.host.environments import Engine
 from cellblock.host.executions import Executions, Job
+from cellblock.host.files import Files
 from cellblock.host.kernels import Kernel
 from cellblock.host.launcher import Process
 from cellblock.host.patrolling import Patrol
@@ -36,11 +31,12 @@ from cellblock.host.peeking import Peek
 from cellblock.host.policy import speaks_own_syntax
 from cellblock.host.recovery import CRASHED, SERVER_ENDED
 from cellblock.host.running import LOST, Run
+from cellblock.host.tape import Tape
 from cellblock.host.timeline import Timeline
 from cellblock.host.travel import Jump, Travel, Went, busy, what_is_undone
-from cellblock.host.views import KernelView, TravelView
+from cellblock.host.views import Alias, KernelView, TravelView
 from cellblock.host.watching import Watchers
-from cellblock.host.workspace import FileEntry, Scan, Workspace
+from cellblock.host.workspace import Scan, Workspace
 from cellblock.notebook import Notebook, NotebookView
 
 log = structlog.get_logger("cellblock.session")
@@ -76,9 +72,14 @@ class Session:
         self.current: Job | Peek | Jump | None = None
         self.watchers = Watchers(self.id, self.config.clock, self._snapshot)
         self.edits = Edits(self.notebook, self.watchers, partial(self.changed, self), self._touch)
+        self.files = Files(self.workspace, self._file_changed)
         self.travel = Travel(self.config, self.workspace)
+        self.tape = Tape(self.id, time.monotonic)
+        self.alias: Alias | None = None
+        self.changed_at = self.last_used  # by anybody but a Jupyter client: epoch seconds
         self._worker: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[Kernel] | None = None
+        self._restarting = False
         self._former: Kernel | None = None  # lost, and perhaps still on its way out of the workspace
         self._scan: Scan | None = None
         self._own_syntax = False
@@ -88,7 +89,7 @@ class Session:
 
     @property
     def state(self) -> Literal["starting", "idle", "busy", "released"]:
-        if self._starting:
+        if self._starting or self._restarting:
             return "starting"
         if self.current or self.waiting:
             return "busy"
@@ -102,7 +103,7 @@ class Session:
     @property
     def active(self) -> bool:
         """Has a kernel, will have one, or is looked at."""
-        return self.state != "released" or bool(self.waiting) or self.watchers.present
+        return self.state != "released" or bool(self.waiting) or self.watchers.present or self.tape.connections > 0
 
     def view(self) -> KernelView:
         return {
@@ -122,16 +123,16 @@ class Session:
         return self.notebook.view()
 
     def _snapshot(self) -> dict[str, Any]:
-        current = self.current.id if isinstance(self.current, Job) else None
-        queue = [turn.id for turn in self.waiting if isinstance(turn, Job)]
-        return {"notebook": self.notebook.view(), "kernel": self.view(), "running": current, "queue": queue}
+        running, *queue = [turn.id if isinstance(turn, Job) else None for turn in (self.current, *self.waiting)]
+        waiting = [id for id in queue if id]
+        return {"notebook": self.notebook.view(), "kernel": self.view(), "running": running, "queue": waiting}
 
     def _tell_state(self, notice: str | None = None) -> None:
         if self.watchers.present:
             self.watchers.tell("kernel_state", {"kernel": self.view(), "notice": notice})
 
     def _touch(self) -> None:
-        self.last_used = self.config.clock()
+        self.last_used = self.changed_at = self.config.clock()
 
     # running code
 
@@ -141,13 +142,16 @@ class Session:
         if self.kernel is None and self._starting is None:
             self.engine.admit()
         job = self.executions.job(self.owner, request, kernel_id=self.id)
+        self.tape.expect(job.id, request.asked, request.code)
         if request.store:
+            changed = self.changed_at
             job.execution.cell_id = self._cell_for(request)
+            self.changed_at = changed if request.asked else self.changed_at
         self._own_syntax = self._own_syntax or speaks_own_syntax(request.code)
         self.executions.add(job)
         if request.title and not self.notebook.title:
             self.rename(request.title)
-        judge_syntax = self.engine.same_python and not self._own_syntax
+        judge_syntax = self.engine.same_python and not self._own_syntax and request.asked is None
         if events := await self.executions.judged(job, same_python=judge_syntax):
             self.emit(job, events)
             return job
@@ -164,9 +168,9 @@ class Session:
             raise QueueFull(f"{self.queued} executions are waiting for this kernel.", retry_after=1.0)
 
     def _cell_for(self, request: ExecuteRequest) -> str:
-        if request.cell_id is not None:
+        if request.cell_id is not None and (request.asked is None or self.notebook.has(request.cell_id)):
             return self._code_cell(request.cell_id)
-        cell = self.notebook.add(request.code)
+        cell = self.notebook.add(request.code, id=request.cell_id)
         self.edits.added(cell["id"])
         return cell["id"]
 
@@ -181,8 +185,11 @@ class Session:
         for event in events:
             if self.notebook.apply(event) and event["event"] in ("execution_start", "execution_end"):
                 self.changed(self, event["cell_id"])
+                self.changed_at = self.changed_at if job.request.asked else self.config.clock()
         self.executions.emit(job, events)
         self.watchers.pass_on(events)
+        if job.execution.ended:
+            self.tape.ended(job.execution.result())
 
     def _enqueue(self, turn: Job | Peek | Jump) -> None:
         self.last_used = self.config.clock()
@@ -236,6 +243,8 @@ class Session:
             rollback=self.travel.rolls_back(job),
             bring_back=partial(self._bring_back, kernel, job),
             press=partial(self.travel.press, kernel),
+            options=job.request.options,
+            on_limit=partial(self.tape.note, job.id),
         )
         self.lost = None
         await job.run.run()
@@ -246,25 +255,25 @@ class Session:
             self._kernel_lost(kernel, job.run.lost)
         elif self.kernel:
             self.travel.settle(self.kernel)
+        if job.request.stop_on_error and job.execution.status not in ("ok", "refused"):
+            for behind in job.of_same_client(self.waiting):
+                self._cancel(behind, None)
         for change in job.execution.result()["files"]:
             self.watchers.tell("file_changed", dict(change))
         self.changed(self, None)
 
     async def _kernel_for(self, job: Job) -> Kernel | None:
         """The kernel, started when there is none; when it cannot be, the job ends with why."""
-        if self.kernel and self.kernel.alive:
-            return self.kernel
         try:
-            return await self._started()
+            return await self.awake()
         except CellblockError as problem:
             self._not_started(job, problem)
             return None
 
     def _not_started(self, job: Job, problem: CellblockError) -> None:
         error: ErrorInfo = {"ename": type(problem).__name__, "evalue": problem.message, "traceback": [problem.message]}
-        notice = f"No kernel could be started. {problem.message}"
-        if job.resumed is not None:
-            notice = LOST.format(why=UNANSWERED)
+        started = f"No kernel could be started. {problem.message}"
+        notice = started if job.resumed is None else LOST.format(why=UNANSWERED)
         self.emit(job, job.execution.end("kernel_died", "lost", error=error, notice=notice))
 
     async def _failed(self, turn: Job | Peek | Jump, problem: Exception) -> None:
@@ -293,6 +302,7 @@ class Session:
         self.kernel = kernel
         self._patrol.begin()
         kernel.process.death.add_done_callback(lambda _: self._died(kernel))
+        kernel.connection.tap = self.tape.tapped("busy" if self.current else "idle")
         self._tell_state()
 
     def begin(self) -> None:
@@ -435,7 +445,8 @@ class Session:
             self._kernel_lost(kernel, "what it did while no execution ran filled the workspace")
             await kernel.stop()
 
-    def _kernel_lost(self, kernel: Kernel, why: str) -> None:
+    def _kernel_lost(self, kernel: Kernel, why: str, *, wanted: bool = False) -> None:
+        """Clients that listen get a fresh one at once, unless somebody wanted it to go."""
         if self.kernel is kernel:
             self.kernel, self._former = None, kernel
             self.travel.forget()
@@ -443,6 +454,9 @@ class Session:
             self._own_syntax = False
             self._tell_state(f"The kernel is gone because {why}.")
             self.changed(self, None)
+            if not wanted and self.tape.connections:
+                self.tape.tell("restarting")
+                self.begin()
 
     def _remember_loss(self, why: str) -> None:
         """A loss that nobody was told of yet stays the one to tell."""
@@ -454,24 +468,32 @@ class Session:
         """Interrupts what runs; nothing else changes."""
         if isinstance(self.current, Job):
             self.current.interrupt()
-        elif self.current and self.kernel:
+        elif self.kernel:
             self.kernel.process.interrupt()
 
     async def release(self, why: str) -> None:
         """Ends the kernel process: what runs is interrupted, what waits is cancelled."""
         await self._end_kernel("interrupted", "released", why)
+        self.tape.tell("dead")
 
     async def restart(self) -> None:
         """A fresh kernel process under the same id."""
-        await self._end_kernel("interrupted", "lost", "it was restarted on request")
-        self.begin()
+        self._restarting = True
+        try:
+            await self._end_kernel("interrupted", "lost", "it was restarted on request")
+        finally:
+            self._restarting = False
+        if self.kernel is None:
+            self.begin()
 
     async def close(self, status: Status, why: str) -> None:
         """Ends everything; watchers too."""
         await self._end_kernel(status, "released" if self.deleted else "lost", why)
+        self.tape.tell("dead")
         if self._worker:
             await asyncio.shield(self._worker)
         self.watchers.close()
+        self.tape.close()
 
     async def leave(self) -> None:
         """Leaves the kernel to another server, with what runs there and what waits."""
@@ -493,6 +515,7 @@ class Session:
             await self.kernel.let_go()
         self.changed(self, None)
         self.watchers.close()
+        self.tape.close()
 
     async def _end_kernel(self, status: Status, state: KernelState, why: str) -> None:
         """Ends the kernel there is now, and whatever wants it."""
@@ -506,7 +529,7 @@ class Session:
             self.current.run.abandon(status, state, why)
             await self.current.done.wait()
         if kernel:
-            self._kernel_lost(kernel, why)
+            self._kernel_lost(kernel, why, wanted=True)
             await kernel.stop()
 
     def _cancel_waiting(self, notice: str) -> None:
@@ -525,16 +548,16 @@ class Session:
     async def inspect(self, code: str, cursor_pos: int, detail_level: int) -> dict[str, Any]:
         return await assist.inspect(self.kernel if self.state == "idle" else None, code, cursor_pos, detail_level)
 
+    async def awake(self) -> Kernel:
+        """The kernel, started when there is none. KernelStartFailed, NoMemory."""
+        return self.kernel if self.kernel and self.kernel.alive else await self._started()
+
     async def variables(self) -> list[dict[str, Any]]:
         return [] if self.state in ("released", "starting") else await assist.variables(self.peek)
 
-    async def variable(
-        self, name: str, *, offset: int, limit: int, sort: int | None, descending: bool
-    ) -> looking.VariableView | None:
-        if self.state in ("released", "starting"):
-            return None
-        code = looking.question(name, offset=offset, limit=limit, sort=sort, descending=descending)
-        return looking.read(await self.peek(code, timeout=assist.VARIABLES_SECONDS))
+    async def variable(self, name: str, **look: Any) -> looking.VariableView | None:
+        """`look`: what `looking.question` takes."""
+        return None if self.state in ("released", "starting") else await assist.variable(self.peek, name, **look)
 
     async def peek(self, code: str, *, timeout: float) -> str:
         """See `Interpreter.peek`."""
@@ -555,7 +578,7 @@ class Session:
 
     async def _peek(self, peek: Peek) -> None:
         try:
-            kernel = self.kernel if self.kernel and self.kernel.alive else await self._started()
+            kernel = await self.awake()
         except CellblockError as problem:
             return peek.fail(problem.message)
         if not await peek.run(kernel, self.config.grace):
@@ -570,25 +593,7 @@ class Session:
         self.changed(self, None)
         self._tell_state()
 
-    # files
-
-    async def write_file(self, path: str, chunks: AsyncIterator[bytes], *, size: int | None) -> tuple[FileEntry, bool]:
-        entry, created = await self.workspace.write(path, chunks, size=size)
-        change = "created" if created else "modified"
-        self._file_changed({"path": entry["path"], "size": entry["size"], "change": change})
-        return entry, created
-
-    async def delete_file(self, path: str) -> None:
-        await asyncio.to_thread(self.workspace.delete, path)
-        self._file_changed({"path": path, "size": 0, "change": "deleted"})
-
     def _file_changed(self, change: dict[str, Any]) -> None:
         self._scan = None
         self.last_used = self.config.clock()
         self.watchers.tell("file_changed", change)
-
-    async def archive(self) -> AsyncIterator[bytes]:
-        with closing(self.workspace.archive()) as pieces:
-            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-                if piece:
-                    yield piece

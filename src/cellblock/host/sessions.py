@@ -86,7 +86,22 @@ class Sessions:
             "memory_bytes": 0,
         }
 
+    async def matching(self, owner: str, start: str) -> Session:
+        """The one session whose id begins with `start`. KernelNotFound, also when there are several."""
+        found = {session.id for session in self.live() if session.owner == owner and session.id.startswith(start)}
+        found |= await self.store.session_ids(owner, start)
+        if len(found) != 1:
+            raise KernelNotFound(f"There is no kernel {clean(start[:80])!r}.")
+        return await self.get(owner, found.pop())
+
     # making and ending
+
+    async def wake(self, session: Session) -> None:
+        """A kernel for one that has none. KernelLimit, and what `Session.awake` raises."""
+        if session.state == "released":
+            await session.engine.settled()
+            self.admit(session.owner)
+        await session.awake()
 
     async def create(self, owner: str, *, environment: str | None, title: str | None) -> Session:
         engine = self.environments.get(environment)
@@ -143,6 +158,7 @@ class Sessions:
         now = self.config.clock()
         oldest = now - self.config.idle_timeout
         for session in self.live():
+            session.tape.tidy()
             session.last_used = min(session.last_used, now)  # the clock may have been set back
             if session.last_used > oldest:
                 continue

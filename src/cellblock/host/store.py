@@ -238,6 +238,12 @@ class Store:
         query = sa.select(table).where(table.c.owner == owner).order_by(table.c.created.desc(), table.c.id)
         return await self.rows(behind(query, table, table.c.created, after).limit(limit))
 
+    async def session_ids(self, owner: str, start: str) -> set[str]:
+        """Ids of an owner's sessions that begin with `start`."""
+        table = schema.sessions
+        theirs = sa.select(table).where(table.c.owner == owner, table.c.id.startswith(start, autoescape=True))
+        return {row["id"] for row in await self.rows(theirs.limit(2))}
+
     def remove_session(self, id: str) -> None:
         """The session with its cells, executions, their events, its conversation and the copies shared of it."""
         self.remove(schema.sessions, "id", id)

@@ -1,8 +1,25 @@
 """How the API shows what the host keeps."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from typing_extensions import TypedDict
+
+
+class Alias(TypedDict):
+    """What a Jupyter client calls a session's notebook."""
+
+    path: str
+    name: str
+    type: str
+
+
+class EnvironmentView(TypedDict):
+    """An environment as Jupyter lists it: a kernelspec without its files, which are at `resources`."""
+
+    name: str
+    display_name: str
+    language: str
+    resources: str | None
 
 
 class KernelView(TypedDict):
@@ -18,6 +35,15 @@ class KernelView(TypedDict):
     created: str
     last_used: str
     memory_bytes: int
+
+
+class Desk(NamedTuple):
+    """A session as a Jupyter client sees it. `changed`: when anybody but such a client changed the notebook, ISO 8601."""
+
+    kernel: KernelView
+    alias: Alias | None
+    changed: str
+    connections: int
 
 
 class StateView(TypedDict):

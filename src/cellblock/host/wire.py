@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
@@ -31,6 +32,18 @@ class KernelMessage:
     header: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A message for a kernel that is no execution; `id` is what its answers name as their parent."""
+
+    id: str
+    channel: Literal["shell", "control"]
+    msg_type: str
+    content: dict[str, Any]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    buffers: tuple[bytes, ...] = ()
+
+
 class Wire:
     """Signs and checks messages of one connection. `key` is the kernel's, `session` names us."""
 
@@ -47,6 +60,7 @@ class Wire:
         msg_id: str,
         parent: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
+        buffers: Sequence[bytes] = (),
     ) -> list[bytes]:
         """The frames of one message."""
         header = {
@@ -58,7 +72,7 @@ class Wire:
             "version": "5.4",
         }
         parts = [_dumps(header), _dumps(parent or {}), _dumps(metadata or {}), _dumps(content)]
-        return [DELIMITER, self._sign(parts), *parts]
+        return [DELIMITER, self._sign(parts), *parts, *buffers]
 
     def decode(self, channel: Channel, frames: list[bytes]) -> KernelMessage:
         """The message of some frames. Violation: no delimiter, a wrong signature, bad JSON, a header that is none."""

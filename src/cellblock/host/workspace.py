@@ -277,6 +277,29 @@ class Workspace:
             except OSError as problem:
                 raise translated(problem, path) from None
 
+    def make_directory(self, path: str) -> None:
+        """An empty directory, parents created. NotARegularFile when something is in its way, InvalidPath."""
+        with self._parent(path, create=True) as (parent, name):
+            try:
+                os.mkdir(name, 0o755, dir_fd=parent)
+                made = os.open(name, DIRECTORY, dir_fd=parent)
+            except OSError as problem:
+                raise translated(problem, path) from None
+            self.own(made)
+            os.close(made)
+
+    def rename(self, path: str, new: str) -> int:
+        """Another name for what is at `path`: its size. NotARegularFile when the new one is taken; FileNotFound, InvalidPath."""
+        with self._parent(path) as (parent, name), self._parent(new, create=True) as (other, wanted):
+            try:
+                found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                if not free(other, wanted):
+                    raise NotARegularFile(f"{shown(new)!r} is in the way.")
+                os.rename(name, wanted, src_dir_fd=parent, dst_dir_fd=other)
+            except OSError as problem:
+                raise translated(problem, path) from None
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
     def archive(self) -> Generator[bytes, None, None]:
         """A zip of all regular files, in pieces as it is made.
 
@@ -488,6 +511,15 @@ def zip_entry(found: Found, size: int) -> zipfile.ZipInfo:
 def unnoticed(path: str) -> bool:
     parts = path.split("/")
     return not UNNOTICED.isdisjoint(parts) or parts[-1].startswith(TEMPORARY)
+
+
+def free(parent: int, name: str) -> bool:
+    """Whether nothing has that name."""
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def write_all(fd: int, data: bytes) -> None:

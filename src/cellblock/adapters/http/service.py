@@ -42,8 +42,8 @@ class Service:
         return Json({"status": "ready"})
 
     async def status(self) -> Response:
-        """Version, sandbox level and layers, pool, kernels, environments, limits."""
-        return Json(await self.interpreter.status())
+        """Version, sandbox level and layers, pool, kernels, environments, limits; and what Jupyter says of a server."""
+        return Json({**await self.interpreter.status(), **self.interpreter.activity()})
 
     async def openapi(self, request: Request) -> Response:
         """This API as OpenAPI."""

@@ -1,0 +1,59 @@
+"""One Jupyter client against us and against a real Jupyter Kernel Gateway, in turns: REST and WebSocket, the same code."""
+
+from bench import processes
+from bench.figures import Figure, Size, median, timed
+from bench.flood import FLOOD, PIECE, PIECES
+from bench.peers import PRINTS, GatewayKernel
+from bench.servers import Server, cellblock, gateway
+from bench.starting import await_pool, first_answer
+
+
+def measure(size: Size) -> list[Figure]:
+    times: dict[tuple[str, str], list[float]] = {}
+    with cellblock() as ours, gateway() as theirs:
+        for turn in range(size.rounds):
+            await_pool(ours)
+            for name, server in (("ours", ours), ("theirs", theirs)):
+                if name == "ours" or turn % 3 == 0:
+                    spent = first_answer(lambda server=server: GatewayKernel(server), "1+1")
+                    times.setdefault((name, "new"), []).append(spent)
+        warm = {"ours": GatewayKernel(ours), "theirs": GatewayKernel(theirs)}
+        for name, kernel in warm.items():
+            kernel.run(PRINTS)
+            for _ in range(size.rounds):
+                times.setdefault((name, "1+1"), []).append(timed(lambda kernel=kernel: kernel.run("1+1")))
+                times.setdefault((name, "prints"), []).append(timed(lambda kernel=kernel: kernel.run(PRINTS)))
+        grown, read = poured(ours)
+        for kernel in warm.values():
+            kernel.close()
+    return [*figures(times), *flooded(grown, read)]
+
+
+def figures(times: dict[tuple[str, str], list[float]]) -> list[Figure]:
+    made = []
+    for what, text, factor in (
+        ("new", "a new kernel until its first reply", 1 / 20),
+        ("1+1", "1+1, warm", 1 / 8),
+        ("prints", "1,000 prints", 1 / 2),
+    ):
+        peer = median(times["theirs", what], "").value
+        made.append(median(times["ours", what], f"{text}, over a WebSocket", factor=factor, name="gateway", peer=peer))
+    return made
+
+
+def poured(server: Server) -> tuple[float, int]:
+    """By how many MB the server grew at most, and how many bytes its reader got."""
+    kernel = GatewayKernel(server)
+    kernel.run("1+1")
+    processes.forget_peak(server.pid)
+    before = processes.resident(server.pid)
+    read = sum(len(output.get("text", "")) for output in kernel.run(FLOOD))
+    kernel.close()
+    return (processes.peak(server.pid) - before) / 1e6, read
+
+
+def flooded(grown: float, read: int) -> list[Figure]:
+    return [
+        Figure("100 MB of prints read over a WebSocket: the server grows by", grown, "MB", goal=32),
+        Figure("100 MB of prints read over a WebSocket: read", read / (PIECE * PIECES), "of what was printed"),
+    ]

@@ -1,0 +1,125 @@
+"""A real JupyterLab, in an environment of its own, whose kernels come from a Cellblock."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from playwright.sync_api import Locator, Page, expect
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
+
+from environments import python_of
+
+TOKEN = "lab"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(command: list[str], place: Path, name: str, port: int, path: str, **environment: str) -> Iterator[str]:
+    """A server's base URL, once it answers at `path`."""
+    home = {"PATH": os.environ["PATH"], "HOME": str(place), "LANG": "C.UTF-8", **environment}
+    log, url = place / f"{name}.log", f"http://127.0.0.1:{port}"
+    with log.open("wb") as output, subprocess.Popen(command, env=home, stdout=output, stderr=output) as process:
+        try:
+            answering(process, f"{url}{path}", log)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def answering(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    """Returns when a server answers."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urlopen(url, timeout=5):
+                return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError(f"{log.name} says: {log.read_text()[-2000:]}")
+
+
+def laboratory(place: Path, *options: str) -> AbstractContextManager[str]:
+    """A JupyterLab that serves the files in `place`/work."""
+    (place / "work").mkdir(exist_ok=True)
+    port = free_port()
+    command = [
+        str(python_of("jupyterlab")),
+        *("-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
+        *(f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={place / 'work'}"),
+        *("--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
+        *options,
+    ]
+    return running(command, place, "laboratory", port, "/api")
+
+
+def cellblock(place: Path, allowed: str) -> AbstractContextManager[str]:
+    """A server with JupyterLab's token, which may be called by the name of another."""
+    port = free_port()
+    command = [
+        str(Path(sys.executable).with_name("cellblock")),
+        "serve",
+        f"--port={port}",
+        f"--data-dir={place / 'data'}",
+    ]
+    environment = {"CELLBLOCK_TOKEN": TOKEN, "CELLBLOCK_LOOPBACK_TRUST": "0", "CELLBLOCK_ALLOWED_HOSTS": allowed}
+    return running(command, place, "cellblock", port, "/readyz", **environment)
+
+
+def front(place: Path, port: int, cellblock: str, laboratory: str) -> AbstractContextManager[str]:
+    """The reverse proxy before both."""
+    command = [sys.executable, str(Path(__file__).with_name("front.py")), str(port), cellblock, laboratory]
+    return running(command, place, "front", port, "/api")
+
+
+class Lab:
+    """A notebook open in JupyterLab, as a person uses it."""
+
+    def __init__(self, page: Page, url: str, path: str) -> None:
+        self.page = page
+        session = {"path": path, "name": path, "type": "notebook", "kernel": {"name": "python3"}}
+        # A kernel that is there: JupyterLab itself may start one, and at once another one in its place.
+        made = page.request.post(f"{url}/api/sessions?token={TOKEN}", data=session)
+        assert made.ok, made.text()
+        page.goto(f"{url}/lab/tree/{path}?token={TOKEN}&reset")
+        self.notebook = page.locator(".jp-NotebookPanel:visible").last
+        expect(self.notebook.locator(".jp-Cell").first).to_be_visible(timeout=60_000)
+        self.idle()
+
+    def cell(self, index: int) -> Locator:
+        return self.notebook.locator(".jp-Cell").nth(index)
+
+    def idle(self) -> None:
+        """The kernel has been connected to, and is idle."""
+        expect(self.notebook.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")).to_be_visible(timeout=30_000)
+
+    def write(self, index: int, code: str) -> None:
+        """Puts code into a cell."""
+        self.cell(index).locator(".cm-content").click()
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.insert_text(code)
+
+    def run(self, index: int, code: str) -> Locator:
+        """Puts code into a cell and runs it: its output."""
+        self.write(index, code)
+        self.page.keyboard.press("Shift+Enter")
+        return self.cell(index).locator(".jp-OutputArea-output")
+
+    def command(self, *keys: str) -> None:
+        """Keys in command mode."""
+        self.page.keyboard.press("Escape")
+        for key in keys:
+            self.page.keyboard.press(key)

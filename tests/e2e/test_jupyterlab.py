@@ -1,0 +1,98 @@
+"""JupyterLab on our kernels, driven in a browser: as its server's gateway, and on a conversation's own notebook."""
+
+import json
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from jupyterlab import TOKEN, Lab, cellblock, free_port, front, laboratory
+from playwright.sync_api import Browser, Page, expect
+
+NOTEBOOK = {
+    "nbformat": 4,
+    "nbformat_minor": 5,
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    "cells": [
+        {"id": "first", "cell_type": "code", "source": "1 + 1", "metadata": {}, "outputs": [], "execution_count": None}
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def lab(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """JupyterLab's server, with our server as its gateway."""
+    place = tmp_path_factory.mktemp("lab")
+    (place / "work").mkdir()
+    (place / "work/work.ipynb").write_text(json.dumps(NOTEBOOK))
+    with laboratory(place, f"--gateway-url={server}") as url:
+        yield url
+
+
+@pytest.fixture
+def window(browser: Browser) -> Iterator[Page]:
+    """A browser of its own, which may ask JupyterLab."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()
+
+
+def test_a_notebook_runs_plots_is_interrupted_and_restarted(lab: str, window: Page) -> None:
+    notebook = Lab(window, lab, "work.ipynb")
+    expect(notebook.run(0, "x = 20; print('hello from the sandbox'); x + 1")).to_have_text(
+        ["hello from the sandbox\n", "21"]
+    )
+    plot = notebook.run(1, "import matplotlib.pyplot as plt; plt.plot([1, 3, 2]); plt.show()")
+    expect(plot.locator("img")).to_be_visible()
+    endless = notebook.run(2, "import time\nprint('on', flush=True)\nwhile True: time.sleep(0.01)")
+    expect(endless.first).to_have_text("on\n")
+    notebook.command("i", "i")
+    expect(endless.last).to_contain_text("KeyboardInterrupt")
+    asks = notebook.run(3, "name = input('name? ')\nprint(name.upper())")
+    window.locator(".jp-Stdin-input").fill("Ada")
+    window.locator(".jp-Stdin-input").press("Enter")
+    expect(asks.last).to_contain_text("ADA")
+    notebook.command("0", "0")
+    window.get_by_role("button", name="Confirm Kernel Restart").click()
+    notebook.idle()
+    expect(notebook.run(4, "x").last).to_contain_text("NameError")
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, httpx2.Client]]:
+    """JupyterLab and a server behind one address, with one token; and a client of the server itself."""
+    place, port = tmp_path_factory.mktemp("together"), free_port()
+    with (
+        cellblock(place, f"127.0.0.1:{port}") as server,
+        laboratory(place) as lab,
+        front(place, port, server, lab) as url,
+        httpx2.Client(base_url=server, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60) as client,
+    ):
+        yield url, client
+
+
+def test_a_conversations_notebook_is_opened_run_and_saved_in_jupyterlab(
+    together: tuple[str, httpx2.Client], window: Page
+) -> None:
+    url, live = together
+    id = live.post("/api/jupyter/kernel", json={"title": "Storms of May"}).json()["id"]
+    live.put(f"/api/jupyter/kernel/{id}/files/storms.txt", content=b"three\n")
+    live.post("/api/jupyter/execute", json={"code": "x = 20\nprint('from the chat')", "kernel_id": id})
+    page = window.context.new_page()
+    page.goto(f"{live.base_url}/c/{id}?token={TOKEN}")
+    expect(page.get_by_text("from the chat", exact=True).first).to_be_visible()
+
+    notebook = Lab(window, url, f"Storms of May ({id[:8]})/notebook.ipynb")
+    expect(notebook.cell(0).locator(".jp-OutputArea-output")).to_have_text("from the chat\n")
+    expect(window.get_by_role("listitem", name="storms.txt")).to_be_visible()
+    expect(notebook.run(0, "print(open('storms.txt').read(), x + 1)")).to_have_text("three\n 21\n")
+    expect(page.get_by_text("three\n 21").first).to_be_visible()  # the chat's page shows it
+
+    expect(notebook.run(1, "print('a new cell', x)")).to_have_text("a new cell 20\n")
+    expect(page.get_by_text("a new cell 20", exact=True).first).to_be_visible()
+    notebook.write(0, "# edited in the laboratory")
+    window.keyboard.press("Control+s")
+    expect(page.get_by_text("# edited in the laboratory").first).to_be_visible()
+    cells = live.get(f"/api/jupyter/kernel/{id}/notebook").json()["cells"]
+    assert [cell["source"] for cell in cells][:2] == ["# edited in the laboratory", "print('a new cell', x)"]
+    assert cells[1]["outputs"][0]["text"] == "a new cell 20\n"
