@@ -234,13 +234,14 @@ class Connection:
         allow_stdin: bool = False,
         stop_on_error: bool = False,
         snapshot: str | None = None,
+        count: int | None = None,
         on_message: Callable[[KernelMessage], None],
     ) -> None:
         """Runs code; returns when reply and idle are in. Its messages go to `on_message`, in each channel's order.
 
         What `on_message` raises is raised here. Cancelling it stops listening, not the code. An idle that got lost is
         noticed by asking the kernel after QUIET seconds. `snapshot`: what the kernel shall call the copy of itself that it
-        makes before.
+        makes before; `count`: how many executions it shall reckon with before this one.
         """
         content = {
             "code": code,
@@ -250,7 +251,7 @@ class Connection:
             "allow_stdin": allow_stdin,
             "stop_on_error": stop_on_error,
         }
-        metadata = {"snapshot": snapshot} if snapshot else {}
+        metadata = {**({"snapshot": snapshot} if snapshot else {}), **({"count": count} if count else {})}
         await self._until_done(msg_id, on_message, "execute_request", content, msg_id, metadata)
 
     async def follow(self, msg_id: str, *, asked: bool = False, on_message: Callable[[KernelMessage], None]) -> None:

@@ -378,7 +378,7 @@ class Run:
         if not self._leaving:
             execution.died()
         why = self._why or self._cause(death.status)
-        if death.snapshots and self.bring_back and not self._leaving and self._why is None:
+        if self.bring_back and not self._leaving and self._why is None:
             back = await self.bring_back(False)
             self._back = back and RESTORED.format(why=why, what=back)
         if not self._back:
