@@ -217,6 +217,20 @@ async def test_the_same_numbers_are_drawn_again_after_an_undo(bench: Bench) -> N
     assert await said(bench, kernel_id, draw) == first
 
 
+async def test_a_library_with_openmp_works_in_a_state_that_came_back(start: Start) -> None:
+    """Its threads are not there after a fork, and it would wait for them for ever."""
+    bench = await start(snapshot="always", memory_limit=1 << 30)
+    kernel_id = await bench.kernel()
+    code = (
+        "import numpy as np\nfrom sklearn.ensemble import HistGradientBoostingClassifier as Model\n"
+        "x = np.random.rand(3000, 20); y = (x[:, 0] > 0.5).astype(int)\nprint(Model(max_iter=5).fit(x, y).score(x, y) > 0.9)"
+    )
+    await bench.run(code, kernel_id)
+    await bench.run(code, kernel_id)
+    await undo(bench, kernel_id)
+    assert await said(bench, kernel_id, code) == "True\n"
+
+
 async def test_an_open_file_goes_back_with_its_content(bench: Bench) -> None:
     kernel_id = await bench.kernel()
     await bench.run("f = open('log.txt', 'w+'); n = f.write('ab'); f.flush()", kernel_id)

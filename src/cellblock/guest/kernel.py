@@ -146,7 +146,7 @@ class Kernel(ipykernel.ipkernel.IPythonKernel):
         if isinstance(count := asked.get("count"), int):
             self.go_on_counting(min(count, MOST_COUNTED))
         if isinstance(name := asked.get("snapshot"), str):
-            self.parent.snapshot(name)
+            self.parent.snapshot(name, patient=asked.get("patient") is True)
         return await super().do_execute(*arguments, cell_meta=cell_meta, cell_id=cell_id, **more)
 
     def go_on_counting(self, count: int) -> None:
@@ -352,10 +352,15 @@ class App(ipykernel.kernelapp.IPKernelApp):
         self.reopen(revival)
         report(revival.link, stages={"revive": milliseconds(began)}, pid=os.getpid())
 
-    def snapshot(self, name: str) -> None:
-        """Forks the kernel as it is now; the process between is reaped at once, so that no os.wait() of a cell meets it."""
+    def snapshot(self, name: str, *, patient: bool) -> None:
+        """Forks the kernel as it is now; the process between is reaped at once, so that no os.wait() of a cell meets it.
+
+        `patient`: returns when the copy is there.
+        """
         between = self.keeper.take(name, self.iopub_thread.parked)
-        if between:
+        if between and patient:
+            self.keeper.wait(between)
+        elif between:
             self.iopub_thread.schedule(functools.partial(self._reap_when_ended, between))
 
     def _reap_when_ended(self, pid: int) -> None:

@@ -216,9 +216,6 @@ class Session:
         if (kernel := await self._kernel_for(job)) is None or job.execution.ended:
             return
         self._tell_state()
-        snapshot = await self.travel.before(kernel, job, self._scan, untouched=not self.execution_count)
-        if job.done.is_set():
-            return
         job.cancel = None
         job.run = Run(
             job.execution,
@@ -232,7 +229,7 @@ class Session:
             news=self.travel.told(),
             resumed=job.resumed,
             begun=partial(self.executions.begun, job),
-            snapshot=snapshot,
+            keep=partial(self.travel.before, kernel, job, untouched=not self.execution_count),
             rollback=self.travel.rolls_back(job),
             bring_back=partial(self._bring_back, kernel, job),
             press=partial(self.travel.press, kernel),
@@ -510,9 +507,10 @@ class Session:
         if isinstance(self.current, Job) and self.current.run:
             self.current.run.abandon(status, state, why)
             await self.current.done.wait()
-        if kernel:
-            self._kernel_lost(kernel, why)
-            await kernel.stop()
+        for each in (kernel, self.kernel):  # it may have come back meanwhile
+            if each:
+                self._kernel_lost(each, why)
+                await each.stop()
 
     def _cancel_waiting(self, notice: str) -> None:
         turns, self.waiting = list(self.waiting), deque()

@@ -18,6 +18,7 @@ from cellblock.host import timeline as time
 from cellblock.host import weighing
 from cellblock.host.aside import Aside, PutBack
 from cellblock.host.config import Config
+from cellblock.host.connection import Keeping
 from cellblock.host.executions import Job
 from cellblock.host.kernels import Kernel
 from cellblock.host.timeline import ORIGIN, State, Step, Timeline
@@ -88,11 +89,8 @@ class Travel:
 
     # before a cell
 
-    async def before(self, kernel: Kernel, job: Job, scan: Scan | None, *, untouched: bool) -> str | None:
-        """An execution is about to run: the name of the snapshot to take, if any.
-
-        `scan`: the workspace, if it is known; `untouched`: nothing has run in the kernel.
-        """
+    async def before(self, kernel: Kernel, job: Job, scan: Scan, *, untouched: bool) -> Keeping | None:
+        """An execution is about to run: the snapshot to take, if any. `untouched`: nothing has run in the kernel."""
         if job.resumed is not None:
             return None
         wish = self._wish(kernel, job, untouched)
@@ -107,7 +105,7 @@ class Travel:
         self._change(kernel, self.timeline.ran(job.id, job.execution.cell_id, state))
         if name:
             self._drop(kernel, time.too_many(self.timeline, most=self.config.snapshots, spared={name}))
-        return name
+        return Keeping(name, wish.used > time.ROOM * wish.limit) if name else None
 
     def _wish(self, kernel: Kernel, job: Job, untouched: bool) -> time.Wish:
         since = asyncio.get_running_loop().time() - self._taken
@@ -164,9 +162,11 @@ class Travel:
         """The states there are, measured now, in the order of what they have seen."""
         if kernel is None or not kernel.alive:
             return []
+        if self._weighing:  # it may have begun before the last state was there
+            await asyncio.wait([self._weighing])
         self._begin_weighing(kernel)
         if self._weighing:
-            await asyncio.shield(self._weighing)
+            await asyncio.wait([self._weighing])
         line = self.timeline
         places = [(step.execution_id, step.cell_id) for step in line.steps] + [(None, None)]
         return [
@@ -228,7 +228,7 @@ class Travel:
             raise NoState("That state is not kept any more.")
         left = State(f"left-{uuid.uuid4().hex}", self.config.clock())
         if state.name != ORIGIN:
-            await _silently(kernel, snapshot=left.name)
+            await _silently(kernel, keeping=Keeping(left.name))
             await self._keep_files(left.name, None)
         try:
             revived = await self._revived(kernel, state, count)
@@ -266,6 +266,8 @@ class Travel:
 
     def forget(self) -> None:
         """The sandbox has ended, and its snapshots with it."""
+        if self._weighing:
+            self._weighing.cancel()
         self.timeline, self.total, self._common = Timeline(), 0, None
         self.aside.forget()
         self._taken = float("-inf")
