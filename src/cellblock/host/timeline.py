@@ -130,13 +130,11 @@ def too_large(timeline: Timeline, *, limit: int, total: int) -> list[str]:
 class Wish:
     """What is known when a cell is about to run. Sizes are bytes, times seconds of one clock.
 
-    `model`: a language model runs it. `blank`: nothing has run in this kernel yet, and no error is to be undone. `used` of `limit` bytes of the sandbox's
-    memory are taken.
+    `model`: a language model runs it. `used` of `limit` bytes of the sandbox's memory are taken.
     """
 
     mode: Mode
     model: bool
-    blank: bool
     used: int
     limit: int
     since: float  # the last snapshot
@@ -152,7 +150,7 @@ def wanted(wish: Wish) -> bool:
         return False
     if wish.model:
         return wish.used <= TIGHT * wish.limit
-    return not wish.blank and wish.used <= ROOM * wish.limit and wish.since >= PACE
+    return wish.used <= ROOM * wish.limit and wish.since >= PACE
 
 
 def in_order(executions: Iterable[tuple[str, str | None]], states: Sequence[State]) -> Timeline:
