@@ -17,11 +17,17 @@ def each(server: Server, kernels: list[Any], before: set[int], code: str) -> flo
     return processes.total(processes.descendants(server.pid) - before) / len(kernels) / 1e6
 
 
-def measure(_: Size) -> list[Figure]:
-    with cellblock(pool_size="0") as server:
+def weighed(**settings: str) -> tuple[float, float]:
+    """MB of each fresh kernel with its init, and after a plot."""
+    with cellblock(pool_size="0", **settings) as server:
         before = processes.descendants(server.pid)
         kernels = [CellblockKernel(server) for _ in range(LIVE)]
-        fresh, plotted = (each(server, kernels, before, code) for code in ("1+1", PLOT))
+        return each(server, kernels, before, "1+1"), each(server, kernels, before, PLOT)
+
+
+def measure(_: Size) -> list[Figure]:
+    fresh, plotted = weighed(snapshot="never")
+    _, with_state = weighed(snapshot="always")
     with gateway() as server:
         before = processes.descendants(server.pid)
         others = [GatewayKernel(server) for _ in range(3)]
@@ -30,5 +36,6 @@ def measure(_: Size) -> list[Figure]:
             kernel.close()
     return [
         Figure(f"idle kernel and init, {LIVE} live, fresh", fresh, "MB", goal=20, name="gateway", peer=peer),
+        Figure("with the states before both cells", with_state, "MB", name="without", peer=plotted),
         Figure(f"idle kernel and init, {LIVE} live, after a plot", plotted, "MB", goal=40, name="gateway", peer=peer),
     ]

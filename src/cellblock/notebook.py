@@ -118,7 +118,7 @@ class Notebook:
         shown = [
             (cell["execution_count"] or MAX_COUNT, cell["execution_id"], cell["id"])
             for cell in self.cells
-            if cell["execution_id"] and cell["status"] not in NEVER_RAN and not _is_undone(cell)
+            if cell["execution_id"] and cell["status"] not in NEVER_RAN and not is_undone(cell)
         ]
         return [(execution_id, cell_id) for _, execution_id, cell_id in sorted(shown)]
 
@@ -261,7 +261,7 @@ class Notebook:
         at = self._find(cell_id)
         if at is None or self.cells[at]["execution_id"] != execution_id:
             return None
-        if _is_undone(self.cells[at]) == undone:
+        if is_undone(self.cells[at]) == undone:
             return None
         metadata = self.cells[at]["metadata"]
         noted = {name: value for name, value in dict(metadata.get("cellblock") or {}).items() if name != "undone"}
@@ -394,7 +394,7 @@ class Notebook:
         self._display_ids.pop(cell_id, None)
 
 
-def _is_undone(cell: Cell) -> bool:
+def is_undone(cell: Cell) -> bool:
     noted = cell["metadata"].get("cellblock")
     return isinstance(noted, dict) and bool(noted.get("undone"))
 

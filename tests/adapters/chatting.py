@@ -90,6 +90,16 @@ def calls(code: str, title: str = "Step") -> Step:
     return step
 
 
+def undoes(**arguments: int) -> Step:
+    """A call of the tool that takes cells back."""
+
+    async def step(messages: list[ModelMessage], _info: AgentInfo) -> AsyncIterator[Piece]:
+        id = f"undo-{len(messages)}"
+        yield {0: DeltaToolCall(name="undo", json_args=json.dumps(arguments), tool_call_id=id)}
+
+    return step
+
+
 def calls_with(arguments: str) -> Step:
     """A call with these arguments, whatever they are."""
 

@@ -69,7 +69,7 @@ async def test_a_question_is_answered_by_running_code_in_the_notebook(chat: Chat
     assert told.text == "It is 42."
     assert told.state == "complete"
     assert told.of("tool-input-available")[0]["input"] == {"title": "Multiply", "code": "print(6 * 7)"}
-    assert told.of("tool-output-available")[0]["output"] == "status: ok\n\nstdout:\n42"
+    assert told.of("tool-output-available")[0]["output"] == "status: ok\n\nstdout:\n42\n\nstate: after [1]"
     cell = told.cells[-1]
     assert (cell["status"], cell["outputs"][0]["text"]) == ("ok", "42\n")
     notebook = await chat.interpreter.notebook("local", id)
@@ -125,7 +125,7 @@ async def test_the_model_gets_what_was_said_before(chat: Chat, script: Script, i
     await chat.ask(id, "Set x")
     script.play(says("Still five."))
     await chat.ask(id, "And now?")
-    assert script.returns() == ["status: ok\n\nstdout:\n5"]
+    assert script.returns() == ["status: ok\n\nstdout:\n5\n\nstate: after [2]"]
     assert len(await chat.messages(id)) == 4
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chatting import config
 
-from cellblock.adapters import tool
+from cellblock.adapters import tool, undo_tool
 from cellblock.execution import Event
 from cellblock.host.interpreter import Interpreter
 
@@ -19,12 +19,13 @@ def fenced(kind: str) -> list[str]:
 
 def matches(expected: str, got: str) -> bool:
     """Whether `got` is what stands on the page, where `…` at the end of a line stands for its rest."""
-    pattern = re.sub(r"…(?=\n|\Z)", ".*", re.escape(expected))
+    pattern = re.sub(r"…(?=\\?\n|\Z)", ".*", re.escape(expected))
     return re.fullmatch(pattern, got) is not None
 
 
 def test_the_schema_on_the_page_is_the_tools() -> None:
     assert [json.loads(block) for block in fenced("json schema")] == [tool.SCHEMA]
+    assert [json.loads(block) for block in fenced("json undo schema")] == [undo_tool.SCHEMA]
 
 
 def test_the_limits_on_the_page_are_the_tools() -> None:

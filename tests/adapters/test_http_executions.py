@@ -66,8 +66,8 @@ def test_what_became_of_accepted_code_is_its_status(live: Live, kernel: str) -> 
         "kept",
         {"name": "timeout", "value": 0.3},
     )
-    gone = run(live, "import os; os._exit(0)", kernel_id=kernel)
-    assert (gone["status"], gone["kernel_state"]) == ("kernel_died", "lost")
+    gone = run(live, "import os; os._exit(0)", kernel_id=kernel, snapshot="always")
+    assert (gone["status"], gone["kernel_state"]) == ("kernel_died", "restored")
 
 
 def test_a_cell_is_replaced_and_an_unstored_run_leaves_the_notebook(live: Live, kernel: str) -> None:

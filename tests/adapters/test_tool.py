@@ -68,7 +68,9 @@ stdout:
 3 rows
 
 result:
-42\
+42
+
+state: after [1]\
 """)
 
 
@@ -86,7 +88,9 @@ result:
  | region | revenue
 0 | North & West | 10.5
 1 | South | 7
-2 rows × 2 columns\
+2 rows × 2 columns
+
+state: after [1]\
 """)
 
 
@@ -105,14 +109,16 @@ status: ok
 
 stderr:
 100%
-done\
+done
+
+state: after [1]\
 """)
 
 
 def test_a_long_text_keeps_head_and_tail_and_says_what_is_gone() -> None:
     text = seen(result(stream("".join(f"line {n}\n" for n in range(20_000)))))
     assert text.startswith("status: ok\n\nstdout:\nline 0\n")
-    assert text.endswith("line 19999")
+    assert text.endswith("line 19999\n\nstate: after [1]")
     assert "characters are left out here …" in text
     assert len(text) < tool.TEXT + 200
 
@@ -136,7 +142,9 @@ Cell In[3], line 2
       1 import pandas as pd
 ----> 2 df['revenu']
 File /usr/lib/pandas/frame.py:4378, in DataFrame.__getitem__(self, key) …
-KeyError: 'revenu'\
+KeyError: 'revenu'
+
+state: after [1]\
 """)
 
 
@@ -148,11 +156,10 @@ status: error: the code raised
 error:
 ModuleNotFoundError: No module named 'sklearn.ensemble'
 
-hint: the package `scikit-learn` is not installed in this environment and cannot be from here: there is no network. \
-Do it with the packages that are installed, or tell the person that the server's operator can add it: \
-`PYTHON -m pip install scikit-learn`, where PYTHON is the environment's `python` in environments.toml \
-(the server's own Python without that file), and then a restart of the server.\
-""")
+hint: the package `scikit-learn` is not installed in this environment and cannot be from here: there is no network. Do it with the packages that are installed, or tell the person that the server's operator can add it: `PYTHON -m pip install scikit-learn`, where PYTHON is the environment's `python` in environments.toml (the server's own Python without that file), and then a restart of the server.
+
+state: after [1]\
+""")  # noqa: E501
 
 
 def test_a_picture_is_an_image_for_a_model_that_sees_and_a_sentence_for_one_that_does_not() -> None:
@@ -160,13 +167,25 @@ def test_a_picture_is_an_image_for_a_model_that_sees_and_a_sentence_for_one_that
     made = result(display(image_png=encoded, text_plain="<Figure size 640x480 with 1 Axes>"))
     assert tool.for_model(made, vision=True) == snapshot(
         tool.ForModel(
-            text="status: ok\n\n[PNG image 640×480: image 1 below, shown to the person]",
+            text="""\
+status: ok
+
+[PNG image 640×480: image 1 below, shown to the person]
+
+state: after [1]\
+""",
             images=(tool.Image(media_type="image/png", data=PNG),),
         )
     )
     assert tool.for_model(made, vision=False) == snapshot(
         tool.ForModel(
-            text="status: ok\n\n[PNG image 640×480, shown to the person; you cannot see it]",
+            text="""\
+status: ok
+
+[PNG image 640×480, shown to the person; you cannot see it]
+
+state: after [1]\
+""",
             images=(),
         )
     )
@@ -203,7 +222,9 @@ display:
 [interactive chart, shown to the person only: bar; x: region, y: revenue]
 
 display:
-[interactive chart, shown to the person only: bar, scatter; Revenue]\
+[interactive chart, shown to the person only: bar, scatter; Revenue]
+
+state: after [1]\
 """)
 
 
@@ -216,7 +237,9 @@ display:
 [HTML, shown to the person only]
 
 display:
-[SVG image, shown to the person only]\
+[SVG image, shown to the person only]
+
+state: after [1]\
 """)
 
 
@@ -241,15 +264,33 @@ x
 
 notice: the kernel was started afresh. All variables and imports are lost; files are still there.
 
-note: the output was too long and its middle was left out; the whole text is in the workspace file .cellblock/e1.txt. \
-Print less.
+note: the output was too long and its middle was left out; the whole text is in the workspace file .cellblock/e1.txt. Print less.
 
-files: created chart.png (12.3 kB), deleted old.csv\
+files: created chart.png (12.3 kB), deleted old.csv
+
+state: empty\
 """)
 
 
 def test_a_notice_of_the_host_stands_in_its_own_words() -> None:
     assert "notice: A fresh kernel." in seen(result(notice="A fresh kernel.", kernel_state="lost"))
+
+
+@pytest.mark.parametrize(
+    ("state", "count", "line"),
+    [
+        ("kept", 3, "state: after [3]"),
+        ("restored", 3, "state: before [3], which is undone"),
+        ("restored", None, "state: before this call, which is undone"),
+        ("lost", 3, "state: empty"),
+    ],
+)
+def test_the_last_line_says_what_state_the_kernel_stands_on(state: str, count: int | None, line: str) -> None:
+    assert seen(result(kernel_state=state, execution_count=count)).split("\n\n")[-1] == line
+
+
+def test_code_that_never_ran_says_nothing_of_a_state() -> None:
+    assert "state:" not in seen(result(status="cancelled", execution_count=None))
 
 
 def test_an_error_that_is_no_output_is_still_told() -> None:

@@ -157,6 +157,14 @@ def tab_to(page: Page, name: str, *, back: bool = False) -> None:
     raise AssertionError(f"no way by Tab to {name!r}")
 
 
+LONG = """\
+import pandas as pd
+place = "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch"
+long_name_of_a_table_that_has_many_orders = pd.DataFrame({"city": [place] * 200, "sum": range(200)})
+long_name_of_a_table_that_has_many_orders
+"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_views_wide(page: Page, picture: Callable[[str], None], scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
@@ -166,10 +174,63 @@ def test_the_views_wide(page: Page, picture: Callable[[str], None], scheme: str)
     sample_answered(page)
     expect(page.frame_locator("[data-outputs] iframe").first.locator("table.dataframe")).to_be_visible()
     picture(f"answer-wide-{scheme}")
-    run_cell(page, "print('\\x1b[32mfine\\x1b[0m')\n1 / 0", status="error")
+    failed = run_cell(page, "print('\\x1b[32mfine\\x1b[0m')\n1 / 0", status="error")
+    failed.hover()
     picture(f"error-wide-{scheme}")
+    table = run_cell(page, LONG)
+    table.get_by_role("button", name="All 200 rows").focus()
+    page.keyboard.press("Enter")
+    expect(table.locator("[data-rows]")).to_be_visible()
+    picture(f"table-wide-{scheme}")
+    for name in ("Files", "Variables"):
+        page.get_by_role("tab", name=re.compile(f"^{name}")).first.click()
+        expect(page.locator(f"[data-{name.lower()}]")).to_be_visible()
+        picture(f"{name.lower()}-wide-{scheme}")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Command")).to_be_focused()
+    picture(f"palette-wide-{scheme}")
+    page.keyboard.press("Escape")
+    link = page.request.post(f"/api/chat/{page.url.rpartition('/')[2]}/shares").json()["path"]
+    page.goto(link)
+    expect(page.frame_locator("[data-outputs] iframe").first.locator("table.dataframe")).to_be_visible()
+    expect(page.locator(".prose table")).to_be_visible()
+    picture(f"shared-wide-{scheme}")
     background = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(21, 21, 21)") is (scheme == "dark")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_views_on_a_phone(phone: Page, scheme: str) -> None:
+    phone.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+
+    def take(name: str) -> None:
+        assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390, name
+        phone.screenshot(path=Path(__file__).parents[2] / "test-results" / f"{name}-phone-{scheme}.png")
+
+    phone.goto("/")
+    expect(phone.get_by_role("heading", name="What do you want to know?")).to_be_visible()
+    take("start")
+    sample_answered(phone)
+    take("answer")
+    phone.get_by_role("tab", name=re.compile("^Notebook")).first.click()
+    expect(phone.frame_locator("[data-outputs] iframe").first.locator("table.dataframe")).to_be_visible()
+    take("notebook")
+    table = run_cell(phone, LONG)
+    table.get_by_role("button", name="All 200 rows").tap()
+    expect(table.locator("[data-rows]")).to_be_visible()
+    take("table")
+    for name in ("Files", "Variables"):
+        phone.get_by_role("tab", name=re.compile(f"^{name}")).first.click()
+        expect(phone.locator(f"[data-{name.lower()}]")).to_be_visible()
+        take(name.lower())
+    phone.get_by_role("tab", name=re.compile("^Chat")).first.click()
+    phone.get_by_role("button", name="Show conversations").click()
+    expect(phone.get_by_role("navigation", name="Conversations")).to_be_visible()
+    take("conversations")
+    link = phone.request.post(f"/api/chat/{phone.url.rpartition('/')[2]}/shares").json()["path"]
+    phone.goto(link)
+    expect(phone.locator(".prose table")).to_be_visible()
+    take("shared")
 
 
 def test_the_theme_is_chosen_and_kept(page: Page) -> None:
@@ -181,18 +242,13 @@ def test_the_theme_is_chosen_and_kept(page: Page) -> None:
 
 
 def test_the_whole_path_on_a_phone(phone: Page, api: APIRequestContext) -> None:
-    take = lambda name: phone.screenshot(path=Path(__file__).parents[2] / "test-results" / f"{name}.png")  # noqa: E731
     phone.goto("/")
-    take("start-phone-light")
     sample_answered(phone)
-    take("answer-phone-light")
     phone.get_by_role("tab", name=re.compile("^Notebook")).first.click()
     expect(phone.locator("[data-outputs] img")).to_be_visible()
-    take("notebook-phone-light")
     assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390
     cell = add_cell(phone, "print('from a phone')")
     cell.get_by_role("button", name="Run cell").first.tap()
     ended(cell, "ok")
     phone.get_by_role("tab", name=re.compile("^Files")).first.click()
     expect(phone.get_by_role("link", name="Download sales.csv")).to_be_visible()
-    take("files-phone-light")

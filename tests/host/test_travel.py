@@ -217,6 +217,20 @@ async def test_the_same_numbers_are_drawn_again_after_an_undo(bench: Bench) -> N
     assert await said(bench, kernel_id, draw) == first
 
 
+async def test_a_library_with_openmp_works_in_a_state_that_came_back(start: Start) -> None:
+    """Its threads are not there after a fork, and it would wait for them for ever."""
+    bench = await start(snapshot="always", memory_limit=1 << 30)
+    kernel_id = await bench.kernel()
+    code = (
+        "import numpy as np\nfrom sklearn.ensemble import HistGradientBoostingClassifier as Model\n"
+        "x = np.random.rand(3000, 20); y = (x[:, 0] > 0.5).astype(int)\nprint(Model(max_iter=5).fit(x, y).score(x, y) > 0.9)"
+    )
+    await bench.run(code, kernel_id)
+    await bench.run(code, kernel_id)
+    await undo(bench, kernel_id)
+    assert await said(bench, kernel_id, code) == "True\n"
+
+
 async def test_an_open_file_goes_back_with_its_content(bench: Bench) -> None:
     kernel_id = await bench.kernel()
     await bench.run("f = open('log.txt', 'w+'); n = f.write('ab'); f.flush()", kernel_id)
@@ -415,3 +429,62 @@ def wait_for(fd: int) -> None:
     """Until the process behind a pidfd has ended."""
     select.select([fd], [], [], 30)
     os.close(fd)
+
+
+# --- unasked ---------------------------------------------------------------------------------------------------------
+
+
+async def test_before_the_first_cell_a_fresh_kernel_is_state_enough(start: Start) -> None:
+    bench = await start()
+    kernel_id = await bench.kernel()
+    first = await bench.run("x = 1; open('x.txt', 'w').close()", kernel_id)
+    assert await bench.process(kernel_id).snapshots() == {}
+    back = await undo(bench, kernel_id)
+    assert (back["undone"], back["restored"]) == ([first["id"]], ["x.txt"])
+    after = await bench.run("print('x' in globals())", kernel_id)
+    assert (text(after), after["execution_count"], after["notice"]) == ("False\n", 2, None)
+
+
+async def test_a_first_cell_that_dies_loses_nothing(start: Start) -> None:
+    bench = await start()
+    kernel_id = await bench.kernel()
+    result = await bench.run(SEGFAULT, kernel_id)
+    assert (result["status"], result["kernel_state"]) == ("kernel_died", "restored")
+    after = await bench.run("print(1)", kernel_id)
+    assert (text(after), after["execution_count"], after["notice"]) == ("1\n", 2, None)
+
+
+async def test_a_second_cell_without_a_state_is_a_loss_and_no_fresh_kernel_is_called_a_state(start: Start) -> None:
+    bench = await start()
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    result = await bench.run(SEGFAULT, kernel_id, snapshot="never")
+    assert result["kernel_state"] == "lost"
+
+
+async def test_a_program_of_many_small_cells_has_a_state_a_second_at_most(start: Start) -> None:
+    bench = await start(snapshots=16)
+    kernel_id = await bench.kernel()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for number in range(8):
+        await bench.run(f"x = {number}", kernel_id)
+    assert len(await bench.process(kernel_id).snapshots()) <= 1 + (loop.time() - began)
+
+
+async def test_before_each_cell_of_a_model_there_is_a_state(start: Start) -> None:
+    bench = await start()
+    kernel_id = await bench.kernel()
+    ids = [(await bench.run(f"x = {number}", kernel_id, door="chat"))["id"] for number in range(3)]
+    states = await bench.interpreter.snapshots(OWNER, kernel_id)
+    assert [state["execution_id"] for state in states] == ids
+
+
+async def test_errors_of_a_model_are_undone_where_that_is_configured(start: Start) -> None:
+    bench = await start(model_on_error="rollback")
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id, door="chat")
+    model = await bench.run("x = 2; 1 / 0", kernel_id, door="chat")
+    assert (model["kernel_state"], await said(bench, kernel_id, "print(x)")) == ("restored", "1\n")
+    person = await bench.run("x = 3; 1 / 0", kernel_id)
+    assert (person["kernel_state"], await said(bench, kernel_id, "print(x)")) == ("kept", "3\n")

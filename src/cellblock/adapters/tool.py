@@ -300,6 +300,8 @@ def closing(result: Result) -> list[str]:
         lines.append(f"note: the output was too long and its middle was left out{where}. Print less.")
     if result["files"]:
         lines.append(files_line(result["files"]))
+    if stands := standing_line(result):
+        lines.append(stands)
     return lines
 
 
@@ -309,6 +311,16 @@ def state_line(result: Result) -> str:
     if result["kernel_state"] == "lost":
         return "notice: the kernel was started afresh. All variables and imports are lost; files are still there."
     return ""
+
+
+def standing_line(result: Result) -> str:
+    """The state the kernel is in now, by the number of the cell it comes after; nothing of code that never ran."""
+    count, state = result["execution_count"], result["kernel_state"]
+    if state == "lost":
+        return "state: empty"
+    if state == "restored":
+        return f"state: before {f'[{count}]' if count else 'this call'}, which is undone"
+    return f"state: after [{count}]" if state == "kept" and count else ""
 
 
 def files_line(files: Sequence[FileChange]) -> str:

@@ -65,6 +65,7 @@ from cellblock.guest.snapshots import Keeper, Revived
 MINIMUM = (7, 0)  # of ipykernel: the first whose handlers are coroutines with contexts of their own
 ROUTERS = ("shell", "control", "stdin")
 TIDY_SECONDS = 1.0
+MOST_COUNTED = 1 << 20  # a list is filled up to it
 
 WARM = ("1+1", "x = 40\nprint(x)", "?print", "!true", "%time 1", "%cd .", "await __import__('asyncio').sleep(0)")
 WARM_PANDAS = (
@@ -141,9 +142,11 @@ class Kernel(ipykernel.ipkernel.IPythonKernel):
 
     async def do_execute(self, *arguments: Any, cell_meta: Any = None, cell_id: Any = None, **more: Any) -> Any:
         """Before a cell that asks for it, the kernel is forked."""
-        name = cell_meta.get("snapshot") if isinstance(cell_meta, dict) else None
-        if isinstance(name, str):
-            self.parent.snapshot(name)
+        asked = cell_meta if isinstance(cell_meta, dict) else {}
+        if isinstance(count := asked.get("count"), int):
+            self.go_on_counting(min(count, MOST_COUNTED))
+        if isinstance(name := asked.get("snapshot"), str):
+            self.parent.snapshot(name, patient=asked.get("patient") is True)
         return await super().do_execute(*arguments, cell_meta=cell_meta, cell_id=cell_id, **more)
 
     def go_on_counting(self, count: int) -> None:
@@ -349,10 +352,15 @@ class App(ipykernel.kernelapp.IPKernelApp):
         self.reopen(revival)
         report(revival.link, stages={"revive": milliseconds(began)}, pid=os.getpid())
 
-    def snapshot(self, name: str) -> None:
-        """Forks the kernel as it is now; the process between is reaped at once, so that no os.wait() of a cell meets it."""
+    def snapshot(self, name: str, *, patient: bool) -> None:
+        """Forks the kernel as it is now; the process between is reaped at once, so that no os.wait() of a cell meets it.
+
+        `patient`: returns when the copy is there.
+        """
         between = self.keeper.take(name, self.iopub_thread.parked)
-        if between:
+        if between and patient:
+            self.keeper.wait(between)
+        elif between:
             self.iopub_thread.schedule(functools.partial(self._reap_when_ended, between))
 
     def _reap_when_ended(self, pid: int) -> None:

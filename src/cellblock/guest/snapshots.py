@@ -4,6 +4,7 @@ Twice forked, so that init is its parent. It waits on a private socket whose oth
 time. Nothing it says is believed: init looks for itself whether the process is one of its sandbox.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -21,10 +22,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from cellblock.guest import linux
-from cellblock.guest.shelf import Revival
+from cellblock.guest import linux, threads
+from cellblock.guest.shelf import OOM_SCORE, Revival, score
 
 _POLLED = struct.Struct("=ihh")  # pollfd: descriptor, what is asked, what is answered
+
+WAIT_SECONDS = 1.0
 
 Parking = Callable[[], AbstractContextManager[None]]
 
@@ -49,6 +52,7 @@ class Keeper:
     taking: bool = False
     between: list[int] = field(default_factory=list)
     own: set[int] = field(default_factory=set)
+    runtimes: threads.Runtimes = field(default_factory=threads.Runtimes)
 
     def take(self, name: str, parked: Parking) -> int:
         """Forks this process as it is now. In the kernel, the pid of the one between; in the snapshot it raises Revived.
@@ -58,6 +62,7 @@ class Keeper:
         """
         self.reap()
         try:
+            self.runtimes.rest()
             return self._take(self.link, name, parked) if self.link else 0
         except OSError:
             return 0
@@ -91,6 +96,7 @@ class Keeper:
             if os.fork():
                 os._exit(0)
             os.setpgid(0, 0)
+            score(os.getpid(), OOM_SCORE)
             let_go(self.own | {theirs.fileno()})
             theirs.send(str(os.getpid()).encode())
             revival = Revival.receive(theirs)
@@ -108,6 +114,16 @@ class Keeper:
         self.link, self.between = revival.link, []
         raise Revived(revival)
 
+    def wait(self, pid: int) -> None:
+        """Until the process between has ended, and the snapshot is on its own; not for long."""
+        try:
+            fd = os.pidfd_open(pid)
+        except OSError:
+            return
+        select.select([fd], [], [], WAIT_SECONDS)
+        os.close(fd)
+        self.reap()
+
     def reap(self) -> None:
         """Those between that have ended."""
         self.between = [pid for pid in self.between if not _reaped(pid)]
@@ -122,7 +138,10 @@ class Kept:
 
     @classmethod
     def now(cls) -> "Kept":
-        offsets = {fd: os.lseek(fd, 0, os.SEEK_CUR) for fd, kind in descriptors() if stat.S_ISREG(kind)}
+        offsets: dict[int, int] = {}
+        for fd, kind in descriptors():
+            with contextlib.suppress(OSError):
+                offsets |= {fd: os.lseek(fd, 0, os.SEEK_CUR)} if stat.S_ISREG(kind) else {}
         return cls(offsets, random.getstate())
 
     def give_back(self) -> None:
@@ -150,7 +169,16 @@ def descriptors() -> list[tuple[int, int]]:
     asked = ctypes.create_string_buffer(b"".join(_POLLED.pack(fd, 0, 0) for fd in range(3, most)))
     linux.checked("poll", linux.libc.poll(asked, most - 3, 0))
     answered = _POLLED.iter_unpack(asked.raw[: (most - 3) * _POLLED.size])
-    return [(fd, os.fstat(fd).st_mode) for fd, _, found in answered if not found & select.POLLNVAL]
+    opened = [(fd, _mode(fd)) for fd, _, found in answered if not found & select.POLLNVAL]
+    return [(fd, mode) for fd, mode in opened if mode is not None]
+
+
+def _mode(fd: int) -> int | None:
+    """None when it has just been closed: a collection of garbage may come at any time."""
+    try:
+        return os.fstat(fd).st_mode
+    except OSError:
+        return None
 
 
 def _reaped(pid: int) -> bool:

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from cellblock.guest import linux
 from cellblock.messages import Policy
@@ -31,6 +32,7 @@ SETTERS = {
     "libomp": ("omp_set_num_threads",),
     "libiomp5": ("omp_set_num_threads",),
 }
+PAUSE_SOFT = 1  # omp_pause_soft
 END_THREADS = "blas_thread_shutdown_"  # OpenBLAS runs it itself before each fork
 
 _loaded: list[Callable[[int], None]] = []
@@ -76,3 +78,63 @@ def grant(count: int) -> None:
     for name in ("cpu_count", "process_cpu_count"):
         if hasattr(os, name):
             setattr(os, name, lambda: count)
+
+
+# --- before a fork of a kernel that has run --------------------------------------------------------------------------
+
+
+class _Library(ctypes.Structure):
+    """The beginning of a dl_phdr_info; `adds`: how many libraries have been loaded so far."""
+
+    _fields_ = (
+        ("address", ctypes.c_void_p),
+        ("name", ctypes.c_char_p),
+        ("headers", ctypes.c_void_p),
+        ("count", ctypes.c_uint16),
+        ("adds", ctypes.c_ulonglong),
+    )
+
+
+_VISIT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Library), ctypes.c_size_t, ctypes.c_void_p)
+
+
+class Runtimes:
+    """GCC's OpenMP, in as many copies as libraries bring along. Its threads are not there after a fork, and it would wait
+    for them for ever; OpenBLAS and LLVM's OpenMP see to that themselves."""
+
+    def __init__(self) -> None:
+        self._adds = -1
+        self._pauses: list[Callable[[int], int]] = []
+
+    def rest(self) -> None:
+        """They end the threads they have; the next parallel region makes new ones."""
+        self._look()
+        for pause in self._pauses:
+            pause(PAUSE_SOFT)
+
+    def _look(self) -> None:
+        """Not through /proc, which may be closed to a kernel; and only when something has been loaded since."""
+        found: list[str] = []
+
+        def visit(each: Any, _size: int, _data: object) -> int:
+            if each.contents.adds == self._adds:
+                return 1
+            found.append(os.fsdecode(each.contents.name or b""))
+            return 0
+
+        if linux.libc.dl_iterate_phdr(_VISIT(visit), None):
+            return
+        self._adds = self._loads()
+        paths = [path for path in found if "libgomp" in os.path.basename(path)]
+        libraries = [ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_NOLOAD) for path in paths]
+        self._pauses = [each.omp_pause_resource_all for each in libraries if hasattr(each, "omp_pause_resource_all")]
+
+    def _loads(self) -> int:
+        counts: list[int] = []
+
+        def visit(each: Any, _size: int, _data: object) -> int:
+            counts.append(int(each.contents.adds))
+            return 1
+
+        linux.libc.dl_iterate_phdr(_VISIT(visit), None)
+        return counts[0]

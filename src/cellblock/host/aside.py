@@ -8,6 +8,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -49,17 +50,19 @@ class PutBack:
 
 @dataclass(eq=False)
 class Aside:
-    """In `place`, which is the server's alone. Methods block: call them in a thread, one at a time."""
+    """In `place`, which is the server's alone. `keep` and `put_back` block: call them in a thread, one at a time."""
 
     place: Path
     workspace: Workspace
     limit: int = LIMIT
     scans: dict[str, Scan] = field(default_factory=dict)
     copies: dict[tuple[str, Stamp], Copy] = field(default_factory=dict)
+    _begun: bool = False
 
     def keep(self, state: str, scan: Scan) -> None:
         """The workspace as `scan` says it is belongs to a state from now on."""
-        before = next(reversed(self.scans.values()), None)
+        self._sweep()
+        before = next(reversed(list(self.scans.values())), None)
         self.scans[state] = scan
         if before is not None and before.files == scan.files:
             return
@@ -68,10 +71,11 @@ class Aside:
                 self._copy(state, path, stamp)
 
     def forget(self, states: Collection[str] | None = None) -> None:
-        """Of these states, or of all, no files are kept any more."""
+        """Of these states no files are kept any more: their copies go with the next. Of all: at once. Does not block."""
         for state in list(self.scans) if states is None else states:
             self.scans.pop(state, None)
-        self._sweep()
+        if states is None:
+            self._sweep()
 
     def put_back(self, state: str) -> PutBack:
         """The workspace is made what it was in a state, as far as that is kept; of an unknown one nothing is."""
@@ -97,7 +101,7 @@ class Aside:
         except (CellblockError, OSError):
             return
         with source:
-            self.place.mkdir(mode=0o700, exist_ok=True)
+            self._begin()
             target = os.open(self.place / name, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
                 cost = self._filled(state, source.fileno(), target, stamp.size)
@@ -110,6 +114,13 @@ class Aside:
             (self.place / name).unlink()
         else:
             self.copies[path, stamp] = Copy(name, cost, stat.S_IMODE(found.st_mode) & 0o777)
+
+    def _begin(self) -> None:
+        """What a server before this one has kept nobody knows any more."""
+        if not self._begun:
+            shutil.rmtree(self.place, ignore_errors=True)
+            self.place.mkdir(mode=0o700)
+            self._begun = True
 
     def _filled(self, state: str, source: int, target: int, size: int) -> int | None:
         """What the copy takes of the disk; None when there is no room for it."""
@@ -129,7 +140,7 @@ class Aside:
             return False
         for old in [None, *(each for each in self.scans if each != state)]:
             if old is not None:
-                self.scans.pop(old)
+                self.scans.pop(old, None)
                 self._sweep()
             if size <= self.limit - sum(copy.cost for copy in self.copies.values()):
                 return True
@@ -137,9 +148,10 @@ class Aside:
 
     def _sweep(self) -> None:
         """Copies that no state has."""
-        had = {item for scan in self.scans.values() for item in scan.files.items()}
-        for item in [item for item in self.copies if item not in had]:
-            (self.place / self.copies.pop(item).name).unlink(missing_ok=True)
+        had = {item for scan in list(self.scans.values()) for item in scan.files.items()}
+        for item in [item for item in list(self.copies) if item not in had]:
+            if copy := self.copies.pop(item, None):
+                (self.place / copy.name).unlink(missing_ok=True)
 
     def _restore(self, path: str, then: Stamp | None, now: Stamp | None) -> bool:
         try:

@@ -30,6 +30,14 @@ SLICE = 0.0005  # seconds of one turn of the loop that one channel may take: oth
 MAX_UNREAD = 32 << 20  # bytes that wait for a kernel to read them; one request has a few MiB at most
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """A snapshot to take. `patient`: the code waits until it stands on its own, because memory may be short before that."""
+
+    name: str
+    patient: bool = False
+
+
 @dataclass(eq=False, slots=True)
 class _Run:
     """An execution on its way: over when reply and idle are both in."""
@@ -235,14 +243,15 @@ class Connection:
         allow_stdin: bool = False,
         stop_on_error: bool = False,
         user_expressions: Mapping[str, str] | None = None,
-        snapshot: str | None = None,
+        keeping: "Keeping | None" = None,
+        count: int | None = None,
         on_message: Callable[[KernelMessage], None],
     ) -> None:
         """Runs code; returns when reply and idle are in. Its messages go to `on_message`, in each channel's order.
 
         What `on_message` raises is raised here. Cancelling it stops listening, not the code. An idle that got lost is
-        noticed by asking the kernel after QUIET seconds. `snapshot`: what the kernel shall call the copy of itself that it
-        makes before.
+        noticed by asking the kernel after QUIET seconds. `keeping`: the copy of itself that the kernel makes before;
+        `count`: how many executions it shall reckon with before this one.
         """
         content = {
             "code": code,
@@ -252,7 +261,9 @@ class Connection:
             "allow_stdin": allow_stdin,
             "stop_on_error": stop_on_error,
         }
-        metadata = {"snapshot": snapshot} if snapshot else {}
+        metadata: dict[str, Any] = {"count": count} if count else {}
+        if keeping:
+            metadata |= {"snapshot": keeping.name, "patient": keeping.patient}
         await self._until_done(msg_id, on_message, "execute_request", content, msg_id, metadata)
 
     async def follow(self, msg_id: str, *, asked: bool = False, on_message: Callable[[KernelMessage], None]) -> None:

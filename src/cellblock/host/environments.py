@@ -106,7 +106,9 @@ class Homes:
         self._taken.discard(uid or 0)
 
     def sweep(self, known: set[str]) -> list[str]:
-        """Removes homes that belong to nobody: of kernels that waited when a server ended. Blocks."""
+        """Removes homes that belong to nobody: of kernels that waited when a server ended; and what was kept aside. Blocks."""
+        for kept in self.directory.glob("*/kept"):
+            shutil.rmtree(kept, ignore_errors=True)
         stray = [entry.name for entry in os.scandir(self.directory) if entry.name not in known]
         for id in stray:
             self.remove(id, None)

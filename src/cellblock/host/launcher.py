@@ -16,6 +16,8 @@ from uuid import uuid4
 
 from cellblock.errors import KernelStartFailed, SandboxUnavailable
 from cellblock.host import tree
+from cellblock.host.environment import Environment as Environment
+from cellblock.host.environment import Spec as Spec
 from cellblock.host.meter import Meter, NoMeter, ProcessUsage, meter_for
 from cellblock.host.watched import Watched, spawned
 from cellblock.messages import (
@@ -53,34 +55,9 @@ STOP_SECONDS = 15.0
 REVIVE_SECONDS = 10.0
 LOOK_SECONDS = 5.0
 DESCRIPTORS = 1 << 16
-PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
 
 Channel: TypeAlias = Literal["shell", "iopub", "stdin", "control"]
 SOCKETS: Mapping[Channel, str] = {"shell": "k-1", "iopub": "k-2", "stdin": "k-3", "control": "k-5"}
-
-
-@dataclass(frozen=True)
-class Environment:
-    """An interpreter and what its fork server imports beforehand. `python`: a path; it must have ipykernel."""
-
-    name: str = "python3"
-    python: str = sys.executable
-    preload: tuple[str, ...] = PRELOAD
-    display_name: str = "Python 3"
-    spec: "Spec | None" = None
-
-
-@dataclass(frozen=True)
-class Spec:
-    """A kernelspec that is no environment: a program, run in a sandbox of the default environment's fork server.
-
-    `variables`: [(name, value)]; `resources`: the directory it was found in.
-    """
-
-    command: tuple[str, ...]
-    language: str
-    resources: str
-    variables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from cellblock.content import Malformed
 from cellblock.errors import CellblockError, KernelDied, ProtocolError
 from cellblock.execution import Event, Execution, FileChange, KernelState, Status, Usage
 from cellblock.host.config import Config
-from cellblock.host.connection import KernelMessage
+from cellblock.host.connection import Keeping, KernelMessage
 from cellblock.host.kernels import Kernel
 from cellblock.host.timeline import TIGHT
 from cellblock.host.workspace import Scan, Workspace, changes
@@ -39,7 +39,7 @@ class Run:
 
     `before` is the workspace as it was, where that is known; `fresh` is why the kernel is not the one of before, as the
     end of "… because"; `news`: what else is to be told; `resumed`: seconds it had run before this server took over.
-    `snapshot` names the state that is kept before it; `bring_back` makes the kernel what it was then (exactly, or earlier)
+    `keep` says which state is to be kept before it; `bring_back` makes the kernel what it was then (exactly, or earlier)
     and says so, None when it cannot; with `rollback` also after an error. `press` frees memory that only older states need.
     After `run`, `after` is the workspace as it is, and `lost` why the kernel is gone, if it is.
     """
@@ -58,7 +58,7 @@ class Run:
     begun: Callable[[], Awaitable[None]] | None = None  # done when it counts as running, before the kernel has the code
     options: Mapping[str, Any] = field(default_factory=dict)  # of `Connection.execute`
     on_limit: Callable[[str], None] = lambda name: None
-    snapshot: str | None = None
+    keep: Callable[[Scan], Awaitable[Keeping | None]] | None = None
     rollback: bool = False
     bring_back: Callable[[bool], Awaitable[str | None]] | None = None
     press: Callable[[], None] | None = None
@@ -68,6 +68,7 @@ class Run:
     _state: KernelState = "lost"
     _why: str | None = None
     _back: str | None = None  # what is said of the state the kernel is back in
+    _keeping: Keeping | None = None
     _interrupt: bool = False
     _has_code: bool = False
     _replied: bool = False
@@ -89,6 +90,8 @@ class Run:
         """From running to `execution_end`."""
         if self.before is None:
             self.before = await self._at_first()
+        if self.keep:
+            self._keeping = await self.keep(self.before)
         await self._begin()
         used = self.kernel.process.usage().cpu_ms
         self._left = self.timeout - (self.resumed or 0.0)
@@ -154,7 +157,7 @@ class Run:
                 execution.code,
                 msg_id=execution.id,
                 allow_stdin=execution.allow_stdin,
-                snapshot=self.snapshot,
+                keeping=self._keeping,
                 on_message=self._heard,
                 **self.options,
             )
@@ -382,7 +385,7 @@ class Run:
         if not self._leaving:
             execution.died()
         why = self._why or self._cause(death.status)
-        if death.snapshots and self.bring_back and not self._leaving and self._why is None:
+        if self.bring_back and not self._leaving and self._why is None:
             back = await self.bring_back(False)
             self._back = back and RESTORED.format(why=why, what=back)
         if not self._back:

@@ -37,7 +37,7 @@ from cellblock.host.travel import Jump, Travel, Went, busy, what_is_undone
 from cellblock.host.views import Alias, KernelView, TravelView
 from cellblock.host.watching import Watchers
 from cellblock.host.workspace import Scan, Workspace
-from cellblock.notebook import Notebook, NotebookView
+from cellblock.notebook import Notebook
 
 log = structlog.get_logger("cellblock.session")
 
@@ -73,7 +73,7 @@ class Session:
         self.watchers = Watchers(self.id, self.config.clock, self._snapshot)
         self.edits = Edits(self.notebook, self.watchers, partial(self.changed, self), self._touch)
         self.files = Files(self.workspace, self._file_changed)
-        self.travel = Travel(self.config, self.workspace)
+        self.travel = Travel(self.config, self.workspace, self._afresh)
         self.tape = Tape(self.id, time.monotonic)
         self.alias: Alias | None = None
         self.changed_at = self.last_used  # by anybody but a Jupyter client: epoch seconds
@@ -118,9 +118,6 @@ class Session:
             "last_used": timestamp(self.last_used),
             "memory_bytes": self.kernel.process.usage().memory_bytes if self.kernel else 0,
         }
-
-    def notebook_view(self) -> NotebookView:
-        return self.notebook.view()
 
     def _snapshot(self) -> dict[str, Any]:
         running, *queue = [turn.id if isinstance(turn, Job) else None for turn in (self.current, *self.waiting)]
@@ -223,9 +220,6 @@ class Session:
         if (kernel := await self._kernel_for(job)) is None or job.execution.ended:
             return
         self._tell_state()
-        snapshot = await self.travel.before(kernel, job, self._scan) if job.resumed is None else None
-        if job.done.is_set():
-            return
         job.cancel = None
         job.run = Run(
             job.execution,
@@ -239,7 +233,7 @@ class Session:
             news=self.travel.told(),
             resumed=job.resumed,
             begun=partial(self.executions.begun, job),
-            snapshot=snapshot,
+            keep=partial(self.travel.before, kernel, job, untouched=not self.execution_count),
             rollback=self.travel.rolls_back(job),
             bring_back=partial(self._bring_back, kernel, job),
             press=partial(self.travel.press, kernel),
@@ -375,7 +369,7 @@ class Session:
             status = kernel.process.death.result().status
             cause = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
             why = f"its process {cause} while nothing ran"
-            if kernel.process.death.result().snapshots and self.travel.timeline.states:
+            if kernel.process.death.result().snapshots:
                 self._starting = asyncio.create_task(self._come_back(kernel, why), name=f"kernel {self.id}")
             else:
                 self._kernel_lost(kernel, why)
@@ -383,7 +377,7 @@ class Session:
     async def _come_back(self, kernel: Kernel, why: str) -> Kernel:
         """After a death while nothing ran: in the last state there is."""
         try:
-            if went := await self.travel.back(kernel, self.execution_count):
+            if went := await self.travel.back(kernel, self.execution_count, idle=True):
                 self._goes_on(went)
                 self.travel.news = f"Since the last execution {why}. {what_is_undone(went.undone)}"
                 return went.kernel
@@ -395,12 +389,17 @@ class Session:
 
     async def _bring_back(self, kernel: Kernel, job: Job, exactly: bool) -> str | None:
         """What is said of it when the kernel is back as it was before the cell, or before an earlier one."""
-        count = max(self.execution_count, job.execution.execution_count or 0)
+        count = job.execution.execution_count or self.execution_count + 1
         went = await self.travel.back(kernel, count, exactly=exactly)
         if went is None:
             return None
         self._goes_on(went)
         return f"{what_is_undone(went.undone, job.id)} {went.files.sentence()}".rstrip()
+
+    async def _afresh(self, kernel: Kernel) -> Kernel:
+        """A kernel in which nothing has run, in the place of one."""
+        await kernel.stop()
+        return await self.engine.kernel(id=self.id, uid=self.uid)
 
     def _goes_on(self, went: Went) -> None:
         """With another state of the kernel."""
@@ -528,9 +527,10 @@ class Session:
         if isinstance(self.current, Job) and self.current.run:
             self.current.run.abandon(status, state, why)
             await self.current.done.wait()
-        if kernel:
-            self._kernel_lost(kernel, why, wanted=True)
-            await kernel.stop()
+        for each in (kernel, self.kernel):  # it may have come back meanwhile
+            if each:
+                self._kernel_lost(each, why, wanted=True)
+                await each.stop()
 
     def _cancel_waiting(self, notice: str) -> None:
         turns, self.waiting = list(self.waiting), deque()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+ORIGIN = "origin"  # the state of a kernel in which nothing has run: a fresh one serves, and no snapshot is needed
 MOST_STEPS = 1000
 ROOM = 0.5  # of the memory limit: what a kernel may use for a snapshot that nobody has asked for
 TIGHT = 0.85  # of it: above that, older states go
@@ -83,7 +84,7 @@ class Timeline:
 
     def only(self, names: Collection[str]) -> "Timeline":
         """Without the states that are not there any more."""
-        return self._each(lambda state: state if state.name in names else None)
+        return self._each(lambda state: state if state.name in names or state.name == ORIGIN else None)
 
     def weighed(self, sizes: Mapping[str, int]) -> "Timeline":
         """With what is known of their sizes."""
@@ -105,10 +106,16 @@ class Timeline:
         return replace(self, steps=tuple(steps))
 
 
+def snapshots(timeline: Timeline) -> list[State]:
+    """The states that are processes."""
+    return [state for state in timeline.states if state.name != ORIGIN]
+
+
 def too_many(timeline: Timeline, *, most: int, spared: Collection[str] = ()) -> list[str]:
     """Names of the states that have to go so that no more than `most` are left: the oldest first."""
-    names = [state.name for state in timeline.states if state.name not in spared]
-    return names[: max(0, len(timeline.states) - most)]
+    states = snapshots(timeline)
+    names = [state.name for state in states if state.name not in spared]
+    return names[: max(0, len(states) - most)]
 
 
 def too_large(timeline: Timeline, *, limit: int, total: int) -> list[str]:
@@ -116,7 +123,7 @@ def too_large(timeline: Timeline, *, limit: int, total: int) -> list[str]:
 
     What it shares with later ones stays, so what is left has to be weighed again.
     """
-    return [state.name for state in timeline.states[:1]] if total > limit else []
+    return [state.name for state in snapshots(timeline)[:1]] if total > limit else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +138,16 @@ class Wish:
     used: int
     limit: int
     since: float  # the last snapshot
+    untouched: bool = False  # nothing has run in the kernel yet
 
 
 def wanted(wish: Wish) -> bool:
     """Whether to take a snapshot. `auto`: before what a model runs, where it cannot break the memory limit by itself; before
-    what a person runs where it may be copied whole, and not so often that it is felt."""
+    what a person runs where it may be copied whole, and not so often that it is felt; not where nothing has run yet."""
     if wish.mode != "auto":
         return wish.mode == "always"
+    if wish.untouched:
+        return False
     if wish.model:
         return wish.used <= TIGHT * wish.limit
     return wish.used <= ROOM * wish.limit and wish.since >= PACE

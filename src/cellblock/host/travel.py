@@ -5,8 +5,9 @@ A snapshot lives in the sandbox of its kernel, ends with it, and is never more t
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -17,9 +18,10 @@ from cellblock.host import timeline as time
 from cellblock.host import weighing
 from cellblock.host.aside import Aside, PutBack
 from cellblock.host.config import Config
+from cellblock.host.connection import Keeping
 from cellblock.host.executions import Job
 from cellblock.host.kernels import Kernel
-from cellblock.host.timeline import State, Step, Timeline
+from cellblock.host.timeline import ORIGIN, State, Step, Timeline
 from cellblock.host.views import KernelView, StateView, TravelView
 from cellblock.host.workspace import Scan, Workspace
 
@@ -64,10 +66,11 @@ class Jump:
 
 @dataclass(eq=False)
 class Travel:
-    """The states of one kernel. `total`: bytes that its snapshots add to it."""
+    """The states of one kernel. `afresh` starts another one in its place; `total`: bytes that its snapshots add to it."""
 
     config: Config
     workspace: Workspace
+    afresh: Callable[[Kernel], Awaitable[Kernel]]
     timeline: Timeline = field(default_factory=Timeline)
     total: int = 0
     news: str | None = None  # what the next Result has to say of a state that nobody asked for
@@ -86,27 +89,29 @@ class Travel:
 
     # before a cell
 
-    async def before(self, kernel: Kernel, job: Job, scan: Scan | None) -> str | None:
-        """An execution is about to run: the name of the snapshot to take, if any. `scan`: the workspace, if it is known."""
-        name = job.id if self._wanted(kernel, job) else None
-        state = State(name, self.config.clock()) if name else None
+    async def before(self, kernel: Kernel, job: Job, scan: Scan, *, untouched: bool) -> Keeping | None:
+        """An execution is about to run: the snapshot to take, if any. `untouched`: nothing has run in the kernel."""
+        if job.resumed is not None or not kernel.ours:
+            return None
+        wish = self._wish(kernel, job, untouched)
+        name = job.id if self.config.snapshots > 0 and time.wanted(wish) else None
+        kept = name or (ORIGIN if untouched and wish.mode == "auto" else None)
         if name:
             await self._remember_common(kernel)
-            await self._keep_files(name, scan)
             self._taken, self._running = asyncio.get_running_loop().time(), name
+        if kept:
+            await self._keep_files(kept, scan)
+        state = State(kept, self.config.clock()) if kept else None
         self._change(kernel, self.timeline.ran(job.id, job.execution.cell_id, state))
         if name:
             self._drop(kernel, time.too_many(self.timeline, most=self.config.snapshots, spared={name}))
-        return name
+        return Keeping(name, wish.used > time.ROOM * wish.limit) if name else None
 
-    def _wanted(self, kernel: Kernel, job: Job) -> bool:
-        if not kernel.ours:
-            return False
-        now = asyncio.get_running_loop().time()
+    def _wish(self, kernel: Kernel, job: Job, untouched: bool) -> time.Wish:
+        since = asyncio.get_running_loop().time() - self._taken
         used, limit = kernel.process.usage().memory_bytes, self.config.memory_limit
         mode = job.request.snapshot or self.config.snapshot
-        model = job.request.door in MODEL_DOORS
-        return self.config.snapshots > 0 and time.wanted(time.Wish(mode, model, used, limit, now - self._taken))
+        return time.Wish(mode, job.request.door in MODEL_DOORS, used, limit, since, untouched)
 
     async def _keep_files(self, state: str, scan: Scan | None) -> None:
         try:
@@ -121,8 +126,7 @@ class Travel:
 
     def press(self, kernel: Kernel) -> None:
         """Memory is short while a cell runs: all older states go, so that they cost it nothing."""
-        states = self.timeline.states
-        self._drop(kernel, [state.name for state in states[:-1]])
+        self._drop(kernel, [state.name for state in time.snapshots(self.timeline)[:-1]])
 
     # after it
 
@@ -158,9 +162,11 @@ class Travel:
         """The states there are, measured now, in the order of what they have seen."""
         if kernel is None or not kernel.alive:
             return []
+        if self._weighing:  # it may have begun before the last state was there
+            await asyncio.wait([self._weighing])
         self._begin_weighing(kernel)
         if self._weighing:
-            await asyncio.shield(self._weighing)
+            await asyncio.wait([self._weighing])
         line = self.timeline
         places = [(step.execution_id, step.cell_id) for step in line.steps] + [(None, None)]
         return [
@@ -182,26 +188,38 @@ class Travel:
 
     # back
 
-    async def back(self, kernel: Kernel, count: int, *, exactly: bool = False) -> "Went | None":
+    async def back(self, kernel: Kernel, count: int, *, exactly: bool = False, idle: bool = False) -> "Went | None":
         """The kernel has ended, or has to: it is back as it was in the last state there is; `exactly`: before the last cell.
 
-        None when there is no such state. The steps are undone for good.
+        None when there is no such state; `idle`: nothing ran. The steps are undone for good.
         """
         place = self.timeline.back()
         while place is not None and (place == self.timeline.at - 1 or not exactly):
-            state = self.timeline.state(place)
+            state = self.timeline.state(place) or State("", 0)
+            if state.name == ORIGIN and (idle or place < self.timeline.at - 1):
+                return None  # a fresh kernel in the place of one that had variables is a loss
             try:
-                revived = await kernel.revived(state.name if state else "", count=count)
+                revived = await self._revived(kernel, state, count)
             except Unavailable as problem:
                 log.warning("not_revived", kernel=kernel.id, reason=problem.message)
             else:
                 undone = self.timeline.steps[place : self.timeline.at]
-                files = await self._put_back(state.name if state else "") if exactly else PutBack()
+                files = await self._put_back(state.name) if exactly else PutBack()
                 self._change(revived, self.timeline.fell_back(place))
                 return Went(revived, undone, files=files)
-            self.timeline = self.timeline.only(self.timeline.names - {state.name if state else ""})
+            if state.name == ORIGIN:
+                return None
+            self.timeline = self.timeline.only(self.timeline.names - {state.name})
             place = self.timeline.back()
         return None
+
+    async def _revived(self, kernel: Kernel, state: State, count: int) -> Kernel:
+        """A kernel in a state, in the place of another. Unavailable, and KernelFault: there is none."""
+        if state.name != ORIGIN:
+            return await kernel.revived(state.name, count=count)
+        fresh = await self.afresh(kernel)
+        await _silently(fresh, count=count)
+        return fresh
 
     async def jump(self, kernel: Kernel, place: int, count: int) -> "Went":
         """Goes to the state at a place, and keeps the one there is for the way back. NoState when it is gone meanwhile."""
@@ -209,18 +227,22 @@ class Travel:
         if state is None:
             raise NoState("That state is not kept any more.")
         left = State(f"left-{uuid.uuid4().hex}", self.config.clock())
-        await self._take(kernel, left.name)
-        await self._keep_files(left.name, None)
+        if state.name != ORIGIN:
+            await _silently(kernel, keeping=Keeping(left.name))
+            await self._keep_files(left.name, None)
         try:
-            revived = await kernel.revived(state.name, count=count)
+            revived = await self._revived(kernel, state, count)
         except Unavailable as problem:
             self._change(kernel, self.timeline.only(self.timeline.names - {state.name}))
             kernel.process.drop([left.name])
             raise NoState(f"That state is gone. {problem.message}") from None
         files = await self._put_back(state.name)
         steps, at = self.timeline.steps, self.timeline.at
-        self.timeline = self.timeline.gone_to(place, left)
-        self._drop(revived, time.too_many(self.timeline, most=self.config.snapshots + 1, spared={left.name}))
+        if state.name == ORIGIN:
+            self.forget()  # the sandbox of before has ended, and all states with it
+        else:
+            self.timeline = self.timeline.gone_to(place, left)
+            self._drop(revived, time.too_many(self.timeline, most=self.config.snapshots + 1, spared={left.name}))
         return Went(revived, steps[place:at], steps[at:place], files)
 
     async def _put_back(self, state: str) -> PutBack:
@@ -229,16 +251,6 @@ class Travel:
             return await asyncio.to_thread(self.aside.put_back, state)
         except CellblockError as problem:
             return PutBack((), (problem.message,))
-
-    async def _take(self, kernel: Kernel, name: str) -> None:
-        """A snapshot outside of any cell. Unavailable when the kernel does not answer."""
-        try:
-            async with asyncio.timeout(TAKE_SECONDS):
-                await kernel.connection.execute(
-                    "", msg_id=uuid.uuid4().hex, silent=True, store_history=False, snapshot=name, on_message=_ignored
-                )
-        except (TimeoutError, KernelFault, Malformed):
-            raise Unavailable("The kernel does not answer.", retry_after=1.0) from None
 
     async def recall(self, kernel: Kernel, executions: Sequence[tuple[str, str | None]]) -> None:
         """Of a kernel that has outlived a server: the states before executions that are known, oldest first.
@@ -254,6 +266,8 @@ class Travel:
 
     def forget(self) -> None:
         """The sandbox has ended, and its snapshots with it."""
+        if self._weighing:
+            self._weighing.cancel()
         self.timeline, self.total, self._common = Timeline(), 0, None
         self.aside.forget()
         self._taken = float("-inf")
@@ -301,6 +315,18 @@ def what_is_undone(steps: Sequence[Step], own: str | None = None) -> str:
 
 def busy() -> KernelBusy:
     return KernelBusy("Code runs in this kernel, or waits to.")
+
+
+async def _silently(kernel: Kernel, **asked: Any) -> None:
+    """A message to the kernel outside of any cell; see `Connection.execute`. Unavailable when it does not answer."""
+    try:
+        async with asyncio.timeout(TAKE_SECONDS):
+            id = uuid.uuid4().hex
+            await kernel.connection.execute(
+                "", msg_id=id, silent=True, store_history=False, on_message=_ignored, **asked
+            )
+    except (TimeoutError, KernelFault, Malformed):
+        raise Unavailable("The kernel does not answer.", retry_after=1.0) from None
 
 
 def _ignored(_: object) -> None:

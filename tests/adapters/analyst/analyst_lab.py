@@ -158,6 +158,7 @@ def result(outputs: list[dict[str, Any]], error: dict[str, Any] | None) -> Any:
     return {
         "status": "error" if error else "ok",
         "kernel_state": "kept",
+        "execution_count": 1,
         "outputs": outputs,
         "error": error,
         "truncated": False,

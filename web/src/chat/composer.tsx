@@ -50,6 +50,11 @@ export function Composer({
     if (document.activeElement === document.body && matchMedia('(pointer: fine)').matches) area.current?.focus()
   }, [answering])
 
+  const remove = (key: number): void => {
+    uploads.cancel(key)
+    if (matchMedia('(pointer: fine)').matches) area.current?.focus() // the button that had it is gone
+  }
+
   const onKey = (event: KeyboardEvent): void => {
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
     event.preventDefault()
@@ -67,7 +72,7 @@ export function Composer({
       {uploads.list.length > 0 && (
         <ul className="flex flex-wrap gap-2 px-3 pt-3" aria-label={words.composer.attachedFiles}>
           {uploads.list.map((one) => (
-            <Chip key={one.key} upload={one} onRemove={() => uploads.cancel(one.key)} />
+            <Chip key={one.key} upload={one} onRemove={() => remove(one.key)} />
           ))}
         </ul>
       )}
@@ -106,11 +111,12 @@ export function Composer({
         <ModelPicker model={model} />
         <div className="ml-auto">
           {answering ? (
-            <IconButton label={words.composer.stop} onClick={onStop} className="bg-ink text-surface hover:bg-ink hover:text-surface hover:opacity-85">
+            <IconButton key="stop" label={words.composer.stop} onClick={onStop} className="bg-ink text-surface hover:bg-ink hover:text-surface hover:opacity-85">
               <Square size={12} fill="currentColor" />
             </IconButton>
           ) : (
             <IconButton
+              key="send"
               label={words.common.send}
               type="submit"
               disabled={!ready}

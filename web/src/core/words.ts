@@ -401,6 +401,7 @@ export const words = {
   shared: {
     label: 'Read-only copy',
     from: (when: string) => `Read-only copy, made ${when}`,
+    loading: 'The copy is on its way…',
     missing: 'Nothing is shared here',
     again: 'Try again',
     chat: 'Chat',

@@ -26,6 +26,7 @@ export function SharedPage() {
     <main className="flex h-full flex-col">
       <LiveRegion />
       {problem !== null && <Missing problem={problem} onRetry={retry} />}
+      {copy === null && problem === null && <p className="px-4 py-16 text-center text-sm text-ink-3">{say.loading}</p>}
       {copy !== null && <Copy copy={copy} />}
       <section id={MENUS} aria-label={words.common.menus} />
     </main>

@@ -793,7 +793,7 @@ export interface paths {
         };
         /**
          * Status
-         * @description Version, sandbox level and layers, pool, kernels, environments, limits.
+         * @description Version, sandbox level and layers, pool, kernels, environments, limits; and what Jupyter says of a server.
          */
         get: operations["service_status"];
         put?: never;

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-SECTION = re.compile(r"(stdout|stderr|display|result|error|hint|notice|note|files|status):(?: (.*))?")
+SECTION = re.compile(r"(stdout|stderr|display|result|error|hint|notice|note|files|status|state):(?: (.*))?")
 PICTURE = re.compile(r"\[(?:PNG|JPEG|GIF|WEBP|SVG) image")
 ERROR = re.compile(r"(?:[\w.]*\.)?(\w*(?:Error|Exception|Interrupt|Exit|Warning))\b:? ?(.*)")
 

@@ -1,11 +1,11 @@
-"""The model loop: one agent with one tool, bounded in steps and in failures, and its events as AI SDK chunks."""
+"""The model loop: one agent with its tools, bounded in steps and in failures, and its events as AI SDK chunks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NotRequired
+from typing import Annotated, Any, NotRequired
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from pydantic_ai import Agent, CustomEvent, FunctionToolResultEvent, ModelRetry, RunContext, Tool
 from pydantic_ai.exceptions import RunCancelled
 from pydantic_ai.messages import BinaryContent, ModelMessage, ToolReturn
@@ -23,7 +23,7 @@ from pydantic_ai.ui.vercel_ai.response_types import (
 from pydantic_core import PydanticSerializationError, SchemaValidator
 from typing_extensions import TypedDict
 
-from cellblock.adapters import tool
+from cellblock.adapters import tool, undo_tool
 from cellblock.adapters.chat.history import CellRef, State, return_text
 from cellblock.adapters.chat.prompt import FAILURES, LAST_STEP, STEPS, STOP, STOPPED
 from cellblock.adapters.chat.spending import spent
@@ -123,6 +123,12 @@ class Arguments(TypedDict):
     title: NotRequired[str | None]
 
 
+class Back(TypedDict):
+    """What `undo_tool.SCHEMA` describes."""
+
+    before: NotRequired[Annotated[int, Field(ge=1)] | None]
+
+
 async def execute(ctx: RunContext[Deps], code: str, title: str | None = None) -> ToolReturn | str:
     """The tool as the model calls it: runs the code, shows it on the way, counts failures."""
     if not code.strip():
@@ -143,11 +149,24 @@ async def execute(ctx: RunContext[Deps], code: str, title: str | None = None) ->
     return ToolReturn([text, *(BinaryContent(image.data, media_type=image.media_type) for image in done.images)])
 
 
+async def take_back(ctx: RunContext[Deps], before: int | None = None) -> str:
+    """The tool `undo` as the model calls it. It repairs nothing by itself: failures in a row stay counted."""
+    deps = ctx.deps
+    try:
+        text = await undo_tool.undo(deps.interpreter, deps.owner, deps.session, before)
+    except CellblockError as problem:
+        text = f"status: nothing was undone\n\nerror:\n{problem.message}"
+    return bounded(ctx, text)
+
+
 def count(ctx: RunContext[Deps], text: str, *, failed: bool) -> str:
     """The text of a result, and what follows from failures in a row and from the steps that are left."""
     ctx.deps.failures = ctx.deps.failures + 1 if failed else 0
-    if ctx.deps.failures >= FAILURES:
-        return text + STOP
+    return text + STOP if ctx.deps.failures >= FAILURES else bounded(ctx, text)
+
+
+def bounded(ctx: RunContext[Deps], text: str) -> str:
+    """The text of a result, and a word when it is the last one."""
     return text + LAST_STEP if ctx.usage.requests >= STEPS - 1 else text
 
 
@@ -158,7 +177,11 @@ def make_agent() -> Agent[Deps, str]:
     )
     # What does not fit goes back to the model.
     described.function_schema.validator = SchemaValidator(TypeAdapter(Arguments).core_schema)
-    return Agent(deps_type=Deps, output_type=str, tools=[described], retries=3, name="cellblock")
+    undo = Tool[Deps].from_schema(
+        take_back, undo_tool.UNDO_NAME, undo_tool.DESCRIPTION, undo_tool.SCHEMA, takes_ctx=True, sequential=True
+    )
+    undo.function_schema.validator = SchemaValidator(TypeAdapter(Back).core_schema)
+    return Agent(deps_type=Deps, output_type=str, tools=[described, undo], retries=3, name="cellblock")
 
 
 class ChatStream(VercelAIEventStream[Deps, str]):

@@ -16,7 +16,7 @@ from pydantic_ai.ui import NativeEvent
 from pydantic_ai.ui.vercel_ai.response_types import DoneChunk
 from pydantic_ai.usage import UsageLimits
 
-from cellblock.adapters.chat import failures, history
+from cellblock.adapters.chat import failures, history, standing
 from cellblock.adapters.chat.agent import ChatStream, Deps
 from cellblock.adapters.chat.context import data_context
 from cellblock.adapters.chat.history import Ask, CellRef, Transcript
@@ -55,7 +55,9 @@ class Answer:
     async def chunks(self) -> AsyncIterator[str]:
         """Server-sent events of the AI SDK's UI message stream. All is saved before the last one."""
         self.transcript = await load(self._interpreter, self._owner, self._session)
+        replaced = self.transcript.turns[history.position(self.transcript, self._ask) :]
         self.turn = history.begin(self.transcript, self._ask, self._choice.id)
+        self.turn.kernel = await standing.go_back(self._interpreter, self._owner, self._session, replaced)
         untitled = not self._title
         await self._save(title=await self._entitle())
         if untitled and self._choice.titles:
@@ -63,6 +65,8 @@ class Answer:
         metadata: dict[str, Any] = {"model": self.turn.model, "created": self.turn.created}
         if self.turn.others:
             metadata["answers"] = self.turn.answers
+        if self.turn.kernel:
+            metadata["kernel"] = self.turn.kernel
         self._earlier = history.everything_of(self.turn)
         stream = ChatStream(self.turn.answer_id, metadata, self._explain, self._earlier)
         native = cast(AsyncIterator[NativeEvent], self._native())
@@ -83,12 +87,14 @@ class Answer:
         known = self.transcript.context
         context = await data_context(self._interpreter, self._owner, self._session, known)
         self.transcript.context = context if context["key"] else known
+        notebook = await self._interpreter.notebook(self._owner, self._session)
+        state = standing.told(self.turn.kernel, notebook)
         deps = Deps(self._interpreter, self._owner, self._session, self._choice.vision, self._note_cell)
         run = self._agent.run_stream_events(
             self.turn.text,
             message_history=history.for_model(self.transcript.turns[:-1]),
             model=self._choice.model,
-            instructions=instructions(context, self.turn.files),
+            instructions=instructions(context, self.turn.files, state),
             deps=deps,
             usage_limits=UsageLimits(request_limit=STEPS),
         )

@@ -29,6 +29,7 @@ from typing_extensions import TypedDict
 from cellblock.adapters.chat.context import Context
 from cellblock.adapters.chat.spending import spent
 from cellblock.adapters.tool import TOOL_NAME
+from cellblock.adapters.undo_tool import UNDO_NAME
 from cellblock.content import clean
 from cellblock.errors import AnswerNotFound, InvalidRequest
 from cellblock.notebook import Cell, NotebookView
@@ -73,7 +74,8 @@ class Turn:
     """One question and its answer. `id` is the user message's, `answer_id` the assistant's, `files` came with it.
 
     `others` are the answers it has besides; the one in the turn itself is what a person sees and a model is told.
-    `aside` is what else was asked of a model, a title, and counts in the price.
+    `aside` is what else was asked of a model, a title, and counts in the price. `kernel` says where the kernel stood when
+    the answer took the place of another one.
     """
 
     id: str
@@ -88,6 +90,7 @@ class Turn:
     files: list[str] = field(default_factory=list)
     others: list[Other] = field(default_factory=list)
     aside: list[ModelMessage] = field(default_factory=list)
+    kernel: str | None = None
 
     @property
     def answers(self) -> list[str]:
@@ -210,6 +213,7 @@ def choose(transcript: Transcript, answer_id: str) -> None:
                     other.cells,
                     other.error,
                 )
+                turn.kernel = None
                 return
     raise AnswerNotFound("There is no such answer in this conversation.")
 
@@ -307,6 +311,8 @@ def assistant_message(turn: Turn, cells: dict[str, Cell]) -> dict[str, Any]:
     metadata: dict[str, Any] = {"created": turn.created, "model": turn.model, "state": state}
     if len(turn.answers) > 1:
         metadata["answers"] = turn.answers
+    if turn.kernel:
+        metadata["kernel"] = turn.kernel
     if usage := spent(everything_of(turn)):
         metadata["usage"] = usage
     parts = answer_parts(turn, cells)
@@ -352,7 +358,8 @@ def response_part(
 
 def tool_part(call: ToolCallPart, returned: ToolReturnPart | None) -> dict[str, Any]:
     """The tool part of one call; a call without a return was cut off."""
-    part = {"type": f"tool-{TOOL_NAME}", "toolCallId": call.tool_call_id, "input": arguments(call)}
+    name = UNDO_NAME if call.tool_name == UNDO_NAME else TOOL_NAME
+    part = {"type": f"tool-{name}", "toolCallId": call.tool_call_id, "input": arguments(call)}
     if returned is None:
         return {**part, "state": "output-error", "errorText": "The call was interrupted before it finished."}
     if returned.outcome in ("failed", "denied", "retried"):

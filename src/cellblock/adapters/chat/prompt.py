@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cellblock.adapters.chat.context import Context, fenced
 from cellblock.adapters.tool import TOOL_NAME
+from cellblock.adapters.undo_tool import UNDO_NAME
 
 FAILURES = 3
 """Calls that may fail in a row in one answer; then the model is told to stop and explain."""
@@ -20,6 +21,8 @@ you got; print what you want to state. Say so when the data cannot answer the qu
 - One step per call, with a short `title` in the person's language. Variables stay from one call to the next.
 - The last expression of a cell is displayed; so is every figure you make. Show tables as DataFrames. Give charts a \
 title, axis labels and units; no chart nobody asked for.
+- Each result says what state the kernel stands on, as `state: after [3]`. The tool `{UNDO_NAME}` takes it back to before \
+a cell, when a step has spoilt data or the person wants it.
 - When code fails, read the error and repair it: at most {FAILURES} failures in a row, then explain what is wrong.
 - Answer in the person's language, briefly: the finding first, then what it rests on. The person sees code and outputs \
 already: do not repeat them. Markdown is rendered; images by URL are not.
@@ -42,10 +45,14 @@ STOPPED = (
 LAST_STEP = f"\n\nThis was the last call this answer may have: do not call {TOOL_NAME} again, answer now."
 
 
-def instructions(context: Context, attached: Sequence[str] = ()) -> str:
-    """The whole of it: rules, packages and their versions, the data context, the files that came with the question."""
+def instructions(context: Context, attached: Sequence[str] = (), state: str = "") -> str:
+    """The whole of it: rules, packages and their versions, the data context, the files that came with the question.
+
+    `state`: what there is to know of the kernel's, in a sentence.
+    """
     with_it = [f"Uploaded with the question: {', '.join(map(repr, attached))}"] if attached else []
-    return "\n\n".join([RULES, packages(context), files(context), *with_it])
+    stands = [f"The kernel's state: {state}"] if state else []
+    return "\n\n".join([RULES, packages(context), files(context), *with_it, *stands])
 
 
 def packages(context: Context) -> str:

@@ -4,6 +4,7 @@ import type { CellCommand, NotebookCommand } from '../../core/commands.ts'
 import { isActive, outputsHidden, type CellView } from '../../core/notebook.ts'
 import { never } from '../../core/outputs.ts'
 import { cellOfCount } from '../../core/traceback.ts'
+import type { CellType } from '../../wire/types.ts'
 import { announce } from '../../ui/live.tsx'
 import { goToLine, wantEditor } from './editor.tsx'
 import { words } from '../../core/words.ts'
@@ -48,6 +49,10 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
     announce(words.cell.place(at(id) + 1, cells().length))
     requestAnimationFrame(() => focusCell(id))
   }
+  const retype = (id: string, type: CellType): void => {
+    void store.retype(id, type)
+    requestAnimationFrame(() => focusCell(id)) // it is drawn anew
+  }
   const travel = async (way: Promise<string | null>): Promise<void> => {
     const id = await way
     if (id === null) return
@@ -86,9 +91,9 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
       case 'moveDown':
         return move(id, 1)
       case 'toText':
-        return void store.retype(id, 'markdown')
+        return retype(id, 'markdown')
       case 'toCode':
-        return void store.retype(id, 'code')
+        return retype(id, 'code')
       case 'toggleOutputs':
         return void store.hideOutputs(id, !outputsHidden(cell))
       case 'explain':

@@ -93,11 +93,11 @@ export function Editor({
   )
 }
 
-/** The code before its editor, or without one: it looks the same. */
+/** The code before its editor, which takes its place soon, or without one: then it scrolls. */
 export function Standing({ source, coloured, onWanted }: { source: string; coloured: boolean; onWanted?: () => void }) {
   const shown = useColours(source, coloured)
   return (
-    <pre className="mono overflow-x-auto px-3 py-2.5 whitespace-pre" onPointerDown={onWanted} tabIndex={onWanted ? undefined : 0}>
+    <pre className={`mono px-3 py-2.5 whitespace-pre ${onWanted ? 'overflow-hidden' : 'overflow-x-auto'}`} onPointerDown={onWanted} tabIndex={onWanted ? undefined : 0}>
       {shown || ' '}
     </pre>
   )

@@ -42,10 +42,10 @@ export function Picture({ block, alt, place }: { block: ImageBlock; alt: string;
   )
 }
 
-/** Buttons at the corner of a figure: there for a pointer and for the keyboard. */
+/** Buttons at the corner of a figure: there for a pointer and for the keyboard. For a finger they stand below, and cover nothing. */
 export function FigureTools({ children }: { children: ReactNode }) {
   return (
-    <div className="absolute top-2 right-2 flex rounded-md border border-line bg-surface opacity-0 group-hover/figure:opacity-100 focus-within:opacity-100 pointer-coarse:opacity-100">
+    <div className="absolute top-2 right-2 flex rounded-md border border-line bg-surface opacity-0 group-hover/figure:opacity-100 focus-within:opacity-100 pointer-coarse:static pointer-coarse:mt-1 pointer-coarse:w-fit pointer-coarse:opacity-100">
       {children}
     </div>
   )
