@@ -103,6 +103,7 @@ def test_the_interpreter_is_told_every_setting_that_concerns_it(tmp_path: Path) 
     elsewhere = {
         "host",
         "port",
+        "jupyter_port",
         "token",
         "loopback_trust",
         "allowed_hosts",

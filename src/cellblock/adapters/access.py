@@ -165,10 +165,10 @@ Verdict = Literal["right", "wrong", "none"]
 
 
 def token_in_header(rules: Rules, headers: Headers) -> Verdict:
-    """`Authorization: Bearer T` or `token T`. Another scheme is a wrong token; an empty one is none, as clients have it."""
+    """`Authorization: Bearer T` or `token T`. Another scheme is a wrong token; `token` alone is none, as Jupyter says it."""
     scheme, _, token = headers.get("authorization", "token").strip().partition(" ")
     known = scheme.lower() in ("bearer", "token")
-    if known and not token.strip():
+    if scheme.lower() == "token" and not token.strip():
         return "none"
     return "right" if known and same(token.strip(), rules.token) else "wrong"
 
