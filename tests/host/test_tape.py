@@ -1,0 +1,90 @@
+"""The tape on its own: bounded, and what a gap leaves out is never the end of one's own request."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cellblock.host import tape as tapes
+from cellblock.host.tape import Listener, Request, Spoken, Tape
+from cellblock.host.wire import KernelMessage
+
+HEADER = {"msg_id": "asked", "msg_type": "execute_request", "session": "s"}
+
+
+def made(room: int = 4) -> Tape:
+    tape = Tape("session", lambda: 0.0)
+    tape.log.max_items = room
+    return tape
+
+
+def said(kind: str, parent: str, channel: str = "iopub", **content: object) -> KernelMessage:
+    return KernelMessage(channel, kind, parent, dict(content), header={"msg_id": "m", "msg_type": kind})  # type: ignore[arg-type]
+
+
+async def heard(tape: Tape, listener: Listener) -> list[Spoken]:
+    tape.close()
+    return [message async for message in listener.messages()]
+
+
+def kinds(messages: list[Spoken]) -> list[str]:
+    return [message.content.get("execution_state") or message.header["msg_type"] for message in messages]
+
+
+def run(tape: Tape, id: str, prints: int) -> None:
+    tape.hear(said("status", id, execution_state="busy"))
+    for n in range(prints):
+        tape.hear(said("stream", id, name="stdout", text=str(n)))
+    tape.hear(said("status", id, execution_state="idle"))
+    tape.hear(said("execute_reply", id, "shell", status="ok"))
+
+
+async def test_a_gap_keeps_reply_and_idle_of_ones_own() -> None:
+    tape = made()
+    own, other = tape.enter("own"), tape.enter("other")
+    tape.expect("1", Request("own", HEADER))
+    run(tape, "1", 50)
+    tape.expect("2", None)
+    run(tape, "2", 50)
+    mine = await heard(tape, own)
+    assert kinds(mine)[:3] == ["stream", "execute_reply", "idle"]
+    assert "messages left out" in mine[0].content["text"]
+    assert {message.parent["msg_id"] for message in mine[:3]} == {"asked"}
+    theirs = [message async for message in other.messages()]
+    assert "execute_reply" not in kinds(theirs)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 12)), max_size=6), st.integers(1, 8))
+@pytest.mark.asyncio
+async def test_whatever_is_lost_every_own_request_ends(runs: list[tuple[bool, int]], room: int) -> None:
+    tape = made(room)
+    listener = tape.enter("own")
+    mine = set()
+    for index, (own, prints) in enumerate(runs):
+        head = {**HEADER, "msg_id": f"h{index}"}
+        tape.expect(str(index), Request("own", head) if own else None)
+        mine |= {f"h{index}"} if own else set()
+        run(tape, str(index), prints)
+    messages = await heard(tape, listener)
+    replied = {message.parent.get("msg_id") for message in messages if message.channel == "shell"}
+    idle = {message.parent.get("msg_id") for message in messages if message.content.get("execution_state") == "idle"}
+    assert replied == mine
+    assert mine <= idle
+
+
+async def test_a_running_request_is_not_forgotten_for_finished_ones() -> None:
+    tape = made(10_000)
+    listener = tape.enter("own")
+    tape.expect("running", Request("own", HEADER))
+    for index in range(2 * tapes.MAX_ASKED):
+        tape.expect(f"c{index}", Request("own", {**HEADER, "msg_id": f"c{index}"}))
+        tape.hear(said("status", f"c{index}", execution_state="idle"))
+    tape.hear(said("stream", "running", name="stdout", text="still here"))
+    assert (await heard(tape, listener))[-1].content["text"] == "still here"
+
+
+def test_no_more_absent_clients_are_remembered_than_there_is_room_for() -> None:
+    tape = made()
+    for index in range(3 * tapes.MAX_ABSENT):
+        tape.leave(tape.enter(f"client {index}"))
+    assert len(tape._absent) == tapes.MAX_ABSENT
+    assert tape.connections == 0
