@@ -60,7 +60,7 @@ from cellblock.guest.init import report
 from cellblock.guest.marks import milliseconds
 from cellblock.guest.publishing import BoundedSession, Displays, Publisher, Requests, Stream
 from cellblock.guest.shelf import Revival
-from cellblock.guest.snapshots import Keeper, Revived
+from cellblock.guest.snapshots import Keeper, Revived, deaf
 
 MINIMUM = (7, 0)  # of ipykernel: the first whose handlers are coroutines with contexts of their own
 ROUTERS = ("shell", "control", "stdin")
@@ -268,7 +268,8 @@ class App(ipykernel.kernelapp.IPKernelApp):
         self._open_streams()
         self.init_signal()
         self._connect_kernel()
-        self.control_thread.start()
+        with deaf():  # signals are for the main thread: one in this would reach it in the middle of a snapshot
+            self.control_thread.start()
         self.kernel.start()
 
     def _open_channels(self, sockets: dict[str, socket.socket]) -> None:

@@ -17,8 +17,8 @@ import stat
 import struct
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,9 +85,9 @@ class Keeper:
                     pid = os.fork()
                 if pid == 0:
                     self._sleep(theirs, kept)
+                self.between.append(pid)
             finally:
                 self.taking = False
-        self.between.append(pid)
         return pid
 
     def _sleep(self, theirs: socket.socket, kept: "Kept") -> None:
@@ -188,11 +188,19 @@ def _reaped(pid: int) -> bool:
         return True
 
 
-@contextmanager
-def deaf() -> Iterator[None]:
-    """No signal is handled in the block: the kernel hears it later, and a snapshot never."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+class deaf:
+    """No signal is handled in the block: this thread hears it at the end, a snapshot never, a thread begun in it never.
+
+    No generator: one that has come before is raised by the call that blocks the rest, and what was blocked must be freed.
+    """
+
+    def __enter__(self) -> None:
+        self.before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self.before)
