@@ -355,6 +355,7 @@ class Execution:
 
     def _on_reply(self, message: Content) -> list[Event]:
         status = message.text("status")
+        status = "aborted" if status == "abort" else status  # as many kernels beside ipykernel say it
         if status not in ("ok", "error", "aborted"):
             raise Malformed("the status of a reply is ok, error or aborted")
         if self._reply is not None:

@@ -95,13 +95,19 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Asks for one sandbox. `home` is a path relative to the data directory; it holds `files` and `run`, which `uid` will own."""
+    """Asks for one sandbox. `home` is a path relative to the data directory; it holds `files` and `run`, which `uid` will own.
+
+    `command`: a kernel that is no fork of the template, with `{connection_file}` where its connection file is to stand;
+    `variables`: [name, value] each, which it has besides.
+    """
 
     id: str
     home: str
     uid: int
     key: str
     policy: Policy
+    command: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
     op: Literal["launch"] = "launch"
 
 
@@ -283,9 +289,11 @@ def decode(packet: bytes) -> Message:
         values = {name: value for name, value in raw.items() if name in known}
         if kind is Launch:
             values["policy"] = Policy(**values["policy"])
-        for listed in ("preload", "names"):
+        for listed in ("preload", "names", "command"):
             if listed in values:
                 values[listed] = tuple(values[listed])
+        if kind is Launch:
+            values["variables"] = tuple((str(name), str(value)) for name, value in values.get("variables", ()))
         made: Message = kind(**values)
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
         raise ValueError(f"not a message: {problem}") from None

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cellblock.errors import ConfigurationError
+from cellblock.host import kernelspecs
 from cellblock.host.config import Config
 from cellblock.host.launcher import Environment
 from cellblock.host.policy import CodeRules
@@ -274,6 +275,7 @@ def config(settings: Settings) -> Config:
     forbidden = CodeRules(settings.forbidden_modules, settings.forbidden_calls, settings.forbidden_magics)
     return Config(
         environments=environments(settings.data_dir),
+        kernelspecs=kernelspecs.installed(),
         forbidden=forbidden,
         **{name: getattr(settings, name) for name in SAME_NAME},
     )

@@ -7,6 +7,7 @@ fork becomes the init, and forks once more.
 import os
 import signal
 import socket
+import subprocess
 import time
 import traceback
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
 
-from cellblock.guest import init, nursery, sandbox, threads
+from cellblock.guest import foreign, init, nursery, sandbox, threads
 from cellblock.guest.marks import milliseconds
 from cellblock.messages import Launch, Refused
 
@@ -43,7 +44,7 @@ class Newborn:
             if joins:
                 self.box.namespaces = nursery.namespaces_of(link)
             sandbox.close(self.box, steps)
-            self._open(link)
+            program = self._open(link)
         except sandbox.StepFailed as failed:
             init.report(link, step=failed.step, reason=failed.reason)
             os._exit(1)
@@ -51,6 +52,8 @@ class Newborn:
             init.report(link, step="kernel", reason=traceback.format_exc()[-2000:])
             os._exit(1)
         init.report(link, stages=self.box.stages, pid=os.getpid())
+        if program:
+            os._exit(foreign.outlived(program))
         try:
             self.app.run()
         except BaseException:
@@ -58,16 +61,22 @@ class Newborn:
             os._exit(1)
         os._exit(0)
 
-    def _open(self, link: socket.socket) -> None:
+    def _open(self, link: socket.socket) -> "subprocess.Popen[bytes] | None":
+        """Opens the kernel, or starts the program that is one."""
         began = time.perf_counter()
         kernel, box = self.kernel, self.box
         kernel.private_places(box.private)
+        if self.launch.command:
+            program = foreign.started(self.launch, box.sockets, box.private)
+            box.stages["program"] = milliseconds(began)
+            return program
         kernel.place_shell(self.app.shell, box.private)
         kernel.forget_package()
         threads.grant(threads.granted(box.policy))
         self.app.open(self.launch.key, box.sockets, link, terminals=box.full)
         box.stages["open"] = milliseconds(began)
         sandbox.close(box, sandbox.OPENED)
+        return None
 
 
 @dataclass

@@ -23,6 +23,7 @@ class Config:
 
     data_dir: Path
     environments: Sequence[Environment]
+    kernelspecs: Sequence[Environment] = ()  # those that are no environments
     sandbox: Literal["auto", "full", "unprivileged", "off"] = "auto"
     pool_size: int = 2
     pool_max: int = 8

@@ -188,6 +188,7 @@ class Engine:
                 uid=uid,
                 environment=self.environment.name,
                 policy=self._policy(self.launcher),
+                spec=self.environment.spec,
             )
         await self._introduced(kernel)
         return kernel
@@ -232,8 +233,13 @@ class Engine:
         }
 
     def view(self) -> EnvironmentView:
-        name, title = self.environment.name, self.environment.display_name
-        return {"name": name, "display_name": title or name, "language": "python", "resources": RESOURCES}
+        name, title, spec = self.environment.name, self.environment.display_name, self.environment.spec
+        return {
+            "name": name,
+            "display_name": title or name,
+            "language": spec.language if spec else "python",
+            "resources": spec.resources if spec else RESOURCES,
+        }
 
     async def _warm(self) -> Kernel:
         id, uid = str(uuid.uuid4()), self.homes.new_uid()
@@ -304,6 +310,38 @@ class Engine:
             await launcher.aclose()
 
 
+class Guest(Engine):
+    """A kernelspec that is no environment: its sandboxes are those of another engine's fork server."""
+
+    def __init__(self, environment: Environment, config: Config, homes: Homes, host: Engine) -> None:
+        super().__init__(environment, config, homes, 0, lambda: 0, None)
+        self._host = host
+
+    def start(self) -> None:
+        pass
+
+    async def ready(self) -> None:
+        await self._host.ready()
+
+    async def settled(self) -> None:
+        await self._host.settled()
+        self.launcher, self.level = self._host.launcher, self._host.level
+        if self.level != "full":
+            why = "A kernelspec that is no environment runs at sandbox level full only."
+            raise KernelStartFailed(why, hint="`cellblock check` says what is missing for it.")
+
+    @property
+    def is_ready(self) -> bool:
+        return self._host.is_ready
+
+    @property
+    def same_python(self) -> bool:
+        return False
+
+    async def aclose(self, *, keep: bool = False) -> None:
+        await self.pool.aclose()
+
+
 class Environments:
     """All of them; the first is the default one, and the one with warm kernels."""
 
@@ -321,9 +359,11 @@ class Environments:
             )
             for index, environment in enumerate(config.environments)
         }
+        self._default = next(iter(self._engines.values()))
+        for found in config.kernelspecs:
+            self._engines.setdefault(found.name, Guest(found, config, self.homes, self._default))
         self.names = frozenset(self._engines)
         self._imports: asyncio.Task[object] | None = None  # what the first execution would otherwise wait for
-        self._default = next(iter(self._engines.values()))
 
     def start(self) -> None:
         self._imports = asyncio.create_task(asyncio.to_thread(transformer), name="imports")

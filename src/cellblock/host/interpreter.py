@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cellblock.errors import VariableNotFound
+from cellblock.errors import Unavailable, VariableNotFound
 from cellblock.execution import Event, Result, timestamp
 from cellblock.host import closer
 from cellblock.host.config import Config, ExecuteRequest
@@ -197,7 +197,8 @@ class Interpreter:
 
         Unavailable while the kernel is busy for longer than a few seconds.
         """
-        return await (await self._session(owner, id)).variables()
+        session = await self._session(owner, id)
+        return [] if session.engine.environment.spec else await session.variables()
 
     async def variable(
         self, owner: str, id: str, name: str, *, offset: int, limit: int, sort: int | None, descending: bool
@@ -207,8 +208,9 @@ class Interpreter:
         VariableNotFound; Unavailable while the kernel is busy for longer than a few seconds.
         """
         session = await self._session(owner, id)
-        view = await session.variable(name, offset=offset, limit=limit, sort=sort, descending=descending)
-        if view is None:
+        ours = session.engine.environment.spec is None
+        view = ours and await session.variable(name, offset=offset, limit=limit, sort=sort, descending=descending)
+        if not view:
             raise VariableNotFound(f"There is no variable {name[:80]!r}.")
         return view
 
@@ -296,7 +298,7 @@ class Interpreter:
     # notebook
 
     async def notebook(self, owner: str, id: str) -> NotebookView:
-        return (await self._session(owner, id)).notebook_view()
+        return (await self._session(owner, id)).notebook.view()
 
     async def export(self, owner: str, id: str, format: Literal["ipynb", "py", "html", "md"]) -> Export:
         return await exported((await self._session(owner, id)).notebook, format)
@@ -454,7 +456,10 @@ class Interpreter:
 
         Waits its turn. InternalError with the code's own error when it raised; Unavailable when time ran out.
         """
-        return await (await self._session(owner, id)).peek(code, timeout=timeout)
+        session = await self._session(owner, id)
+        if session.engine.environment.spec:
+            raise Unavailable("This kernel runs another language than Python.")
+        return await session.peek(code, timeout=timeout)
 
     async def load_conversation(self, owner: str, id: str) -> Conversation | None:
         return await self.store.load_conversation(owner, id)

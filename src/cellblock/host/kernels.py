@@ -7,7 +7,7 @@ from pathlib import Path
 from cellblock.errors import KernelFault, KernelStartFailed
 from cellblock.host import footprint
 from cellblock.host.connection import OPEN_TIMEOUT, Connection
-from cellblock.host.launcher import SOCKETS, Death, Launcher, Process
+from cellblock.host.launcher import SOCKETS, Death, Launcher, Process, Spec
 from cellblock.messages import MAX_DISPLAY, Policy
 
 MAX_MESSAGE = 2 * MAX_DISPLAY  # bytes; no honest kernel sends as much
@@ -24,14 +24,24 @@ class Kernel:
     environment: str
     process: Process
     connection: Connection
+    ours: bool = True  # a fork of the template, which can be asked what only such a kernel knows
 
     @classmethod
     async def start(
-        cls, launcher: Launcher, *, id: str, home: Path, uid: int, environment: str, policy: Policy
+        cls,
+        launcher: Launcher,
+        *,
+        id: str,
+        home: Path,
+        uid: int,
+        environment: str,
+        policy: Policy,
+        spec: Spec | None = None,
     ) -> "Kernel":
         """Returns when it takes requests. KernelStartFailed."""
-        process = await launcher.launch(id=id, home=home, uid=uid, policy=policy)
-        return cls(id, home, uid, environment, process, await connected(process, OPEN_TIMEOUT))
+        process = await launcher.launch(id=id, home=home, uid=uid, policy=policy, spec=spec)
+        connection = await connected(process, OPEN_TIMEOUT)
+        return cls(id, home, uid, environment, process, connection, ours=spec is None)
 
     @classmethod
     async def attach(

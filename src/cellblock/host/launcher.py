@@ -16,6 +16,8 @@ from uuid import uuid4
 
 from cellblock.errors import KernelStartFailed, SandboxUnavailable
 from cellblock.host import tree
+from cellblock.host.environment import Environment as Environment
+from cellblock.host.environment import Spec as Spec
 from cellblock.host.meter import Meter, NoMeter, ProcessUsage, meter_for
 from cellblock.host.watched import Watched, spawned
 from cellblock.messages import (
@@ -53,20 +55,9 @@ STOP_SECONDS = 15.0
 REVIVE_SECONDS = 10.0
 LOOK_SECONDS = 5.0
 DESCRIPTORS = 1 << 16
-PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
 
 Channel: TypeAlias = Literal["shell", "iopub", "stdin", "control"]
 SOCKETS: Mapping[Channel, str] = {"shell": "k-1", "iopub": "k-2", "stdin": "k-3", "control": "k-5"}
-
-
-@dataclass(frozen=True)
-class Environment:
-    """An interpreter and what its fork server imports beforehand. `python`: a path; it must have ipykernel."""
-
-    name: str = "python3"
-    python: str = sys.executable
-    preload: tuple[str, ...] = PRELOAD
-    display_name: str = "Python 3"
 
 
 @dataclass(frozen=True)
@@ -199,7 +190,7 @@ class Launcher:
     def pid(self) -> int:
         return self._process.pid
 
-    async def launch(self, *, id: str, home: Path, uid: int, policy: Policy) -> "Process":
+    async def launch(self, *, id: str, home: Path, uid: int, policy: Policy, spec: Spec | None = None) -> "Process":
         """A new kernel in `home`, below the data directory; returns once its sockets are bound. KernelStartFailed."""
         if self.closed.done():
             raise KernelStartFailed("The fork server has ended.")
@@ -208,6 +199,8 @@ class Launcher:
         tree.prepare_home(home)
         process = Process(home, uuid4().hex, self.facts["cgroups"])
         request = Launch(id, str(home.resolve().relative_to(self._data_dir)), uid, process.key, policy)
+        if spec:
+            request = replace(request, command=spec.command, variables=spec.variables)
         try:
             process.connect(self._control, request)
             await process.until_bound()

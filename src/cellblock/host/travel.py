@@ -91,7 +91,7 @@ class Travel:
 
     async def before(self, kernel: Kernel, job: Job, scan: Scan, *, untouched: bool) -> Keeping | None:
         """An execution is about to run: the snapshot to take, if any. `untouched`: nothing has run in the kernel."""
-        if job.resumed is not None:
+        if job.resumed is not None or not kernel.ours:
             return None
         wish = self._wish(kernel, job, untouched)
         name = job.id if self.config.snapshots > 0 and time.wanted(wish) else None
