@@ -296,7 +296,7 @@ class Interpreter:
     # notebook
 
     async def notebook(self, owner: str, id: str) -> NotebookView:
-        return (await self._session(owner, id)).notebook_view()
+        return (await self._session(owner, id)).notebook.view()
 
     async def export(self, owner: str, id: str, format: Literal["ipynb", "py", "html", "md"]) -> Export:
         return await exported((await self._session(owner, id)).notebook, format)

@@ -37,7 +37,7 @@ from cellblock.host.travel import Jump, Travel, Went, busy, what_is_undone
 from cellblock.host.views import Alias, KernelView, TravelView
 from cellblock.host.watching import Watchers
 from cellblock.host.workspace import Scan, Workspace
-from cellblock.notebook import Notebook, NotebookView
+from cellblock.notebook import Notebook
 
 log = structlog.get_logger("cellblock.session")
 
@@ -118,9 +118,6 @@ class Session:
             "last_used": timestamp(self.last_used),
             "memory_bytes": self.kernel.process.usage().memory_bytes if self.kernel else 0,
         }
-
-    def notebook_view(self) -> NotebookView:
-        return self.notebook.view()
 
     def _snapshot(self) -> dict[str, Any]:
         running, *queue = [turn.id if isinstance(turn, Job) else None for turn in (self.current, *self.waiting)]
