@@ -232,6 +232,7 @@ class App(ipykernel.kernelapp.IPKernelApp):
         `link` leads to init, which is told of snapshots there.
         """
         reseed()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self.keeper.link = link
         Shell.terminals = terminals
         self._open(key, listeners.bound(sockets))
@@ -282,7 +283,6 @@ class App(ipykernel.kernelapp.IPKernelApp):
 
     def _new_life(self, key: str) -> None:
         """What a fork copies and must not share."""
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self._wake_on_signals()
         session = self.session
         session.key, session.session, session.pid = key.encode(), str(uuid.uuid4()), os.getpid()

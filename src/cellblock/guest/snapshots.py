@@ -22,7 +22,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from cellblock.guest import linux, threads
+from cellblock.guest import leftovers, linux, mapped, threads
 from cellblock.guest.shelf import OOM_SCORE, Revival, score
 
 _POLLED = struct.Struct("=ihh")  # pollfd: descriptor, what is asked, what is answered
@@ -131,10 +131,13 @@ class Keeper:
 
 @dataclass(frozen=True)
 class Kept:
-    """What forks share or change although it is part of a state: offsets of open files, Python's own random numbers."""
+    """What forks share or change although it is part of a state: offsets of open files, Python's own random numbers, memory
+    that is mapped to be shared. `polars`: it had threads."""
 
     offsets: dict[int, int]
     numbers: tuple[Any, ...]
+    memory: tuple[mapped.Shared, ...]
+    polars: bool
 
     @classmethod
     def now(cls) -> "Kept":
@@ -142,10 +145,14 @@ class Kept:
         for fd, kind in descriptors():
             with contextlib.suppress(OSError):
                 offsets |= {fd: os.lseek(fd, 0, os.SEEK_CUR)} if stat.S_ISREG(kind) else {}
-        return cls(offsets, random.getstate())
+        return cls(offsets, random.getstate(), mapped.shared(), leftovers.polars_has_threads())
 
     def give_back(self) -> None:
         random.setstate(self.numbers)
+        for each in self.memory:
+            each.give_back()
+        if self.polars:
+            leftovers.refuse_polars()
         for fd, offset in self.offsets.items():
             try:
                 os.lseek(fd, offset, os.SEEK_SET)
