@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import burst, churn, flood, gateway, neighbours, roundtrip, scale, starting, streaming, weight
+from bench import burst, churn, flood, gateway, neighbours, roundtrip, scale, starting, streaming, travel, weight
 from bench.figures import Figure, Size, show
 
 Section = Callable[[Size], list[Figure]]
@@ -23,7 +23,7 @@ SHORT: dict[str, Section] = {
     "memory": weight.measure,
     "burst": burst.measure,
 }
-LONG: dict[str, Section] = {"churn": churn.measure, "scale": scale.measure}
+LONG: dict[str, Section] = {"churn": churn.measure, "scale": scale.measure, "travel": travel.measure}
 RESULTS = Path(__file__).parent / "results"
 
 

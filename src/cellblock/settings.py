@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     snapshot: Literal["auto", "always", "never"] = _setting(
         "auto",
         "Whether the state of a kernel before a cell is kept, for undo and for a kernel that dies. `auto`: before what a"
-        " model runs, and before other cells where memory allows, at most once a second; not before a kernel's first.",
+        " model runs, and before other cells where memory allows, at most once a second and not before the first.",
     )
     snapshots: int = _setting(5, "States kept of one kernel; the oldest go first.", "states", ge=0, le=16)
     snapshot_limit: Bytes = _setting(

@@ -488,3 +488,13 @@ async def test_errors_of_a_model_are_undone_where_that_is_configured(start: Star
     assert (model["kernel_state"], await said(bench, kernel_id, "print(x)")) == ("restored", "1\n")
     person = await bench.run("x = 3; 1 / 0", kernel_id)
     assert (person["kernel_state"], await said(bench, kernel_id, "print(x)")) == ("kept", "3\n")
+
+
+async def test_an_interrupt_in_the_middle_of_a_snapshot_is_not_lost(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    for _ in range(40):
+        endless = await bench.submit("while True: pass", kernel_id, snapshot="always")
+        await bench.until(endless, "status")
+        await bench.interpreter.interrupt_execution(OWNER, endless["id"])
+        result = await bench.wait(endless)
+        assert (result["status"], result["kernel_state"]) == ("interrupted", "kept")

@@ -80,13 +80,14 @@ def test_states_know_what_they_weigh() -> None:
 
 
 def test_snapshots_are_taken_by_wish_by_memory_and_by_pace() -> None:
-    def auto(*, model: bool = False, used: int = 0, since: float = PACE, untouched: bool = False) -> bool:
-        return wanted(Wish("auto", model, used, 100, since, untouched))
+    def auto(*, model: bool = False, blank: bool = False, used: int = 0, since: float = PACE) -> bool:
+        return wanted(Wish("auto", model, blank, used, 100, since))
 
-    assert wanted(Wish("always", False, 100, 100, 0.0, True))
-    assert not wanted(Wish("never", True, 0, 100, 99.0))
+    assert wanted(Wish("always", False, True, 100, 100, 0.0))
+    assert not wanted(Wish("never", True, False, 0, 100, 99.0))
     assert auto()
-    assert not auto(untouched=True, model=True)
+    assert not auto(blank=True)
+    assert auto(blank=True, model=True)
     assert not auto(since=PACE / 2)
     assert not auto(used=51)
     assert auto(model=True, used=80, since=0.0)

@@ -3,6 +3,7 @@ import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore
 import { applies, cellActions, focusCell, type CellActions } from './artifacts/notebook/actions.ts'
 import { NotebookView } from './artifacts/notebook/notebook.tsx'
 import { FilesView } from './artifacts/notebook/files.tsx'
+import { StatesView } from './artifacts/notebook/states.tsx'
 import { VariablesView } from './artifacts/notebook/variables.tsx'
 import { SessionStore } from './artifacts/notebook/store.ts'
 import { Tab, Toolbar, type Pane } from './artifacts/notebook/toolbar.tsx'
@@ -74,6 +75,8 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     },
     [ids],
   )
+  const gone = view.session.cells.flatMap((cell) => (cell.undone ? [cell.id] : [])).join()
+  const cellUndone = useCallback((cellId: string) => gone.split(',').includes(cellId), [gone])
   const showCell = useCallback(
     (cellId: string) => {
       show('notebook')
@@ -127,6 +130,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
           <Tab selected={tab === 'notebook'} onSelect={() => show('notebook')} label={words.common.notebook} count={view.session.cells.length} />
           <Tab selected={tab === 'files'} onSelect={() => show('files')} label={words.common.files} count={count} />
           <Tab selected={tab === 'variables'} onSelect={() => show('variables')} label={words.common.variables} />
+          <Tab selected={tab === 'states'} onSelect={() => show('states')} label={words.states.timeline} />
         </div>
       </div>
       <Split
@@ -149,6 +153,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
               onCaptions={setCaptions}
               onChanged={props.onChanged}
               cellNumber={cellNumber}
+              cellUndone={cellUndone}
               showCell={showCell}
               uploads={uploads}
               model={props.model}
@@ -159,6 +164,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
         right={
           <div className="flex min-h-0 flex-1 flex-col bg-surface">
             <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} full={full} onFull={() => setFull(!full)} onShare={share} />
+            {pane === 'states' && <StatesView store={store} view={view} />}
             {pane === 'variables' && <VariablesView kernelId={id} session={view.session} />}
             {pane === 'notebook' && (
               <NotebookView store={store} actions={actions} view={view} writing={writing} fixes={fixes} captions={captions} helped={helper.current} />
@@ -179,6 +185,7 @@ const PANES: readonly { readonly pane: 'chat' | Pane; readonly label: string }[]
   { pane: 'notebook', label: words.workspace.showTheNotebook },
   { pane: 'files', label: words.workspace.showTheFiles },
   { pane: 'variables', label: words.workspace.showTheVariables },
+  { pane: 'states', label: words.workspace.showTheStates },
 ]
 
 function paletteOf(

@@ -157,6 +157,8 @@ class Init:
 
     def listen(self) -> bool:
         """What the kernel says: first that it has bound, or the step that failed; later that it takes a snapshot."""
+        if self.kernel.fileno() < 0:
+            return False  # of a kernel that has ended
         fds: list[int] = []
         try:
             packet, fds, _, _ = socket.recv_fds(self.kernel, MAX_PACKET, 1)

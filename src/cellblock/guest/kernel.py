@@ -60,7 +60,7 @@ from cellblock.guest.init import report
 from cellblock.guest.marks import milliseconds
 from cellblock.guest.publishing import BoundedSession, Displays, Publisher, Requests, Stream
 from cellblock.guest.shelf import Revival
-from cellblock.guest.snapshots import Keeper, Revived
+from cellblock.guest.snapshots import Keeper, Revived, deaf
 
 MINIMUM = (7, 0)  # of ipykernel: the first whose handlers are coroutines with contexts of their own
 ROUTERS = ("shell", "control", "stdin")
@@ -232,6 +232,7 @@ class App(ipykernel.kernelapp.IPKernelApp):
         `link` leads to init, which is told of snapshots there.
         """
         reseed()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self.keeper.link = link
         Shell.terminals = terminals
         self._open(key, listeners.bound(sockets))
@@ -268,7 +269,8 @@ class App(ipykernel.kernelapp.IPKernelApp):
         self._open_streams()
         self.init_signal()
         self._connect_kernel()
-        self.control_thread.start()
+        with deaf():  # signals are for the main thread: one in this would reach it in the middle of a snapshot
+            self.control_thread.start()
         self.kernel.start()
 
     def _open_channels(self, sockets: dict[str, socket.socket]) -> None:
@@ -281,7 +283,6 @@ class App(ipykernel.kernelapp.IPKernelApp):
 
     def _new_life(self, key: str) -> None:
         """What a fork copies and must not share."""
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self._wake_on_signals()
         session = self.session
         session.key, session.session, session.pid = key.encode(), str(uuid.uuid4()), os.getpid()

@@ -126,10 +126,10 @@ class Publisher(ipykernel.iostream.IOPubThread):
             here.release()
             on.acquire()
 
-        if self.thread.is_alive():
-            self.schedule(park)
-            here.acquire()
         try:
+            if self.thread.is_alive():
+                self.schedule(park)
+                here.acquire()
             yield
         finally:
             on.release()

@@ -17,12 +17,12 @@ import stat
 import struct
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from cellblock.guest import linux, threads
+from cellblock.guest import leftovers, linux, mapped, threads
 from cellblock.guest.shelf import OOM_SCORE, Revival, score
 
 _POLLED = struct.Struct("=ihh")  # pollfd: descriptor, what is asked, what is answered
@@ -85,9 +85,9 @@ class Keeper:
                     pid = os.fork()
                 if pid == 0:
                     self._sleep(theirs, kept)
+                self.between.append(pid)
             finally:
                 self.taking = False
-        self.between.append(pid)
         return pid
 
     def _sleep(self, theirs: socket.socket, kept: "Kept") -> None:
@@ -131,10 +131,13 @@ class Keeper:
 
 @dataclass(frozen=True)
 class Kept:
-    """What forks share or change although it is part of a state: offsets of open files, Python's own random numbers."""
+    """What forks share or change although it is part of a state: offsets of open files, Python's own random numbers, memory
+    that is mapped to be shared. `polars`: it had threads."""
 
     offsets: dict[int, int]
     numbers: tuple[Any, ...]
+    memory: tuple[mapped.Shared, ...]
+    polars: bool
 
     @classmethod
     def now(cls) -> "Kept":
@@ -142,10 +145,14 @@ class Kept:
         for fd, kind in descriptors():
             with contextlib.suppress(OSError):
                 offsets |= {fd: os.lseek(fd, 0, os.SEEK_CUR)} if stat.S_ISREG(kind) else {}
-        return cls(offsets, random.getstate())
+        return cls(offsets, random.getstate(), mapped.shared(), leftovers.polars_has_threads())
 
     def give_back(self) -> None:
         random.setstate(self.numbers)
+        for each in self.memory:
+            each.give_back()
+        if self.polars:
+            leftovers.refuse_polars()
         for fd, offset in self.offsets.items():
             try:
                 os.lseek(fd, offset, os.SEEK_SET)
@@ -188,11 +195,19 @@ def _reaped(pid: int) -> bool:
         return True
 
 
-@contextmanager
-def deaf() -> Iterator[None]:
-    """No signal is handled in the block: the kernel hears it later, and a snapshot never."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+class deaf:
+    """No signal is handled in the block: this thread hears it at the end, a snapshot never, a thread begun in it never.
+
+    No generator: one that has come before is raised by the call that blocks the rest, and what was blocked must be freed.
+    """
+
+    def __enter__(self) -> None:
+        self.before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self.before)

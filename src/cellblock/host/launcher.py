@@ -552,6 +552,8 @@ class Process:
     def _settled(self) -> None:
         """The kernel has ended, its sandbox has not."""
         left = self._left
+        if left and self._heir:
+            self._heir._fail("It ended before its sockets were bound.")
         if left is None or self._status is None or self.death.done():
             return
         self._fail("It ended before its sockets were bound.")

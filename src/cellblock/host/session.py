@@ -233,7 +233,7 @@ class Session:
             news=self.travel.told(),
             resumed=job.resumed,
             begun=partial(self.executions.begun, job),
-            keep=partial(self.travel.before, kernel, job, untouched=not self.execution_count),
+            keep=partial(self.travel.before, kernel, job, blank=not self.execution_count),
             rollback=self.travel.rolls_back(job),
             bring_back=partial(self._bring_back, kernel, job),
             press=partial(self.travel.press, kernel),

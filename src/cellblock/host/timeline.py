@@ -130,27 +130,26 @@ def too_large(timeline: Timeline, *, limit: int, total: int) -> list[str]:
 class Wish:
     """What is known when a cell is about to run. Sizes are bytes, times seconds of one clock.
 
-    `model`: a language model runs it. `used` of `limit` bytes of the sandbox's memory are taken.
+    `model`: a language model runs it. `blank`: nothing has run in this kernel yet. `used` of `limit` bytes of the sandbox's
+    memory are taken.
     """
 
     mode: Mode
     model: bool
+    blank: bool
     used: int
     limit: int
     since: float  # the last snapshot
-    untouched: bool = False  # nothing has run in the kernel yet
 
 
 def wanted(wish: Wish) -> bool:
     """Whether to take a snapshot. `auto`: before what a model runs, where it cannot break the memory limit by itself; before
-    what a person runs where it may be copied whole, and not so often that it is felt; not where nothing has run yet."""
+    what a person runs where it may be copied whole, not so often that it is felt, and not of a kernel as good as a fresh one."""
     if wish.mode != "auto":
         return wish.mode == "always"
-    if wish.untouched:
-        return False
     if wish.model:
         return wish.used <= TIGHT * wish.limit
-    return wish.used <= ROOM * wish.limit and wish.since >= PACE
+    return not wish.blank and wish.used <= ROOM * wish.limit and wish.since >= PACE
 
 
 def in_order(executions: Iterable[tuple[str, str | None]], states: Sequence[State]) -> Timeline:

@@ -89,13 +89,13 @@ class Travel:
 
     # before a cell
 
-    async def before(self, kernel: Kernel, job: Job, scan: Scan, *, untouched: bool) -> Keeping | None:
-        """An execution is about to run: the snapshot to take, if any. `untouched`: nothing has run in the kernel."""
+    async def before(self, kernel: Kernel, job: Job, scan: Scan, *, blank: bool) -> Keeping | None:
+        """An execution is about to run: the snapshot to take, if any. `blank`: nothing has run in the kernel."""
         if job.resumed is not None or not kernel.ours:
             return None
-        wish = self._wish(kernel, job, untouched)
+        wish = self._wish(kernel, job, blank)
         name = job.id if self.config.snapshots > 0 and time.wanted(wish) else None
-        kept = name or (ORIGIN if untouched and wish.mode == "auto" else None)
+        kept = name or (ORIGIN if blank and wish.mode == "auto" else None)
         if name:
             await self._remember_common(kernel)
             self._taken, self._running = asyncio.get_running_loop().time(), name
@@ -107,11 +107,11 @@ class Travel:
             self._drop(kernel, time.too_many(self.timeline, most=self.config.snapshots, spared={name}))
         return Keeping(name, wish.used > time.ROOM * wish.limit) if name else None
 
-    def _wish(self, kernel: Kernel, job: Job, untouched: bool) -> time.Wish:
+    def _wish(self, kernel: Kernel, job: Job, blank: bool) -> time.Wish:
         since = asyncio.get_running_loop().time() - self._taken
         used, limit = kernel.process.usage().memory_bytes, self.config.memory_limit
         mode = job.request.snapshot or self.config.snapshot
-        return time.Wish(mode, job.request.door in MODEL_DOORS, used, limit, since, untouched)
+        return time.Wish(mode, job.request.door in MODEL_DOORS, blank, used, limit, since)
 
     async def _keep_files(self, state: str, scan: Scan | None) -> None:
         try:

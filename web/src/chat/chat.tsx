@@ -30,6 +30,7 @@ export interface ChatProps {
   readonly onCaptions: (captions: ReadonlyMap<string, string>) => void
   readonly onChanged: () => void
   readonly cellNumber: (cellId: string) => number | null
+  readonly cellUndone: (cellId: string) => boolean
   readonly showCell: (cellId: string) => void
   readonly uploads: Uploads
   readonly model: ModelChoice
@@ -117,19 +118,20 @@ export function Chat(props: ChatProps) {
     send(wish)
   })
 
-  const { cellNumber, showCell } = props
+  const { cellNumber, cellUndone, showCell } = props
   const latest = useRef({ retry, edit, regenerate, choose })
   latest.current = { retry, edit, regenerate, choose }
   const actions: TurnActions = useMemo(
     () => ({
       cellNumber,
+      cellUndone,
       showCell,
       retry: () => latest.current.retry(),
       edit: (turn, said) => latest.current.edit(turn, said),
       regenerate: (turn) => latest.current.regenerate(turn),
       choose: (answer) => latest.current.choose(answer),
     }),
-    [cellNumber, showCell],
+    [cellNumber, cellUndone, showCell],
   )
   const next = useMemo(() => (answering ? [] : followUps(shown, props.prompts)), [answering, shown, props.prompts])
   const lastTurn = shown.at(-1)

@@ -1,15 +1,16 @@
 // The transcript: questions, answers, and the cells an answer made, each one line that leads to it.
-import { ArrowUpRight, Check, ChevronLeft, ChevronRight, CircleAlert, Copy, LoaderCircle, Pencil, RefreshCw } from 'lucide-react'
+import { ArrowUpRight, Check, ChevronLeft, ChevronRight, CircleAlert, Copy, History, LoaderCircle, Pencil, RefreshCw } from 'lucide-react'
 import { memo, useMemo, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { wishIn } from '../core/asking.ts'
 import { never } from '../core/outputs.ts'
 import { words } from '../core/words.ts'
-import { pageOf, wordsOf, type Item, type ToolItem, type Turn } from '../core/chat.ts'
+import { cellsOf, pageOf, wordsOf, type Item, type ToolItem, type Turn, type UndoItem } from '../core/chat.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { Markdown } from '../ui/markdown.tsx'
 
 export interface TurnActions {
   readonly cellNumber: (cellId: string) => number | null
+  readonly cellUndone: (cellId: string) => boolean
   readonly showCell: (cellId: string) => void
   readonly retry: () => void
   /** Asks this question in other words; what followed it is replaced. */
@@ -34,9 +35,13 @@ export const TurnView = memo(function TurnView(props: TurnProps) {
   if (turn.role === 'user') return <Question {...props} turn={turn} />
   return (
     <div className="group/turn flex flex-col gap-3" data-turn="assistant" data-state={turn.state}>
+      {turn.kernel !== null && <p className="text-xs text-ink-3" data-kernel-note>{turn.kernel}</p>}
       {turn.items.map((item, at) => (
         <ItemView key={at} item={item} actions={actions} />
       ))}
+      {cellsOf(turn).some(actions.cellUndone) && !(last && !idle) && (
+        <p className="text-xs text-ink-3" data-not-standing>{words.turns.notStanding}</p>
+      )}
       <Ending turn={turn} last={last && idle} onRetry={actions.retry} />
       {!(last && !idle) && (
         <div className="-mt-1 -ml-2 flex items-center gap-0.5">
@@ -201,6 +206,8 @@ function ItemView({ item, actions }: { item: Item; actions: TurnActions }) {
       return <Thoughts text={item.text} live={item.live} />
     case 'tool':
       return <ToolLine item={item} actions={actions} />
+    case 'undo':
+      return <UndoLine item={item} />
     default:
       return never(item)
   }
@@ -214,6 +221,16 @@ function Thoughts({ text, live }: { text: string; live: boolean }) {
         <Markdown text={text} />
       </div>
     </details>
+  )
+}
+
+/** The model has taken cells back. */
+function UndoLine({ item }: { item: UndoItem }) {
+  return (
+    <p className="flex min-h-9 items-center gap-2 rounded-md border border-line px-2 text-sm text-ink-2" data-undo={item.phase}>
+      <History size={14} className="shrink-0 text-ink-3" />
+      <span className="min-w-0 break-words">{item.said}</span>
+    </p>
   )
 }
 

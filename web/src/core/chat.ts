@@ -29,10 +29,18 @@ export interface ToolItem {
   readonly error: string | null
 }
 
+/** The model has asked for cells to be taken back. */
+export interface UndoItem {
+  readonly kind: 'undo'
+  readonly phase: 'running' | 'ok' | 'failed'
+  readonly said: string
+}
+
 export type Item =
   | { readonly kind: 'text'; readonly text: string; readonly live: boolean }
   | { readonly kind: 'reasoning'; readonly text: string; readonly live: boolean }
   | ToolItem
+  | UndoItem
 
 export type Turn =
   | { readonly role: 'user'; readonly id: string; readonly text: string; readonly files: readonly string[] }
@@ -43,6 +51,8 @@ export type Turn =
       /** How it ended: complete, stopped by a person, in an error, or cut off with the server. */
       readonly state: AnswerState
       readonly problem: { readonly message: string; readonly hint: string } | null
+      /** Where the kernel stood when this answer took the place of another one; null when it took none. */
+      readonly kernel: string | null
       /** The ids of all answers to its question, this one among them, in the order they were made; empty when it is the only one. */
       readonly answers: readonly string[]
     }
@@ -97,6 +107,7 @@ export function followUps(shown: readonly Turn[], suggested: readonly string[]):
 export type AnswerState = 'running' | 'complete' | 'stopped' | 'error' | 'interrupted'
 
 export const TOOL = 'tool-executeNotebook'
+const UNDO = 'tool-undo'
 
 /** Turns in order; consecutive messages of the assistant are one. */
 export function turns(messages: readonly Message[]): Turn[] {
@@ -126,8 +137,20 @@ function answerOf(message: Message): Extract<Turn, { role: 'assistant' }> {
     items: itemsOf(message),
     state,
     answers: answersOf(message),
+    kernel: kernelOf(message),
     problem: problem ? { message: String(problem.message ?? ''), hint: String(problem.hint ?? '') } : null,
   }
+}
+
+function kernelOf(message: Message): string | null {
+  const { kernel } = (message.metadata ?? {}) as { kernel?: unknown }
+  return typeof kernel === 'string' && kernel ? kernel : null
+}
+
+/** The ids of the cells an answer made. */
+export function cellsOf(turn: Turn): readonly string[] {
+  if (turn.role === 'user') return []
+  return turn.items.flatMap((item) => (item.kind === 'tool' && item.cellId !== null ? [item.cellId] : []))
 }
 
 function answersOf(message: Message): readonly string[] {
@@ -172,6 +195,7 @@ function itemsOf(message: Message): Item[] {
   const links = linkCells(message.parts)
   return message.parts.flatMap((part): Item[] => {
     if (part.type === 'text' || part.type === 'reasoning') return textItem(part)
+    if (part.type === UNDO) return [undoItem(part)]
     return part.type === TOOL ? [toolItem(part, links.get(callId(part)))] : []
   })
 }
@@ -235,6 +259,17 @@ function toolItem(part: Part, cell: CellData | undefined): ToolItem {
     executionId: cell?.executionId ?? null,
     error: typeof part['errorText'] === 'string' ? part['errorText'] : null,
   }
+}
+
+/** What came of an `undo`, in the words of its result: the cells that are undone, or why none is. */
+function undoItem(part: Part): UndoItem {
+  if (part['state'] === 'output-error') return { kind: 'undo', phase: 'failed', said: words.turns.undidNothing }
+  if (part['state'] !== 'output-available') return { kind: 'undo', phase: 'running', said: words.turns.undoing }
+  const output = String(part['output'] ?? '')
+  const cells = /^undone: (.*)$/m.exec(output)?.[1]
+  if (output.startsWith('status: ok')) return { kind: 'undo', phase: 'ok', said: words.turns.undone(cells ?? '') }
+  const why = /^error:\n(.*)/m.exec(output)?.[1] ?? ''
+  return { kind: 'undo', phase: 'failed', said: `${words.turns.undidNothing}. ${why}`.trim() }
 }
 
 function phaseOf(part: Part, status: string | null): ToolPhase {

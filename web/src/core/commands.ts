@@ -26,6 +26,7 @@ export const CELL_COMMANDS = {
   toText: { label: words.commands.toText, keys: 'M' },
   toCode: { label: words.commands.toCode, keys: 'Y' },
   toggleOutputs: { label: words.commands.toggleOutputs, keys: 'O' },
+  back: { label: words.commands.back, keys: 'U' },
   explain: { label: words.commands.explain, keys: '' },
   fix: { label: words.commands.fix, keys: '' },
   delete: { label: words.commands.delete, keys: 'D D' },
@@ -37,6 +38,7 @@ export type CellCommand = keyof typeof CELL_COMMANDS
 export const NOTEBOOK_COMMANDS = {
   undo: { label: words.commands.undo, keys: 'Z' },
   redo: { label: words.commands.redo, keys: 'Shift+Z' },
+  forth: { label: words.commands.forth, keys: 'Shift+U' },
   runAll: { label: words.commands.runAll, keys: '' },
   interrupt: { label: words.common.interrupt, keys: 'I I' },
   restart: { label: words.commands.restart, keys: '0 0' },

@@ -178,6 +178,7 @@ describe('a proposed change', () => {
       id: 'a',
       state,
       problem: null,
+      kernel: null,
       answers: [],
       items: [{ kind: 'tool', id: 't', title: '', code: '1 / 1', phase: 'ok', status: 'ok', cellId: 'its', executionId: 'x', error: null }],
     },

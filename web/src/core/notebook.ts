@@ -27,6 +27,8 @@ export interface CellView extends Cell {
   readonly spill: string | null
   readonly limit: Result['limit']
   readonly created: readonly string[]
+  /** What it did is taken back: the kernel does not stand on it. */
+  readonly undone: boolean
 }
 
 export interface InputRequest {
@@ -56,6 +58,10 @@ export interface Session {
   readonly notice: string | null
   /** The cell that ran in a fresh kernel without what the cells above it make. */
   readonly noticeCell: string | null
+  /** The notice is of a kernel that came back: nothing has to be run again. */
+  readonly restored: boolean
+  /** Cells before the running one that its end has undone too. */
+  readonly fellBack: number
   /** Grows with every change of the workspace. */
   readonly filesVersion: number
   /** Something happened that this page cannot replay: take the notebook again. */
@@ -78,6 +84,8 @@ export function empty(kernelId: string): Session {
     input: null,
     notice: null,
     noticeCell: null,
+    restored: false,
+    fellBack: 0,
     filesVersion: 0,
     stale: false,
   }
@@ -147,6 +155,7 @@ function kernelState(session: Session, content: SessionEvent['content']): Sessio
     input: phase === 'busy' ? session.input : null,
     notice: typeof notice === 'string' && notice ? notice : session.notice,
     noticeCell: typeof notice === 'string' && notice ? null : session.noticeCell,
+    restored: typeof notice === 'string' && notice ? false : session.restored,
   }
 }
 
@@ -175,7 +184,7 @@ function adoptCell(before: CellView | undefined, cell: Cell): CellView {
   const same = before.execution_id === cell.execution_id
   if (same && isActive(before.status)) return rebase(before, cell.source)
   const outputs = withIds(cell.outputs, before.outputs)
-  const next: CellView = same ? { ...before, ...cell, outputs } : { ...view(cell), draft: before.draft, conflict: before.conflict }
+  const next: CellView = same ? { ...before, ...cell, outputs, undone: noted(cell.metadata).undone } : { ...view(cell), draft: before.draft, conflict: before.conflict }
   return rebase(next, cell.source)
 }
 
@@ -192,14 +201,15 @@ export function view(cell: Cell): CellView {
 }
 
 /** What the server noted of a cell's last run; an imported notebook may say anything there. */
-function noted(metadata: Cell['metadata'] | undefined): Pick<CellView, 'runMs' | 'truncated' | 'spill' | 'created'> {
+function noted(metadata: Cell['metadata'] | undefined): Pick<CellView, 'runMs' | 'truncated' | 'spill' | 'created' | 'undone'> {
   const own = (metadata?.['cellblock'] ?? {}) as Readonly<Record<string, unknown>>
-  const { run_ms: took, truncated, spill, files } = own
+  const { run_ms: took, truncated, spill, files, undone } = own
   return {
     runMs: typeof took === 'number' ? took : null,
     truncated: truncated === true,
     spill: typeof spill === 'string' ? spill : null,
     created: Array.isArray(files) ? files.filter((path): path is string => typeof path === 'string') : [],
+    undone: undone === true,
   }
 }
 
@@ -226,7 +236,16 @@ function edited(session: Session, event: SessionEvent): Session {
   if (notebook && Array.isArray(notebook.cells)) return adopt(session, notebook)
   const revision = typeof content['revision'] === 'number' ? content['revision'] : session.revision
   const cells = editedCells(session.cells, event)
-  return cells === null ? { ...session, stale: true } : { ...session, revision, cells }
+  return cells === null ? { ...session, stale: true } : withMarks(session, { ...session, revision, cells })
+}
+
+/** After cells were undone or redone variables are others; while one runs, its end has undone more than itself. */
+function withMarks(before: Session, after: Session): Session {
+  const marks = new Map(before.cells.map((cell) => [cell.id, cell.undone]))
+  const changed = after.cells.filter((cell) => marks.has(cell.id) && marks.get(cell.id) !== cell.undone)
+  if (changed.length === 0) return after
+  const running = after.cells.some((cell) => cell.status === 'running')
+  return { ...after, ended: after.ended + 1, fellBack: running ? after.fellBack + changed.length : after.fellBack }
 }
 
 /** The cells after an edit, or null when the event says too little to know them. */
@@ -299,14 +318,24 @@ function sessionDuring(session: Session, event: SessionEvent): Session {
   if (event.event !== 'execution_end') return session
   const result = event.content as unknown as Result
   const lost = result.kernel_state === 'lost' || result.notice
+  const restored = result.kernel_state === 'restored'
   return {
     ...session,
     input: session.input?.executionId === event.execution_id ? null : session.input,
-    notice: lost ? (result.notice ?? words.cell.kernelReplaced) : session.notice,
+    notice: restored ? cameBack(result, session.fellBack) : lost ? (result.notice ?? words.cell.kernelReplaced) : session.notice,
     noticeCell: lost ? event.cell_id : session.noticeCell,
+    restored: lost || restored ? restored : session.restored,
+    fellBack: 0,
     ended: session.ended + 1,
     filesVersion: session.filesVersion + (result.files?.length ? 1 : 0),
   }
+}
+
+/** What is said of a kernel that came back: in short when nothing else is undone, else as the server tells it. */
+function cameBack(result: Result, fellBack: number): string {
+  const died = result.status !== 'error' && result.status !== 'disk_full'
+  if (died && fellBack === 0) return words.states.cameBack(OUTCOMES[result.status])
+  return result.notice ?? words.states.cameBack(OUTCOMES[result.status])
 }
 
 function inputRequest(event: SessionEvent, executionId: string): InputRequest {
@@ -346,6 +375,7 @@ function started(cell: CellView, event: SessionEvent): CellView {
     spill: null,
     limit: null,
     created: [],
+    undone: false,
   }
   return typeof code === 'string' ? rebase(base, code) : base
 }
@@ -368,6 +398,7 @@ function ended(cell: CellView, result: Result): CellView {
     spill: result.spill,
     limit: result.limit,
     created: (result.files ?? []).filter((file) => file.change !== 'deleted').map((file) => file.path),
+    undone: result.kernel_state === 'restored',
   }
 }
 
@@ -421,6 +452,7 @@ export type Edit =
   | { readonly kind: 'retype'; readonly cellId: string; readonly type: CellType }
   | { readonly kind: 'asked'; readonly input: InputRequest }
   | { readonly kind: 'measured'; readonly memory: number }
+  | { readonly kind: 'travelled'; readonly notice: string | null }
   | { readonly kind: 'dismiss' }
 
 /** What the page shows at once, before the server has confirmed it. */
@@ -444,8 +476,10 @@ export function edit(session: Session, change: Edit): Session {
       return isWaiting(session, change.input) ? { ...session, input: change.input } : session
     case 'measured':
       return change.memory === session.memory ? session : { ...session, memory: change.memory }
+    case 'travelled':
+      return { ...session, notice: change.notice, noticeCell: null, restored: change.notice !== null }
     case 'dismiss':
-      return { ...session, notice: null, noticeCell: null }
+      return { ...session, notice: null, noticeCell: null, restored: false }
     default:
       return never(change)
   }

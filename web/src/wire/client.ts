@@ -3,6 +3,7 @@ import type {
   ApiProblem,
   ConversationItem,
   FileEntry,
+  KeptState,
   Kernel,
   Model,
   NewShare,
@@ -11,6 +12,7 @@ import type {
   Share,
   SharedCopy,
   TableView,
+  Travelled,
   Variable,
   VariableView,
 } from './types.ts'
@@ -108,6 +110,12 @@ export const getKernel = (id: string): Promise<Kernel> => json(`${KERNEL}/${id}`
 export const deleteKernel = (id: string): Promise<void> => nothing(`${KERNEL}/${id}`, { method: 'DELETE' })
 export const interruptKernel = (id: string): Promise<void> => nothing(`${KERNEL}/${id}/interrupt`, { method: 'POST' })
 export const restartKernel = (id: string): Promise<void> => nothing(`${KERNEL}/${id}/restart`, { method: 'POST' })
+
+/** Back to before an execution, or one step forth; and the states there are to go to. */
+export const undoKernel = (id: string, to: string): Promise<Travelled> =>
+  json(`${KERNEL}/${id}/undo`, { method: 'POST', json: { to } })
+export const redoKernel = (id: string): Promise<Travelled> => json(`${KERNEL}/${id}/redo`, { method: 'POST' })
+export const listStates = (id: string): Promise<readonly KeptState[]> => json(`${KERNEL}/${id}/snapshots`)
 
 export interface Completion {
   readonly matches: readonly string[]

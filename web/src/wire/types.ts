@@ -23,6 +23,9 @@ export type Notebook = Omit<Frozen<Schemas['NotebookView']>, 'cells'> & { readon
 export type Result = WithOutputs<Schemas['Result']>
 export type Kernel = Frozen<Schemas['KernelView']>
 export type SessionEvent = Frozen<Schemas['Event']>
+/** A state of a kernel that is kept, and what going to one has changed. */
+export type KeptState = Frozen<Schemas['StateView']>
+export type Travelled = Frozen<Schemas['TravelView']>
 export type Variable = Frozen<Schemas['Variable']>
 export type TableView = Frozen<Schemas['TableView']>
 export type VariableView = TableView | Frozen<Schemas['TextView']>

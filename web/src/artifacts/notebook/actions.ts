@@ -96,6 +96,8 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
         return retype(id, 'code')
       case 'toggleOutputs':
         return void store.hideOutputs(id, !outputsHidden(cell))
+      case 'back':
+        return void store.back(id)
       case 'explain':
         return ask(questionAbout(cell, at(id) + 1, 'explain'))
       case 'fix':
@@ -112,6 +114,8 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
         return void travel(store.undo())
       case 'redo':
         return void travel(store.redo())
+      case 'forth':
+        return void store.forth()
       case 'runAll':
         return void store.runAll()
       case 'interrupt':
@@ -161,6 +165,8 @@ export function applies(cell: CellView, command: CellCommand): boolean {
       return cell.type === 'code'
     case 'toCode':
       return cell.type === 'markdown'
+    case 'back':
+      return cell.type === 'code' && cell.execution_id !== null && !cell.undone && !isActive(cell.status)
     case 'toggleOutputs':
       return cell.outputs.length > 0
     case 'fix':

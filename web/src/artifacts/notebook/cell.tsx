@@ -1,5 +1,5 @@
 // One cell: its count and state in the margin, its source, what it put out. All decisions are in core or the store.
-import { ChevronRight, Download, Play, Sparkles, Square } from 'lucide-react'
+import { ChevronRight, Download, Play, Redo2, Sparkles, Square } from 'lucide-react'
 import { memo, useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { CELL_COMMANDS } from '../../core/commands.ts'
 import { bytes, duration } from '../../core/format.ts'
@@ -32,6 +32,7 @@ export const Cell = memo(function Cell({
   helped,
   place,
   memory,
+  redo,
 }: {
   cell: CellView
   position: number
@@ -48,6 +49,8 @@ export const Cell = memo(function Cell({
   place: number | null
   /** What the kernel holds while this cell runs, in bytes. */
   memory: number
+  /** It is the first that is undone, and can be had back. */
+  redo: boolean
 }) {
   const box = useRef<HTMLElement>(null)
   const editor = useRef<EditorHandle>(null)
@@ -71,8 +74,9 @@ export const Cell = memo(function Cell({
       id={`cell-${cell.id}`}
       data-cell={cell.id}
       data-status={cell.status ?? ''}
+      data-undone={cell.undone ? '' : undefined}
       tabIndex={0}
-      aria-label={words.cell.label(position, cell.type === 'code', cell.status && cell.status !== 'ok' ? OUTCOMES[cell.status] : null)}
+      aria-label={words.cell.label(position, cell.type === 'code', cell.status && cell.status !== 'ok' ? OUTCOMES[cell.status] : cell.undone ? words.states.undone : null)}
       onKeyDown={(event) => onKey(event, box.current, () => command(event, cell.id, edit, actions))}
       onFocus={() => store.attend(cell.id)}
       className="group relative grid scroll-my-24 grid-cols-[36px_minmax(0,1fr)] rounded-md outline-offset-4 md:grid-cols-[44px_minmax(0,1fr)]"
@@ -110,11 +114,26 @@ export const Cell = memo(function Cell({
         </div>
         {cell.conflict !== null && <Conflict theirs={cell.conflict} onChoose={(keep) => store.resolve(cell.id, keep)} />}
         {proposed !== null && <Proposed before={source} after={proposed} onSettle={(take) => onSettle(cell.id, take)} />}
+        {cell.undone && <Undone onRedo={redo ? () => actions.overall('forth') : null} />}
         {cell.type === 'code' && <Produced cell={cell} store={store} actions={actions} input={input} place={place} memory={memory} caption={caption} helped={helped && proposed === null} />}
       </div>
     </section>
   )
 })
+
+/** Under the code of a cell that is undone. */
+function Undone({ onRedo }: { onRedo: (() => void) | null }) {
+  return (
+    <p className="flex min-h-7 items-center gap-3 pt-1 pl-3 text-xs text-ink-3">
+      {words.states.isUndone}
+      {onRedo && (
+        <Button look="outline" onClick={onRedo} className="h-7 px-2 text-xs">
+          <Redo2 size={13} /> {words.states.redo}
+        </Button>
+      )}
+    </p>
+  )
+}
 
 function Margin({ cell, onRun, onStop }: { cell: CellView; onRun: () => void; onStop: () => void }) {
   if (cell.type !== 'code') return <div />

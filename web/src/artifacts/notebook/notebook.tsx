@@ -4,6 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { isActive, placeInLine, runnable, type Session } from '../../core/notebook.ts'
 import { sourceOf } from '../../core/notebook.ts'
 import { proposals, type Fix } from '../../core/asking.ts'
+import { redoable } from '../../core/states.ts'
 import type { ToolItem } from '../../core/chat.ts'
 import { Button } from '../../ui/button.tsx'
 import { Banner } from '../../ui/banner.tsx'
@@ -44,6 +45,7 @@ export function NotebookView({
     },
     [store],
   )
+  const redo = useMemo(() => redoable(view.states, session.cells), [view.states, session.cells])
   const draft = writing !== null && !alreadyThere(session, writing.code) ? writing : null
   const scroller = useRef<HTMLDivElement>(null)
   useFollow(scroller, session, draft)
@@ -68,6 +70,7 @@ export function NotebookView({
             helped={helped}
             place={placeInLine(session, cell)}
             memory={cell.status === 'running' ? session.memory : 0}
+            redo={redo === cell.id}
           />
         ))}
         {draft !== null && <DraftCell code={draft.code} label={draft.phase === 'writing' ? words.notebook.beingWritten : words.notebook.aboutToRun} />}
@@ -150,7 +153,7 @@ function Notices({ store, view }: { store: SessionStore; view: StoreView }) {
         <Banner
           onClose={() => store.apply({ kind: 'dismiss' })}
           action={
-            session.cells.length > 0 && <RunAgain store={store} before={session.noticeCell} cells={session.cells} />
+            !session.restored && session.cells.length > 0 && <RunAgain store={store} before={session.noticeCell} cells={session.cells} />
           }
         >
           {session.notice}

@@ -14,12 +14,13 @@ import {
   type Session,
 } from '../../core/notebook.ts'
 import { above, did, redo, standing, undo, UNTOUCHED, type Action, type Past, type Step } from '../../core/undo.ts'
+import { told, wayTo } from '../../core/states.ts'
 import { words } from '../../core/words.ts'
 import type { Proposal } from '../../core/asking.ts'
 import { never } from '../../core/outputs.ts'
 import * as api from '../../wire/client.ts'
 import { watchSession } from '../../wire/events.ts'
-import type { CellType, Notebook, SessionEvent } from '../../wire/types.ts'
+import type { CellType, KeptState, Notebook, SessionEvent, Travelled } from '../../wire/types.ts'
 
 const SAVE_AFTER = 500
 const MEASURE_EVERY = 2000
@@ -44,6 +45,7 @@ export class SessionStore {
   #runAll = 0
   #measure: ReturnType<typeof setInterval> | undefined
   #past: Past = UNTOUCHED
+  #states: readonly KeptState[] = []
   #clip: { readonly type: CellType; readonly source: string } | null = null
   #announce: (sentence: string) => void
   #view: StoreView
@@ -101,6 +103,7 @@ export class SessionStore {
       problem: this.#problem,
       runningAll: this.#runAll > 0,
       past: this.#past,
+      states: this.#states,
     }
   }
 
@@ -111,7 +114,9 @@ export class SessionStore {
 
   #set(next: Session): void {
     const said = announcement(this.#session, next)
+    const marked = next.ended !== this.#session.ended || !this.#session.loaded
     this.#session = next
+    if (marked && next.cells.some((cell) => cell.undone)) void this.lookAtStates()
     if (said !== null) this.#announce(said)
     this.#publish()
   }
@@ -412,6 +417,48 @@ export class SessionStore {
     await this.#try(() => api.restartKernel(this.id))
   }
 
+  // the states of the kernel
+
+  /** Which states are kept now. */
+  async lookAtStates(): Promise<void> {
+    this.#states = await api.listStates(this.id).catch(() => this.#states)
+    this.#publish()
+  }
+
+  /** Back to before a cell's last run. */
+  async back(cellId: string): Promise<void> {
+    const execution = this.cell(cellId)?.execution_id ?? null
+    if (execution === null) return this.complain({ message: words.states.notRun, hint: '' })
+    await this.#go(() => api.undoKernel(this.id, execution))
+  }
+
+  /** One step forth again. */
+  async forth(): Promise<void> {
+    await this.#go(() => api.redoKernel(this.id))
+  }
+
+  /** To the state at this place of those that are kept. */
+  async goToState(at: number): Promise<void> {
+    const way = wayTo(this.#states, at)
+    if (way === null) return
+    if (way.kind === 'undo') return this.#go(() => api.undoKernel(this.id, way.to))
+    await this.#go(async () => {
+      let went = await api.redoKernel(this.id)
+      for (let step = 1; step < way.times; step++) went = also(went, await api.redoKernel(this.id))
+      return went
+    })
+  }
+
+  async #go(way: () => Promise<Travelled>): Promise<void> {
+    this.#runAll = 0
+    await this.#try(async () => {
+      const went = await way()
+      this.apply({ kind: 'travelled', notice: went.notice })
+      this.#announce(told(went))
+    })
+    await this.lookAtStates()
+  }
+
   async answer(value: string): Promise<void> {
     const { input } = this.#session
     if (input !== null) await this.#try(() => api.answerInput(input.executionId, value))
@@ -439,6 +486,12 @@ export class SessionStore {
   }
 }
 
+/** Two steps as one. */
+function also(first: Travelled, then: Travelled): Travelled {
+  const notice = [first.notice, then.notice].filter(Boolean).join(' ') || null
+  return { ...then, undone: [...first.undone, ...then.undone], redone: [...first.redone, ...then.redone], notice }
+}
+
 export interface StoreView {
   readonly session: Session
   readonly connected: boolean
@@ -446,4 +499,6 @@ export interface StoreView {
   readonly problem: Problem | null
   readonly runningAll: boolean
   readonly past: Past
+  /** The states that are kept, as far as they have been looked at. */
+  readonly states: readonly KeptState[]
 }

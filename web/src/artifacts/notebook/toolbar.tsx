@@ -1,5 +1,5 @@
 // Above the cells: what is shown, how the kernel is, and what can be done to all of them.
-import { ChevronsRight, Download, Ellipsis, FolderOpen, Link, Maximize2, Minimize2, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
+import { ChevronsRight, Download, Ellipsis, FolderOpen, History, Link, Maximize2, Minimize2, Redo2, RotateCcw, Square, Undo2 } from 'lucide-react'
 import { useRef } from 'react'
 import { NOTEBOOK_COMMANDS } from '../../core/commands.ts'
 import { bytes } from '../../core/format.ts'
@@ -11,7 +11,7 @@ import { exportUrl, type Format } from '../../wire/client.ts'
 import type { CellActions } from './actions.ts'
 import type { SessionStore, StoreView } from './store.ts'
 
-export type Pane = 'notebook' | 'files' | 'variables'
+export type Pane = 'notebook' | 'files' | 'variables' | 'states'
 
 const FORMATS: readonly { format: Format; label: string; name: string }[] = [
   { format: 'ipynb', label: words.common.notebook, name: '.ipynb' },
@@ -51,6 +51,7 @@ export function Toolbar({
         <Tab selected={pane === 'notebook'} onSelect={() => onPane('notebook')} label={words.common.notebook} />
         <Tab selected={pane === 'files'} onSelect={() => onPane('files')} label={words.common.files} count={files} />
         <Tab selected={pane === 'variables'} onSelect={() => onPane('variables')} label={words.common.variables} />
+        <Tab selected={pane === 'states'} onSelect={() => onPane('states')} label={words.states.timeline} />
       </div>
       <KernelStatus session={session} connected={view.connected} memoryLimit={memoryLimit} />
       <div role="toolbar" aria-label={words.common.notebook} className={`ml-auto items-center gap-0.5 ${pane === 'notebook' ? 'flex' : 'hidden'}`}>
@@ -76,6 +77,7 @@ export function Toolbar({
 
 function More({ store, view, actions, onShare }: { store: SessionStore; view: StoreView; actions: CellActions; onShare: () => void }) {
   const picker = useRef<HTMLInputElement>(null)
+  const { session } = view
   return (
     <>
     <input
@@ -102,6 +104,9 @@ function More({ store, view, actions, onShare }: { store: SessionStore; view: St
       </MenuItem>
       <MenuItem disabled={view.past.undone.length === 0} onSelect={() => actions.overall('redo')}>
         <Redo2 size={14} className="text-ink-3" /> {NOTEBOOK_COMMANDS.redo.label} <Keys keys={NOTEBOOK_COMMANDS.redo.keys} />
+      </MenuItem>
+      <MenuItem disabled={!session.cells.some((cell) => cell.undone)} onSelect={() => actions.overall('forth')}>
+        <History size={14} className="text-ink-3" /> {NOTEBOOK_COMMANDS.forth.label} <Keys keys={NOTEBOOK_COMMANDS.forth.keys} />
       </MenuItem>
       <MenuItem onSelect={() => actions.overall('restartRunAll')}>
         <RotateCcw size={14} className="text-ink-3" /> {NOTEBOOK_COMMANDS.restartRunAll.label}

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest'
+import { adopt, edit, empty, transition, view, type Session } from './notebook.ts'
+import { redoable, rowsOf, told, wayTo } from './states.ts'
+import type { Cell, KeptState, SessionEvent } from '../wire/types.ts'
+
+function cell(id: string, execution: string | null, undone = false): Cell {
+  const metadata = undone ? { cellblock: { undone: true } } : {}
+  return { id, type: 'code', source: `\n${id} = 1\nmore`, outputs: [], execution_count: 1, status: 'ok', execution_id: execution, metadata }
+}
+
+function state(execution: string | null, undone = false): KeptState {
+  return { execution_id: execution, cell_id: execution && `c${execution}`, created: '2026-01-01T00:00:00Z', bytes: 7, undone }
+}
+
+function session(...cells: Cell[]): Session {
+  return adopt(empty('k'), { kernel_id: 'k', revision: 1, title: null, environment: 'python3', cells, metadata: {} })
+}
+
+function event(name: string, cellId: string | null, execution: string | null, content: object): SessionEvent {
+  return { event: name, seq: 1, time: '', kernel_id: 'k', execution_id: execution, cell_id: cellId, content } as unknown as SessionEvent
+}
+
+function end(kernelState: string, status: string, notice: string | null): SessionEvent {
+  const content = { status, kernel_state: kernelState, notice, outputs: [], execution_count: 2, files: [], timing: null, truncated: false, spill: null, limit: null }
+  return event('execution_end', 'c2', '2', content)
+}
+
+describe('the timeline', () => {
+  const states = [state('1'), state('2', true), state(null, true)]
+  const cells = [cell('c1', '1'), cell('c2', '2', true)].map(view)
+
+  it('shows where the kernel stands between what stands and what is undone', () => {
+    const rows = rowsOf(states, cells)
+    expect(rows.map((row) => (row.kind === 'now' ? 'now' : row.last ? 'last' : row.cell))).toEqual([1, 'now', 2, 'last'])
+    expect(rows[0]).toMatchObject({ line: 'c1 = 1', bytes: 7, undone: false })
+  })
+
+  it('names no cell for one that has run again since', () => {
+    expect(rowsOf([state('1')], [view(cell('c1', 'other'))])[0]).toMatchObject({ cell: null, line: '' })
+  })
+
+  it('leads back at once and forth step by step', () => {
+    expect(wayTo(states, 0)).toEqual({ kind: 'undo', to: '1' })
+    expect(wayTo(states, 1)).toEqual({ kind: 'redo', times: 1 })
+    expect(wayTo(states, 2)).toEqual({ kind: 'redo', times: 2 })
+    expect(wayTo(states, 3)).toBeNull()
+  })
+
+  it('offers a redo at the first undone cell, while there is a state to go to', () => {
+    expect(redoable(states, cells)).toBe('c2')
+    expect(redoable([state('1')], cells)).toBeNull()
+  })
+})
+
+describe('what is told', () => {
+  const went = { kernel: {} as never, undone: ['1', '2'], redone: [], restored: [], not_restored: [], notice: null }
+
+  it('counts cells, and says which files are not as they were', () => {
+    expect(told(went)).toBe('2 cells are undone.')
+    expect(told({ ...went, undone: [], redone: ['1'] })).toBe('One cell stands again.')
+    expect(told({ ...went, notice: 'These files could not be put back: a.' })).toMatch(/undone\. These files/)
+  })
+})
+
+describe('a kernel that came back', () => {
+  const running: Cell = { ...cell('c2', '2'), status: 'running' }
+  const notice = 'The kernel is back in an earlier state.'
+
+  it('is told in a sentence, and its cell is undone', () => {
+    const after = transition(session(cell('c1', '1'), running), end('restored', 'out_of_memory', notice))
+    expect(after.notice).toBe('The cell ran out of memory; everything before it is still there.')
+    expect(after.restored).toBe(true)
+    expect(after.cells.map((one) => one.undone)).toEqual([false, true])
+  })
+
+  it('does not claim that everything is there when more was undone', () => {
+    const marked = event('cell_edited', 'c1', null, { cell: cell('c1', '1', true), revision: 2 })
+    const after = [marked, end('restored', 'out_of_memory', notice)].reduce(transition, session(cell('c1', '1'), running))
+    expect(after.notice).toBe(notice)
+    expect(after.cells[0]!.undone).toBe(true)
+  })
+
+  it('is not told of as a loss, and the other way round', () => {
+    const lost = transition(session(running), end('lost', 'kernel_died', 'gone'))
+    expect([lost.notice, lost.restored]).toEqual(['gone', false])
+    const failed = transition(session(running), end('restored', 'error', 'It failed, and has been undone.'))
+    expect([failed.notice, failed.restored]).toEqual(['It failed, and has been undone.', true])
+  })
+})
+
+describe('marks', () => {
+  it('come and go with events, and let variables be asked for again', () => {
+    const before = session(cell('c1', '1'))
+    const undone = transition(before, event('cell_edited', 'c1', null, { cell: cell('c1', '1', true), revision: 2 }))
+    expect([undone.cells[0]!.undone, undone.ended]).toEqual([true, before.ended + 1])
+    const again = transition(undone, event('cell_edited', 'c1', null, { cell: cell('c1', '1'), revision: 3 }))
+    expect([again.cells[0]!.undone, again.ended]).toEqual([false, before.ended + 2])
+  })
+
+  it('go when the cell runs again', () => {
+    const start = event('execution_start', 'c1', '9', { status: 'running', code: 'x' })
+    expect(transition(session(cell('c1', '1', true)), start).cells[0]!.undone).toBe(false)
+  })
+
+  it('put a notice of earlier away when a person has gone elsewhere', () => {
+    const lost = transition(session(cell('c2', '2')), end('lost', 'kernel_died', 'gone'))
+    expect(edit(lost, { kind: 'travelled', notice: null })).toMatchObject({ notice: null, restored: false })
+  })
+})
