@@ -37,6 +37,7 @@ def readable() -> Iterator[Path]:
     for name in SCRIPTS:
         shutil.copy(HERE / name, place)
     shutil.copytree(HERE / "attacks", place / "attacks", ignore=shutil.ignore_patterns("test_*", "__pycache__"))
+    shutil.copytree(HERE.parent / "states", place / "states", ignore=shutil.ignore_patterns("__pycache__"))
     for user in {0, os.getuid(), ORDINARY}:  # of a program that kernels may read and their user owns
         own = place / "source" / "cellblock" / "guest" / f"own-{user}"
         own.write_text("a program")

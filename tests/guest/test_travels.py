@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from travels import ATTACKS, KEPT
+from travels import ATTACKS, STATES
 
 Found = dict[str, Any]
 
@@ -17,12 +17,12 @@ def test_a_kernel_that_ran_out_of_memory_comes_back_with_the_variables_of_before
     assert travelled["deaths"]["memory"] == ["before\n", -9, True, 51]
 
 
-@pytest.mark.parametrize("name", KEPT)
-def test_a_state_survives(travelled: Found, level: str, name: str) -> None:
-    if level == "unprivileged" and name.startswith("a pool"):
-        assert travelled["kept"][name][0] in {"OSError", "PermissionError"}  # it needs a lock between processes
-    else:
-        assert travelled["kept"][name] == ["", "", KEPT[name][3]]
+@pytest.mark.parametrize("name", [case.name for case in STATES])
+def test_a_state_survives(travelled: Found, name: str) -> None:
+    found = travelled["kept"]
+    assert {found["made"][name], found["disturbed"][name]} <= {"true", "untrue"}
+    assert found["asked"][name] != "true"  # the control
+    assert found["undone"][name] == "true"
 
 
 def test_a_sleeping_snapshot_holds_no_pipe_open(travelled: Found) -> None:

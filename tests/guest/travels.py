@@ -8,6 +8,7 @@ from client import Client, Outcome, Workbench
 
 from cellblock.errors import KernelStartFailed
 from cellblock.host.launcher import Death, Process
+from states import PRELUDE, cell, language, notebook
 
 SEGFAULT = "import ctypes; ctypes.string_at(0)"
 GREEDY = "x = 'after'\nheld = []\nwhile True: held.append(bytearray(20 << 20))"
@@ -44,88 +45,29 @@ async def deaths(bench: Workbench) -> dict[str, Any]:
     return found
 
 
-KEPT = {  # name: (before the snapshot, in the cell, afterwards, what that prints)
-    "closures and identities": (
-        "def counter(n=0):\n    def up():\n        nonlocal n; n += 1; return n\n    return up\n"
-        "up = counter(); up(); same = [up] * 2",
-        "up(); same.clear()",
-        "print(up(), same[0] is same[1] is up)",
-        "2 True",
-    ),
-    "a generator in the middle": ("g = iter([1, 2, 3]); next(g)", "list(g)", "print(next(g))", "2"),
-    "an open file at its offset": (
-        "f = open('f.txt', 'w+'); f.write('ab'); f.flush()",
-        "f.write('cd'); f.flush()",
-        "print(f.tell())",
-        "2",
-    ),
-    "a database in the middle": (
-        "import sqlite3; d = sqlite3.connect(':memory:'); d.execute('create table t (a)')",
-        "d.execute('insert into t values (1)'); d.commit()",
-        "print(d.execute('select count(*) from t').fetchone())",
-        "(0,)",
-    ),
-    "the same random numbers": (
-        "import random; random.seed(7); random.random()",
-        "r = random.random()",
-        "print(random.random() == (random.seed(7), random.random(), random.random())[2])",
-        "True",
-    ),
-    "a log handler": (
-        "import logging, sys; l = logging.getLogger('t'); l.addHandler(logging.StreamHandler(sys.stdout))",
-        "l.handlers.clear()",
-        "l.error('said')",
-        "said",
-    ),
-    "a context variable": (
-        "import contextvars; v = contextvars.ContextVar('v'); v.set('set')",
-        "v.set('other')",
-        "print(v.get())",
-        "set",
-    ),
-    "the working directory and the environment": (
-        "import os; os.makedirs('d', exist_ok=True); os.chdir('d'); os.environ['E'] = '1'",
-        "os.chdir('/'); del os.environ['E']",
-        "print(os.path.basename(os.getcwd()), os.environ['E'])",
-        "d 1",
-    ),
-    "a signal handler": (
-        "import signal; signal.signal(signal.SIGUSR1, lambda *_: print('handled'))",
-        "signal.signal(signal.SIGUSR1, signal.SIG_IGN)",
-        "import os; os.kill(os.getpid(), signal.SIGUSR1)",
-        "handled",
-    ),
-    "an executor of threads, anew": (
-        "import concurrent.futures as c; e = c.ThreadPoolExecutor(1); e.submit(abs, -1).result()",
-        "e.submit(abs, -2).result()",
-        "print(e.submit(abs, -3).result(timeout=9))",
-        "3",
-    ),
-    "a pool, which fails at once": (
-        "import multiprocessing.pool as p; pool = p.ThreadPool(1)",
-        "pool.apply(abs, (-1,))",
-        "try: pool.apply(abs, (-1,))\nexcept ValueError as problem: print(problem)",
-        "Pool not running",
-    ),
-    "an event loop": ("import asyncio", "await asyncio.sleep(0)", "print(await asyncio.sleep(0.01, 'slept'))", "slept"),
-    "history": ("'first'", "'second'", "print(_, len(In) == get_ipython().execution_count)", "first True"),
-}
+STATES = [case for case in (*language.CASES, *notebook.CASES) if not case.files]
 
 
 async def kept(bench: Workbench) -> dict[str, Any]:
-    """Each of KEPT in a kernel of its own that is forked before a cell, and goes back: what it prints then."""
-    found = {}
+    """The states of the catalogue that are in memory, in one kernel: made, disturbed, asked, and asked after going back."""
     process = await bench.launch()
-    for name, (before, cell, after, _) in KEPT.items():
-        async with Client(process) as client:
-            setting = await client.run(before)
-            between = await client.run(cell, snapshot="s")
-        process = await process.revive("s", count=50)
-        async with Client(process) as client:
-            outcome = await client.run(after)
-        found[name] = [setting.error, between.error, str(outcome).strip()]
+    async with Client(process) as client:
+        await client.run(PRELUDE)
+        found = {"made": await verdicts_of(client, "make", "made")}
+        found["disturbed"] = await verdicts_of(client, "disturb", "disturbed", "s")
+        found["asked"] = await verdicts_of(client, "check", "asked")
+    process = await process.revive("s", count=50)
+    async with Client(process) as client:
+        found["undone"] = await verdicts_of(client, "check", "asked again")
     await process.stop()
     return found
+
+
+async def verdicts_of(client: Client, part: str, last: str, snapshot: str | None = None) -> dict[str, str]:
+    outcome = await client.run(cell(STATES, part, last=last), snapshot=snapshot)
+    [shown] = outcome.of("display_data")
+    verdicts: dict[str, str] = shown["data"]["application/json"]
+    return verdicts
 
 
 ANSWERING = "import os; os.system('echo shell'); print(input('? '))"

@@ -425,14 +425,18 @@ CASES = [
     ),
     Case(
         "what is to be done at the end",
-        "import atexit; f = lambda: None; atexit.register(f); n = atexit._ncallbacks()",
-        "atexit.register(print)",
-        "atexit._ncallbacks() == n",
+        "import atexit, os; child = False; f = lambda: child and os._exit(7); atexit.register(f)",
+        "atexit.unregister(f)",
+        (
+            "pid = os.fork()\n"
+            "if pid == 0:\n    child = True; atexit._run_exitfuncs(); os._exit(0)\n"
+            "os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7"
+        ),
     ),
     Case(
         "standard output that leads elsewhere",
         ("import contextlib, io; to = io.StringIO(); r = contextlib.redirect_stdout(to); r.__enter__()\nprint('in')"),
         "r.__exit__(None, None, None)",
-        "print('still'); r.__exit__(None, None, None); to.getvalue() == 'in\\nstill\\n'",
+        "print('still'); r.__exit__(None, None, None); said = to.getvalue().split(); (said[0], said[-1]) == ('in', 'still')",
     ),
 ]

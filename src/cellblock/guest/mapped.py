@@ -13,6 +13,7 @@ from cellblock.guest import linux
 LIMIT = 64 << 20  # bytes in all; what is beyond stays as it is
 ANONYMOUS = "/dev/zero (deleted)"
 IN_MEMORY = ("/dev/shm/", "/memfd:", "/tmp/")  # noqa: S108  names in a table
+NONE = "RssShmem:\t       0 kB"
 _FIXED = 0x10
 
 linux.libc.mmap.restype = ctypes.c_void_p
@@ -55,6 +56,8 @@ def shared() -> tuple[Shared, ...]:
 
 def _mappings() -> Iterator[tuple[int, int, str]]:
     try:
+        if NONE in linux.read("/proc/self/status"):
+            return  # in a tenth of the time
         lines = linux.read("/proc/self/maps").splitlines()
     except OSError:
         return
