@@ -153,6 +153,7 @@ def test_the_interpreter_is_told_every_setting_that_concerns_it(tmp_path: Path) 
         assert getattr(defaults, name) == getattr(settings.load(data_dir=tmp_path), name)
     elsewhere = {
         "host",
+        "jupyter_port",
         "port",
         "token",
         "loopback_trust",
