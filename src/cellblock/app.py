@@ -43,9 +43,10 @@ class Server:
 
     @property
     def shut_in(self) -> bool:
-        """Whether kernels are in a sandbox: the one level that is none is asked for by name."""
+        """Whether kernels are in a sandbox of ours: the one level that is none is asked for by name."""
         level = self.interpreter.level if self.interpreter else None
-        return self.settings.sandbox != "off" and level in (None, "full", "unprivileged")
+        ours = self.settings.sandbox != "off" and not self.settings.remote_servers
+        return ours and level in (None, "full", "unprivileged")
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -39,6 +39,7 @@ CellblockError
 │   ├── HostExhausted         host_exhausted               its disk or its descriptors are used up
 │   ├── StoreUnavailable      store_unavailable            the database cannot be read or written now
 │   ├── KernelStartFailed     kernel_start_failed          names the step that failed
+│   ├── ServersUnavailable    servers_unavailable          no Jupyter server takes another kernel
 │   ├── SandboxUnavailable    sandbox_unavailable          the level asked for cannot be had
 │   ├── ModelUnavailable      model_unavailable            a key is missing or refused
 │   └── DataDirectoryInUse    data_directory_in_use        a second server on one data directory
@@ -274,9 +275,17 @@ class KernelStartFailed(Unavailable):
     default_hint = "Run `cellblock check` on the server."
 
 
+class ServersUnavailable(Unavailable):
+    code = "servers_unavailable"
+    default_hint = "Try again; if it stays so, look at `remote` in GET /api/status and at the Jupyter servers."
+
+
 class SandboxUnavailable(Unavailable):
     code = "sandbox_unavailable"
-    default_hint = "Run `cellblock check` on the server: it says which layer is missing and how to get it."
+    default_hint = (
+        "Run `cellblock check` on the server: it says which layer is missing and how to get it. "
+        "Or set JUPYTER_KERNEL_GATEWAY_URL, and kernels come from a Jupyter server."
+    )
 
 
 class ModelUnavailable(Unavailable):

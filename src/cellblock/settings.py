@@ -17,6 +17,7 @@ from cellblock.host import kernelspecs
 from cellblock.host.config import Config
 from cellblock.host.launcher import Environment
 from cellblock.host.policy import CodeRules
+from cellblock.host.servers import JupyterServer, Remote, server_at
 
 PREFIX = "CELLBLOCK_"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -163,6 +164,35 @@ class Settings(BaseSettings):
     anthropic_base_url: str | None = _foreign(
         "anthropic_base_url", "Where Anthropic's API is, when not at Anthropic.", "ANTHROPIC_BASE_URL"
     )
+    remote_servers: Words = _setting(
+        (),
+        "Jupyter servers whose kernels are used instead of our own; several share the load. `?token=` in one is its own.",
+        "list",
+        env=("JUPYTER_KERNEL_GATEWAY_URL",),
+        repr=False,
+        validation_alias=AliasChoices("cellblock_remote_servers", "jupyter_kernel_gateway_url"),
+    )
+    remote_token: SecretStr | None = _foreign("remote_token", "Token of those servers.", "JUPYTER_AUTH_TOKEN")
+    remote_kernels: Words = _setting(
+        ("python3",), "Kernelspecs of those servers that sessions may use, the first being the default.", "list"
+    )
+    remote_env: Words = _setting(
+        (), "Variables for their kernels, `NAME=value`; an Enterprise Gateway may want KERNEL_USERNAME.", "list"
+    )
+    remote_draining: Words = _setting((), "Those of the servers whose kernels stay, and which get no new ones.", "list")
+    remote_authority: Path | None = _setting(
+        None, "File with certificates (PEM) to trust for those servers, beside the system's."
+    )
+    remote_auth_header: str = _setting("Authorization", "Header that carries the token.")
+    remote_auth_scheme: str = _setting("token", "What stands before the token in that header.")
+    remote_username: str | None = _setting(None, "User for HTTP's own (Basic) authentication at those servers.")
+    remote_password: SecretStr | None = _setting(
+        None, "Its password; without a user, the password of a Jupyter server's login page."
+    )
+    remote_start_timeout: float = _setting(60, "A kernel at one of those servers starts within this time.", "s", gt=0)
+    remote_patience: float = _setting(
+        10, "One of those servers that has been silent for this long is dead, and its kernels are lost.", "s", gt=0
+    )
     log_format: Literal["console", "json"] = _setting("console", "How log lines look.")
 
     @property
@@ -204,6 +234,8 @@ def _default(field: str, info: FieldInfo) -> str:
         return "~/.local/share/cellblock"
     if info.default is None or info.default == ():
         return ""
+    if isinstance(info.default, tuple):
+        return " ".join(info.default)
     if isinstance(info.default, ByteSize):
         return info.default.human_readable().replace(".0", "")
     return str(info.default).lower() if isinstance(info.default, bool) else str(info.default)
@@ -223,12 +255,7 @@ def load(**overrides: Any) -> Settings:
 def warnings(environ: Mapping[str, str] = os.environ) -> list[str]:
     """A sentence for each variable that looks like a setting and is none."""
     known = [name for row in rows() for name in row.env]
-    said = [_unknown(name, known) for name in sorted(environ) if name.startswith(PREFIX) and name not in known]
-    if environ.get("JUPYTER_KERNEL_GATEWAY_URL"):
-        said.append(
-            "JUPYTER_KERNEL_GATEWAY_URL is set, but this version has no remote engines: kernels run on this machine."
-        )
-    return said
+    return [_unknown(name, known) for name in sorted(environ) if name.startswith(PREFIX) and name not in known]
 
 
 def _unknown(name: str, known: list[str]) -> str:
@@ -262,6 +289,47 @@ def _environment(name: str, row: object, path: Path) -> Environment:
     return Environment(name, row["python"], tuple(preload), str(row.get("display_name", name)))
 
 
+def remote(settings: Settings) -> Remote | None:
+    """The Jupyter servers, None when kernels are our own. ConfigurationError."""
+    if not settings.remote_servers:
+        return None
+    token, password = (
+        secret.get_secret_value() if secret else None for secret in (settings.remote_token, settings.remote_password)
+    )
+    draining = frozenset(address.rstrip("/") for address in settings.remote_draining)
+    servers: dict[str, JupyterServer] = {}
+    for number, address in enumerate(settings.remote_servers, 1):
+        try:
+            server = server_at(address, token=token, draining=draining)
+        except ValueError as problem:
+            said = f"CELLBLOCK_REMOTE_SERVERS: address {number} is none of a server: {problem}."
+            raise ConfigurationError(said) from None
+        servers[server.url] = server
+    if stray := draining - servers.keys():
+        raise ConfigurationError(f"CELLBLOCK_REMOTE_DRAINING: {min(stray)} is none of the servers.")
+    variables = [
+        (name, value) for name, sign, value in (each.partition("=") for each in settings.remote_env) if sign and name
+    ]
+    if len(variables) < len(settings.remote_env):
+        raise ConfigurationError("CELLBLOCK_REMOTE_ENV is made of NAME=value.")
+    if not settings.remote_kernels:
+        raise ConfigurationError("CELLBLOCK_REMOTE_KERNELS names no kernelspec.")
+    if settings.remote_authority and not settings.remote_authority.is_file():
+        raise ConfigurationError(f"CELLBLOCK_REMOTE_AUTHORITY: {settings.remote_authority} is no file.")
+    return Remote(
+        tuple(servers.values()),
+        kernels=settings.remote_kernels,
+        authority=settings.remote_authority,
+        header=settings.remote_auth_header,
+        scheme=settings.remote_auth_scheme,
+        username=settings.remote_username,
+        password=password,
+        env=tuple(variables),
+        start_timeout=settings.remote_start_timeout,
+        patience=settings.remote_patience,
+    )
+
+
 SAME_NAME = (
     *("data_dir", "sandbox", "pool_size", "pool_max", "max_timeout", "memory_limit", "output_limit", "workspace_limit"),
     *("upload_limit", "code_limit", "queue_limit", "kernels_per_owner", "idle_timeout", "processes", "cpus", "grace"),
@@ -273,9 +341,12 @@ SAME_NAME = (
 def config(settings: Settings) -> Config:
     """What the interpreter is told. ConfigurationError when `environments.toml` cannot be used."""
     forbidden = CodeRules(settings.forbidden_modules, settings.forbidden_calls, settings.forbidden_magics)
+    elsewhere = remote(settings)
+    named = tuple(Environment(name, "", (), name) for name in elsewhere.kernels) if elsewhere else ()
     return Config(
-        environments=environments(settings.data_dir),
-        kernelspecs=kernelspecs.installed(),
+        environments=named or environments(settings.data_dir),
+        kernelspecs=() if elsewhere else kernelspecs.installed(),
+        remote=elsewhere,
         forbidden=forbidden,
         **{name: getattr(settings, name) for name in SAME_NAME},
     )

@@ -21,8 +21,9 @@ import structlog
 from click.testing import Result
 from typer.testing import CliRunner
 
-from cellblock import __version__, cli
+from cellblock import __version__, cli, settings
 from cellblock.cli import checking, script
+from cellblock.errors import ConfigurationError
 
 COMMAND = Path(sys.executable).parent / "cellblock"
 
@@ -291,3 +292,19 @@ def test_a_script_is_divided_at_its_marks() -> None:
 
 def test_the_version_is_printed() -> None:
     assert run("--version").stdout == f"{__version__}\n"
+
+
+def test_on_other_systems_kernels_have_to_come_from_elsewhere() -> None:
+    with pytest.raises(ConfigurationError, match="Linux only") as told:
+        cli.able(settings.load(), "darwin")
+    assert "JUPYTER_KERNEL_GATEWAY_URL" in told.value.hint
+    cli.able(settings.load(remote_servers="http://127.0.0.1:8888"), "darwin")
+    cli.able(settings.load(), "linux")
+
+
+def test_check_says_of_each_server_whether_it_answers(tmp_path: Path) -> None:
+    given = environment(tmp_path, JUPYTER_KERNEL_GATEWAY_URL="http://127.0.0.1:9/?token=s3cret")
+    done = subprocess.run([COMMAND, "check"], capture_output=True, text=True, env=given, timeout=60)
+    assert done.returncode == 1
+    assert re.search(r"^no +server 127\.0\.0\.1:9 +it cannot be connected to$", done.stdout, re.MULTILINE)
+    assert "s3cret" not in done.stdout + done.stderr

@@ -78,6 +78,18 @@ def test_code_that_is_not_shut_in_has_our_uid_so_nobody_is_trusted(start: Start)
     assert status["sandbox"]["level"] in ("off", None)
 
 
+def test_kernels_of_another_server_are_in_no_sandbox_of_ours_so_nobody_is_trusted(start: Start) -> None:
+    client = start(remote_servers="http://127.0.0.1:9/?token=theirs", token="s3cret")
+    assert client.get("/api/status").status_code == 401
+    answer = client.get("/api/status", headers={"Authorization": "Bearer s3cret"})
+    status = answer.json()
+    assert status["sandbox"]["level"] == "remote"
+    (server,) = status["remote"]
+    assert (server["name"], server["state"]) == ("127.0.0.1:9", "silent")
+    assert "theirs" not in answer.text
+    assert client.get("/readyz").status_code == 200  # what is there already can be read
+
+
 def test_on_any_other_address_everybody_needs_the_token(start: Start) -> None:
     client = start(host="0.0.0.0", token="s3cret")
     assert client.get("/api/status").status_code == 401

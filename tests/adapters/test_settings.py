@@ -74,14 +74,65 @@ def test_a_misspelt_variable_is_told_with_the_nearest_name() -> None:
     assert said == ["CELLBLOCK_MEMORYLIMIT is not a setting and has no effect. Did you mean CELLBLOCK_MEMORY_LIMIT?"]
 
 
-def test_a_gateway_url_is_told_to_have_no_effect_yet() -> None:
-    (said,) = settings.warnings({"JUPYTER_KERNEL_GATEWAY_URL": "http://127.0.0.1:8888"})
-    assert "no remote engines" in said
+def test_without_a_server_elsewhere_kernels_are_our_own(tmp_path: Path) -> None:
+    loaded = settings.load(data_dir=tmp_path)
+    assert settings.remote(loaded) is None
+    assert settings.config(loaded).remote is None
+
+
+def test_jupyters_own_names_say_where_kernels_come_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("JUPYTER_KERNEL_GATEWAY_URL", "http://a:8888/, https://b/base/?token=t0ken-b")
+    monkeypatch.setenv("JUPYTER_AUTH_TOKEN", "t0ken-a")
+    monkeypatch.setenv("CELLBLOCK_REMOTE_DRAINING", "http://a:8888")
+    monkeypatch.setenv("CELLBLOCK_REMOTE_KERNELS", "python3 ir")
+    monkeypatch.setenv("CELLBLOCK_REMOTE_ENV", "KERNEL_USERNAME=ada,B=c=d")
+    told = settings.config(settings.load(data_dir=tmp_path))
+    assert told.remote is not None
+    assert told.remote.env == (("KERNEL_USERNAME", "ada"), ("B", "c=d"))
+    first, second = told.remote.servers
+    assert (first.url, first.token, first.draining) == ("http://a:8888", "t0ken-a", True)
+    assert (second.url, second.token, second.name, second.draining) == ("https://b/base", "t0ken-b", "b/base", False)
+    assert [environment.name for environment in told.environments] == ["python3", "ir"]
+    for shown in (repr(told), repr(settings.load())):
+        assert "t0ken" not in shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "gateway:8888",
+        "ftp://a",
+        "http://",
+        "http://user:pw@a",
+        "http://a/?x=1",
+        "http://a/#x",
+        "http://a:port",
+        "http://[a",
+    ],
+)
+def test_an_address_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("CELLBLOCK_REMOTE_SERVERS", address)
+    with pytest.raises(ConfigurationError, match="CELLBLOCK_REMOTE_SERVERS") as told:
+        settings.remote(settings.load())
+    assert "pw" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("DRAINING", "http://b"), ("AUTHORITY", "/no/such/file"), ("KERNELS", " , "), ("ENV", "A")]
+)
+def test_what_does_not_fit_a_server_elsewhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_REMOTE_SERVERS", "http://a")
+    monkeypatch.setenv(f"CELLBLOCK_REMOTE_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"CELLBLOCK_REMOTE_{name}"):
+        settings.remote(settings.load())
 
 
 def test_no_secret_is_an_option() -> None:
     without = {row.field for row in settings.rows() if row.option is None}
-    assert without == {"token", "gemini_api_key", "openai_api_key", "anthropic_api_key"}
+    models = {"gemini_api_key", "openai_api_key", "anthropic_api_key"}
+    assert without == {"token", "remote_token", "remote_password", *models}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.0.0.2"])
@@ -102,6 +153,7 @@ def test_the_interpreter_is_told_every_setting_that_concerns_it(tmp_path: Path) 
         assert getattr(defaults, name) == getattr(settings.load(data_dir=tmp_path), name)
     elsewhere = {
         "host",
+        "jupyter_port",
         "port",
         "jupyter_port",
         "token",
@@ -114,7 +166,8 @@ def test_the_interpreter_is_told_every_setting_that_concerns_it(tmp_path: Path) 
     }
     models = {name for name in settings.Settings.model_fields if name.endswith(("_api_key", "_base_url"))}
     forbidden = {"forbidden_modules", "forbidden_calls", "forbidden_magics"}
-    assert set(settings.Settings.model_fields) == {*settings.SAME_NAME, *elsewhere, *models, *forbidden}
+    remote = {name for name in settings.Settings.model_fields if name.startswith("remote_")}
+    assert set(settings.Settings.model_fields) == {*settings.SAME_NAME, *elsewhere, *models, *forbidden, *remote}
 
 
 def test_without_a_file_there_is_one_environment(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest_asyncio
 from client import PATIENCE, Client, Workbench, workbench
 
 from cellblock.errors import KernelStartFailed
-from cellblock.host.launcher import Death, run_guest
+from cellblock.host.death import Death
+from cellblock.host.launcher import run_guest
 from cellblock.messages import MAX_DISPLAY, MAX_STREAM
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -7,7 +7,8 @@ from typing import Any
 from client import Client, Outcome, Workbench
 
 from cellblock.errors import KernelStartFailed
-from cellblock.host.launcher import Death, Process
+from cellblock.host.death import Death
+from cellblock.host.launcher import Process
 from states import PRELUDE, cell, language, notebook
 
 SEGFAULT = "import ctypes; ctypes.string_at(0)"

@@ -4,19 +4,27 @@ import asyncio
 import gc
 import os
 import re
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gateways import QUICK, Gateway
 from hostile import KEY, Peer
 from jupyter_client.manager import KernelManager
 
 from cellblock import zmtp
 from cellblock.errors import KernelDied, KernelTimeout, NotWaitingForInput, ProtocolError
 from cellblock.host import connection as module
+from cellblock.host import sockets
 from cellblock.host.connection import Connection, KernelMessage
-from cellblock.host.wire import MAX_HEADER
+from cellblock.host.remote import channels as remote_channels
+from cellblock.host.remote import rest as rest_module
+from cellblock.host.remote.channels import Channels
+from cellblock.host.remote.rest import Rest
+from cellblock.host.wire import MAX_HEADER, Wire
 
 CHANNELS = ("shell", "iopub", "control", "stdin")
 MAX_MESSAGE = 1 << 20
@@ -52,13 +60,54 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, s
     end(manager)
 
 
-@pytest.fixture
-async def kernel(real: tuple[dict[str, str], str]) -> AsyncIterator[Connection]:
-    endpoints, key = real
-    connection = await Connection.open(endpoints, key, max_message=MAX_MESSAGE)
-    yield connection
-    await connection.aclose()
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A Kernel Gateway that does not hold back what kernels say."""
+    options = ["--ZMQChannelsWebsocketConnection.limit_rate=False"]
+    made = Gateway(tmp_path_factory.mktemp("g"), "gateway", options).start()
+    yield made
+    made.end()
+
+
+class TextOnly(Rest):
+    """Offers no format but the default one."""
+
+    async def socket(self, *arguments: Any, **options: Any) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rest_module, "SUBPROTOCOLS", [])
+            return await super().socket(*arguments, **options)
+
+
+@pytest.fixture(params=["sockets", "websocket", "websocket, text"])
+async def kernel(
+    request: pytest.FixtureRequest, real: tuple[dict[str, str], str], gateway: Gateway
+) -> AsyncIterator[Connection]:
+    """A connection to a plain ipykernel, over each transport."""
+    async with AsyncExitStack() as stack:
+        if request.param == "sockets":
+            endpoints, key = real
+            connection = await Connection.open(endpoints, key, max_message=MAX_MESSAGE)
+        else:
+            await gateway.up()
+            rest = (Rest if request.param == "websocket" else TextOnly)(gateway.server, QUICK)
+            stack.push_async_callback(rest.aclose)
+            connection = await Connection.over(await channels(rest, gateway), timeout=BOUND)
+        yield connection
+        await connection.aclose()
     gc.collect()
+
+
+async def channels(rest: Rest, gateway: Gateway) -> Channels:
+    """The channels of one kernel there, for all tests."""
+    session = uuid.uuid4().hex
+    if not gateway.kernels:
+        gateway.kernels.append((await rest.ask("POST", "api/kernels", {}, timeout=BOUND)).object()["id"])
+
+    async def opened() -> Any:
+        path = f"api/kernels/{gateway.kernels[0]}/channels"
+        return await rest.socket(path, {"session_id": session}, max_message=MAX_MESSAGE, timeout=BOUND)
+
+    return Channels(Wire("", session), opened, lambda how: None)
 
 
 async def run(connection: Connection, code: str, id: str = "x", **options: Any) -> list[KernelMessage]:
@@ -252,7 +301,8 @@ async def test_what_the_listener_raises_is_raised_to_who_runs(kernel: Connection
 async def test_a_flood_arrives_whole_and_does_not_starve_the_loop(
     kernel: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SLICE", 0.0)  # a turn for each message
+    for transport in (sockets, remote_channels):
+        monkeypatch.setattr(transport, "SLICE", 0.0)  # a turn for each message
     turns = 0
 
     async def others() -> None:
@@ -268,11 +318,14 @@ async def test_a_flood_arrives_whole_and_does_not_starve_the_loop(
     assert turns >= len(heard)
 
 
-async def test_a_message_above_the_limit_is_told_and_not_waited_for(kernel: Connection) -> None:
+async def test_a_message_above_the_limit_is_told_and_not_waited_for(real: tuple[dict[str, str], str]) -> None:
+    endpoints, key = real
+    kernel = await Connection.open(endpoints, key, max_message=MAX_MESSAGE)
     with pytest.raises(ProtocolError, match="more than 1,048,576 bytes"):
         await run(kernel, "print('x' * 2_000_000)")
     with pytest.raises(ProtocolError):
         await run(kernel, "1")
+    await kernel.aclose()
 
 
 async def test_closing_wakes_who_waits(real: tuple[dict[str, str], str]) -> None:

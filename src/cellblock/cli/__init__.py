@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from cellblock import __version__, settings
-from cellblock.cli.checking import complete, look, report, sufficient
+from cellblock.cli.checking import complete, look, look_at_servers, report, report_servers, sufficient
 from cellblock.errors import CellblockError, ConfigurationError
 from cellblock.logs import configure
 
@@ -86,6 +86,7 @@ def serve(token_file: TokenFile = None, **given: Any) -> None:
     with one_sentence():
         loaded = settings.load(token=_token(token_file), **given)
         configure(loaded.log_format)
+        able(loaded, sys.platform)
         for sentence in settings.warnings():
             print(f"cellblock: {sentence}", file=sys.stderr)
         listener = listen(loaded.host, loaded.port)
@@ -94,6 +95,13 @@ def serve(token_file: TokenFile = None, **given: Any) -> None:
         loaded = loaded.model_copy(update={"port": listener.getsockname()[1]})
         more = [listen("127.0.0.1", loaded.jupyter_port)] if loaded.jupyter_port else []
         Listening(loaded).serve_on(listener, *more)
+
+
+def able(loaded: settings.Settings, platform: str) -> None:
+    """ConfigurationError where kernels of our own cannot be had and none of other servers' are wanted."""
+    if platform != "linux" and not loaded.remote_servers:
+        hint = "Set JUPYTER_KERNEL_GATEWAY_URL to the address of a Jupyter server, and kernels come from there."
+        raise ConfigurationError("Kernels of its own Cellblock starts on Linux only.", hint=hint)
 
 
 def _token(path: Path | None) -> str | None:
@@ -131,6 +139,11 @@ def check(
     """Say what this host gives to shut kernels in, whether each environment has what kernels need, and how to get it."""
     with one_sentence():
         loaded = settings.load(data_dir=data_dir)
+        if remote := settings.remote(loaded):
+            seen = asyncio.run(look_at_servers(remote))
+            good = any(layer["ok"] for layer in seen)
+            print(json.dumps({"remote": seen, "ok": good}) if as_json else report_servers(seen))
+            raise typer.Exit(0 if good else 1)
         found = asyncio.run(look(settings.environments(loaded.data_dir)))
         good = sufficient(loaded.sandbox, found["level"]) and complete(found)
         print(json.dumps({**found, "wanted": loaded.sandbox, "ok": good}) if as_json else report(found, loaded.sandbox))

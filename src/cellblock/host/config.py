@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from cellblock.host.launcher import Environment
 from cellblock.host.policy import CodeRules
+from cellblock.host.servers import Remote
 from cellblock.host.tape import Request
 from cellblock.host.timeline import Mode
 
@@ -51,6 +52,7 @@ class Config:
     memory_reserve: int = 512 << 20
     watch_interval: float = 0.5
     patrol_interval: float = 2.0
+    remote: Remote | None = None  # kernels come from there
     one_shot_files: float = 3600.0
     one_shot_results: float = 7 * 86400.0
     events_kept: float = 86400.0

@@ -1,4 +1,4 @@
-"""One live kernel seen from outside. A thin shell: bytes go through zmtp and wire, messages to who runs their parent.
+"""One live kernel seen from outside. A thin shell: a transport carries messages, and they go to who runs their parent.
 
 A kernel is hostile: what no honest one sends breaks the connection with ProtocolError, what belongs to nobody is
 dropped, and a flood is read no faster than it is handled, a slice per turn of the loop.
@@ -9,25 +9,20 @@ import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from time import monotonic
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from cellblock import zmtp
-from cellblock.errors import KernelDied, KernelFault, KernelTimeout, NotWaitingForInput, ProtocolError
-from cellblock.host.pace import Pace
+from cellblock.errors import KernelDied, KernelFault, KernelTimeout, NotWaitingForInput
+from cellblock.host.sockets import Sockets
+from cellblock.host.transport import Transport
 from cellblock.host.wire import Channel, KernelMessage, Posted, Wire, checked
 
 __all__ = ["Connection", "KernelMessage"]
 
-CHANNELS: tuple[Channel, ...] = ("shell", "iopub", "control", "stdin")
 OPEN_TIMEOUT = 10.0  # seconds for the kernel to answer at all
 WELCOME = 0.05  # seconds for `iopub_welcome`; ipykernel before 7 sends none, others none to a second subscriber
 QUIET = 1.0  # seconds of silence between a reply and a missing idle until the kernel is asked
 PARTING = 1.0  # seconds for a kernel that hears us to note that we leave
 LAST_WORDS = 0.5  # seconds for the rest of iopub once another channel has been closed
-SLICE = 0.0005  # seconds of one turn of the loop that one channel may take: others' executions wait for ten of them
-MAX_UNREAD = 32 << 20  # bytes that wait for a kernel to read them; one request has a few MiB at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,107 +45,6 @@ class _Run:
     messages: int = 0
 
 
-class _Socket(asyncio.Protocol):
-    """One channel's bytes. Reading stops while messages wait to be handled, and when they have taken too much time."""
-
-    def __init__(self, channel: Channel, max_message: int, opening: bytes, owner: "Connection") -> None:
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._channel = channel
-        self._decoder = zmtp.Decoder(max_message)
-        self._opening = opening
-        self._owner = owner
-        self._transport: asyncio.Transport | None = None
-        self._again: asyncio.Handle | None = None
-        self._pace = Pace()
-        self._kept: list[bytes] | None = None  # a message that has to wait, and all behind it with it
-        self._ended = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.write(self._opening)
-
-    def data_received(self, data: bytes) -> None:
-        self._decoder.feed(data)
-        if self._again is None and self._kept is None:
-            self._handle()
-
-    def go_on(self) -> None:
-        """What waited is handled."""
-        if self._kept is not None:
-            self._handle()
-
-    def send(self, frames: list[bytes]) -> None:
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        transport.write(zmtp.message(frames))
-        if transport.get_write_buffer_size() > MAX_UNREAD:
-            self._owner._lost(ProtocolError(f"The kernel does not read its {self._channel} channel."))
-
-    def connection_lost(self, problem: Exception | None) -> None:
-        self._ended = True
-        if not self.closed.done():
-            self.closed.set_result(None)
-        if self._again is None and self._kept is None:
-            self._owner._closed_by_kernel(self._channel)
-
-    def abort(self) -> None:
-        if self._again is not None:
-            self._again.cancel()
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _handle(self) -> None:
-        """Messages for a slice of time; the rest in the loop's next turn or after a rest, and no more is read until then."""
-        self._again = None
-        begun = monotonic()  # not the loop's time: that of uvloop stands still within a turn
-        try:
-            over = self._handled_until(begun + SLICE)
-        except zmtp.Violation as problem:
-            self._owner._lost(ProtocolError(f"The kernel broke the protocol on {self._channel}: {problem}."))
-            return
-        rest = self._pace.spent(begun, monotonic())
-        if self._kept is not None:
-            self._read(False)
-        elif over and not rest:
-            self._caught_up()
-        else:
-            self._read(False)
-            loop = asyncio.get_running_loop()
-            self._again = loop.call_later(rest, self._handle) if rest else loop.call_soon(self._handle)
-
-    def _handled_until(self, until: float) -> bool:
-        """Whether that was all there is for now; a message that has to wait ends it too."""
-        while True:
-            frames, self._kept = self._kept or self._decoder.next(), None
-            self._greet()
-            if frames is None:
-                return True
-            if frames and not self._owner._received(self._channel, frames):
-                self._kept = frames
-                return False
-            if monotonic() > until:
-                return False
-
-    def _greet(self) -> None:
-        if self._decoder.ready and not self.ready.done():
-            self.ready.set_result(None)
-            if self._channel == "iopub":
-                self.send(zmtp.SUBSCRIPTION)
-
-    def _caught_up(self) -> None:
-        self._read(True)
-        if self._ended:
-            self._owner._closed_by_kernel(self._channel)
-
-    def _read(self, on: bool) -> None:
-        transport = self._transport
-        if transport is None or transport.is_closing() or transport.is_reading() == on:
-            return
-        transport.resume_reading() if on else transport.pause_reading()
-
-
 class Connection:
     """Open with `open()`, close with `aclose()`. One event loop; any number of requests at once.
 
@@ -158,13 +52,11 @@ class Connection:
     end was closed).
     """
 
-    def __init__(self, key: str, *, following: bool = False) -> None:
+    def __init__(self, transport: Transport, *, following: bool = False) -> None:
         self.broken: KernelFault | None = None
         self._waits = following
         self._loop = asyncio.get_running_loop()
-        # The same name after a restart of the server: what a kernel still has for us finds us by it.
-        self._wire = Wire(key, hashlib.sha256(b"client of " + key.encode()).hexdigest()[:32])
-        self._sockets: dict[Channel, _Socket] = {}
+        self._transport = transport
         self._runs: dict[str, _Run] = {}
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._probes: dict[str, _Run] = {}
@@ -174,6 +66,7 @@ class Connection:
         self._parted: tuple[str, asyncio.Future[None]] | None = (
             None  # the last subscription, and whether it is in force
         )
+        self._last_idle = ""
 
     @classmethod
     async def open(
@@ -185,16 +78,22 @@ class Connection:
         timeout: float = OPEN_TIMEOUT,
         following: bool = False,
     ) -> "Connection":
-        """Connects all four channels (`ipc://PATH` or `tcp://HOST:PORT`); returns once outputs can be heard.
+        """`over` sockets: all four channels are `ipc://PATH` or `tcp://HOST:PORT`; `max_message`: bytes."""
+        # The same name after a restart of the server: what a kernel still has for us finds us by it.
+        wire = Wire(key, hashlib.sha256(b"client of " + key.encode()).hexdigest()[:32])
+        return await cls.over(Sockets(endpoints, wire, max_message=max_message), timeout=timeout, following=following)
 
-        `max_message`: bytes. `following`: what the kernel has kept for us is read only when `follow` is called.
-        KernelTimeout when the kernel does not answer within `timeout` seconds.
+    @classmethod
+    async def over(cls, transport: Transport, *, timeout: float, following: bool = False) -> "Connection":
+        """Connects; returns once outputs can be heard.
+
+        `following`: what the kernel has kept for us is read only when `follow` is called. KernelTimeout when the kernel
+        does not answer within `timeout` seconds.
         """
-        made = cls(key, following=following)
+        made = cls(transport, following=following)
         try:
             async with asyncio.timeout(timeout):
-                for name in CHANNELS:
-                    await made._connect(name, endpoints[name], max_message)
+                await transport.connect(made)
                 await made._until_heard()
         except TimeoutError:
             await made.aclose()
@@ -206,20 +105,6 @@ class Connection:
             await made.aclose()
             raise
         return made
-
-    async def _connect(self, channel: Channel, endpoint: str, max_message: int) -> None:
-        # stdin is routed by the identity of the shell channel that asked
-        kind: Literal["SUB", "DEALER"] = "SUB" if channel == "iopub" else "DEALER"
-        opening = zmtp.opening(kind, b"" if kind == "SUB" else self._wire.session.encode())
-        factory = partial(_Socket, channel, max_message, opening, self)
-        scheme, _, address = endpoint.partition("://")
-        if scheme == "ipc":
-            _, protocol = await self._loop.create_unix_connection(factory, address)
-        else:
-            host, _, port = address.rpartition(":")
-            _, protocol = await self._loop.create_connection(factory, host, int(port))
-        self._sockets[channel] = protocol
-        await asyncio.wait([protocol.ready, protocol.closed], return_when=asyncio.FIRST_COMPLETED)
 
     async def _until_heard(self) -> None:
         """`iopub_welcome` says that the subscription is in force; without it, any message that comes over iopub."""
@@ -278,20 +163,16 @@ class Connection:
 
     def _go_on(self) -> None:
         self._waits = False
-        for socket in self._sockets.values():
-            socket.go_on()
+        self._transport.go_on()
 
     async def part(self) -> bool:
-        """From its return on the kernel keeps what it says for the next connection; False: something may get lost.
-
-        The last subscription's welcome comes behind all that was said before the first one ended.
-        """
+        """From its return on the kernel keeps what it says for the next connection; False: something may get lost."""
         if self.broken is not None:
             return False
         topic = uuid.uuid4().hex
         self._parted = topic, self._loop.create_future()
-        for wish in (b"\0", b"\1" + topic.encode()):
-            self._sockets["iopub"].send([wish])
+        if not self._transport.leave(topic):
+            return False
         await asyncio.wait([self._parted[1]], timeout=PARTING)
         for _ in range(2):
             await asyncio.sleep(0)  # a reply that was sent before has come in, too
@@ -324,10 +205,8 @@ class Connection:
         asked, self._asked = self._asked, None
         if asked is None:
             raise NotWaitingForInput("The code is not waiting for input.")
-        frames = self._wire.encode(
-            "input_reply", {"status": "ok", "value": value}, msg_id=uuid.uuid4().hex, parent=asked
-        )
-        self._sockets["stdin"].send(frames)
+        content = {"status": "ok", "value": value}
+        self._transport.send("stdin", "input_reply", content, msg_id=uuid.uuid4().hex, parent=asked)
 
     async def complete(self, code: str, cursor_pos: int, *, timeout: float = 10.0) -> dict[str, Any]:
         """The content of a `complete_reply`; `cursor_pos` in characters. KernelTimeout while a cell runs."""
@@ -365,20 +244,23 @@ class Connection:
     def post(self, message: Posted) -> None:
         """Any message over shell or control; what the kernel says to it, `tap` hears."""
         self._check()
-        self._sockets[message.channel].send(
-            self._wire.encode(
-                message.msg_type,
-                message.content,
-                msg_id=message.id,
-                metadata=message.metadata,
-                buffers=message.buffers,
-            )
+        self._transport.send(
+            message.channel,
+            message.msg_type,
+            message.content,
+            msg_id=message.id,
+            metadata=message.metadata,
+            buffers=message.buffers,
         )
 
     async def aclose(self) -> None:
         """Closes all channels; whoever waits gets KernelDied."""
-        self._lost(KernelDied("The connection was closed."))
-        await asyncio.gather(*(socket.closed for socket in self._sockets.values()))
+        self.lost(KernelDied("The connection was closed."))
+        await self._transport.closed
+
+    def missed(self) -> str | None:
+        """Why output of what has run may be missing although the kernel lives, a sentence; None when nothing is."""
+        return self._transport.missed(self._last_idle)
 
     # within
 
@@ -394,14 +276,15 @@ class Connection:
         msg_id: str,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._sockets[channel].send(self._wire.encode(msg_type, content, msg_id=msg_id, metadata=metadata))
+        self._transport.send(channel, msg_type, content, msg_id=msg_id, metadata=metadata)
 
-    def _lost(self, why: KernelFault) -> None:
+    # the transport's side
+
+    def lost(self, why: KernelFault) -> None:
         """The first reason counts; everybody who waits learns it."""
         if self.broken is None:
             self.broken = why
-        for socket in self._sockets.values():
-            socket.abort()
+        self._transport.abort()
         for waiting in (self._heard, *(run.done for run in self._runs.values())):
             self._fail(waiting)
         for reply in self._replies.values():
@@ -412,17 +295,21 @@ class Connection:
             future.set_exception(type(self.broken)(self.broken.message))
             future.exception()  # whoever waits raises it; if nobody does, it is in `broken`
 
-    def _closed_by_kernel(self, channel: Channel) -> None:
+    def ended(self, channel: Channel) -> None:
         """A process that died closes all channels: what it had still said over iopub is heard first."""
         why = KernelDied(f"The kernel closed its {channel} channel.")
         if channel == "iopub" or self.broken is not None:
-            self._lost(why)
+            self.lost(why)
         else:
-            self._loop.call_later(LAST_WORDS, self._lost, why)
+            self._loop.call_later(LAST_WORDS, self.lost, why)
 
-    def _received(self, channel: Channel, frames: list[bytes]) -> bool:
+    def reconnected(self) -> None:
+        """What runs may have ended unheard: a later request that is answered ends it then."""
+        for run in self._runs.values():
+            self._probe(run, "shell")
+
+    def received(self, channel: Channel, message: KernelMessage) -> bool:
         """Hands a message on; False when it has to wait until somebody follows."""
-        message = self._wire.decode(channel, frames)
         if channel == "iopub" and not self._heard.done():
             self._heard.set_result(None)
         if message.msg_type == "iopub_welcome":
@@ -461,7 +348,9 @@ class Connection:
             run.done.set_exception(problem)
             return
         replied = message.channel == "shell" and message.msg_type == "execute_reply"
-        self._heard_of(run, replied=replied, idle=_is_idle(message))
+        if idle := _is_idle(message):
+            self._last_idle = str(message.header.get("msg_id", ""))
+        self._heard_of(run, replied=replied, idle=idle)
 
     def _heard_of(self, run: _Run, *, replied: bool, idle: bool) -> None:
         """Reply and idle of the execution, or of a later request: channels keep their order, so its own are past then."""
@@ -476,10 +365,13 @@ class Connection:
         if run.done.done() or self.broken is not None:
             return
         if run.messages == messages:
-            probe = uuid.uuid4().hex
-            self._probes[probe] = run
-            self._send("control", "kernel_info_request", {}, probe)
+            self._probe(run, "control")
         self._loop.call_later(QUIET, self._look_for_idle, run, run.messages)
+
+    def _probe(self, run: _Run, channel: Channel) -> None:
+        probe = uuid.uuid4().hex
+        self._probes[probe] = run
+        self._send(channel, "kernel_info_request", {}, probe)
 
 
 def _is_idle(message: KernelMessage) -> bool:

@@ -2,35 +2,27 @@
 
 import asyncio
 import importlib.util
-import os
-import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
-from cellblock.errors import (
-    CellblockError,
-    EnvironmentNotFound,
-    InternalError,
-    KernelFault,
-    KernelStartFailed,
-    NoMemory,
-)
-from cellblock.host import memory, tree
+from cellblock.errors import CellblockError, EnvironmentNotFound, KernelFault, KernelStartFailed, NoMemory
+from cellblock.host import memory
 from cellblock.host.config import Config
 from cellblock.host.exhaustion import told
+from cellblock.host.homes import Homes
 from cellblock.host.kernels import Kernel
 from cellblock.host.launcher import Environment, Launcher
 from cellblock.host.policy import same_grammar, transformer
 from cellblock.host.pool import Pool
+from cellblock.host.remote.engine import RemoteEngine
+from cellblock.host.remote.fleet import Fleet
 from cellblock.host.views import EnvironmentView
 from cellblock.messages import Level, Policy
 
 PACKAGE = importlib.util.find_spec("ipykernel")
-UID_BASE, UID_COUNT = 200_000, 60_000
 AGAIN = (0.1, 1.0, 5.0, 30.0)  # seconds before a fork server that died is started again
 STEADY = 60.0  # seconds it must have lived for its death not to count as one more in a row
 
@@ -40,79 +32,6 @@ RESOURCES = (
 )
 
 log = structlog.get_logger("cellblock.environments")
-
-
-class Homes:
-    """Directories below `kernels`, one per kernel ever started, and the user ids their files belong to."""
-
-    def __init__(self, data_dir: Path, taken: set[int]) -> None:
-        self.directory = data_dir / "kernels"
-        self._taken = set(taken)
-        self._last = max(taken, default=UID_BASE)
-        self._root = os.geteuid() == 0
-        self._mode = 0o700
-
-    def path(self, id: str) -> Path:
-        return self.directory / id
-
-    def files(self, id: str) -> Path:
-        return self.directory / id / "files"
-
-    def new_uid(self) -> int:
-        """One of its own for a new home where the server may give one, else the server's."""
-        if not self._root:
-            return os.getuid()
-        for _ in range(UID_COUNT):
-            self._last = UID_BASE + (self._last + 1 - UID_BASE) % UID_COUNT
-            if self._last not in self._taken:
-                self._taken.add(self._last)
-                return self._last
-        raise InternalError("No user id is left for another kernel.")
-
-    def let_in(self, level: Level) -> None:
-        """Without namespaces a kernel of root's, another user, walks to its home by the data directory's own path.
-
-        It may pass through, not look around; all else in the data directory is closed to it by mode and by Landlock.
-        """
-        self._mode = 0o711 if self._root and level != "full" else 0o700
-        for directory in (self.directory.parent, self.directory, *self.directory.iterdir()):
-            directory.chmod(self._mode)
-
-    def prepare(self, id: str) -> None:
-        """The directory of a home, empty if it is new."""
-        self.path(id).mkdir(mode=0o700, exist_ok=True)
-        self.path(id).chmod(self._mode)
-
-    def make(self, id: str, uid: int) -> None:
-        """A home with an empty workspace. HostExhausted. Blocks."""
-        with told():
-            self.prepare(id)
-            self.files(id).mkdir(mode=0o700, exist_ok=True)
-            if self._root:
-                os.chown(self.files(id), uid, uid, follow_symlinks=False)
-
-    def remove(self, id: str, uid: int | None) -> None:
-        """The home with everything in it; nothing may live in it any more. Blocks."""
-        parent = os.open(self.directory, tree.DIRECTORY)
-        try:
-            tree.remove_tree(parent, id)
-        except FileNotFoundError:
-            pass
-        except OSError as problem:
-            log.error("home_not_removed", home=id, error=str(problem))
-            shutil.rmtree(self.path(id), ignore_errors=True)
-        finally:
-            os.close(parent)
-        self._taken.discard(uid or 0)
-
-    def sweep(self, known: set[str]) -> list[str]:
-        """Removes homes that belong to nobody: of kernels that waited when a server ended; and what was kept aside. Blocks."""
-        for kept in self.directory.glob("*/kept"):
-            shutil.rmtree(kept, ignore_errors=True)
-        stray = [entry.name for entry in os.scandir(self.directory) if entry.name not in known]
-        for id in stray:
-            self.remove(id, None)
-        return stray
 
 
 class Engine:
@@ -342,31 +261,46 @@ class Guest(Engine):
         await self.pool.aclose()
 
 
+AnyEngine: TypeAlias = Engine | RemoteEngine
+
+
 class Environments:
     """All of them; the first is the default one, and the one with warm kernels."""
 
     def __init__(
-        self, config: Config, *, uids: set[int], busy: Callable[[], int], launchers: Mapping[str, Launcher]
+        self,
+        config: Config,
+        *,
+        uids: set[int],
+        busy: Callable[[], int],
+        launchers: Mapping[str, Launcher],
+        fleet: Fleet | None = None,
     ) -> None:
         """`uids`: those that files on disk belong to; `busy`: how many executions there are that have not ended.
 
-        `launchers`: fork servers that are there already, by environment.
+        `launchers`: fork servers that are there already, by environment. `fleet`: Jupyter servers to use instead.
         """
         self.homes = Homes(config.data_dir, uids)
-        self._engines = {
-            environment.name: Engine(
-                environment, config, self.homes, 0 if index else config.pool_size, busy, launchers.get(environment.name)
+        self.fleet = fleet
+        self._engines: dict[str, AnyEngine] = {}
+        for environment in config.environments:
+            size = 0 if self._engines else config.pool_size
+            self._engines[environment.name] = (
+                RemoteEngine(environment, config, self.homes, size, busy, fleet)
+                if fleet
+                else Engine(environment, config, self.homes, size, busy, launchers.get(environment.name))
             )
-            for index, environment in enumerate(config.environments)
-        }
-        self._default = next(iter(self._engines.values()))
+        self._default = host = next(iter(self._engines.values()))
         for found in config.kernelspecs:
-            self._engines.setdefault(found.name, Guest(found, config, self.homes, self._default))
+            if isinstance(host, Engine):
+                self._engines.setdefault(found.name, Guest(found, config, self.homes, host))
         self.names = frozenset(self._engines)
         self._imports: asyncio.Task[object] | None = None  # what the first execution would otherwise wait for
 
     def start(self) -> None:
         self._imports = asyncio.create_task(asyncio.to_thread(transformer), name="imports")
+        if self.fleet:
+            self.fleet.start()
         for engine in self._engines.values():
             engine.start()
 
@@ -384,9 +318,11 @@ class Environments:
 
     @property
     def level(self) -> str | None:
+        if isinstance(self._default, RemoteEngine):
+            return self._default.level
         return self._default.launcher.level if self._default.launcher else None
 
-    def get(self, name: str | None = None) -> Engine:
+    def get(self, name: str | None = None) -> AnyEngine:
         """By name; None is the default. EnvironmentNotFound."""
         if name is None:
             return self._default
@@ -404,9 +340,12 @@ class Environments:
             "sandbox": {"level": self.level, "layers": facts.get("layers", [])},
             "pool": self._default.pool.statistics(),
             "environments": [engine.status() for engine in self._engines.values()],
+            **({"remote": self.fleet.status()} if self.fleet else {}),
         }
 
     async def aclose(self, *, keep: bool = False) -> None:
         if self._imports:
             await self._imports
         await asyncio.gather(*(engine.aclose(keep=keep) for engine in self._engines.values()))
+        if self.fleet:
+            await self.fleet.aclose()

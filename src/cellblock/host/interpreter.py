@@ -18,6 +18,8 @@ from cellblock.host.lock import DataDirectory
 from cellblock.host.looking import TableView, VariableView
 from cellblock.host.one_shots import OneShots
 from cellblock.host.recovery import recover
+from cellblock.host.remote.fleet import Fleet
+from cellblock.host.remote.remains import remaining
 from cellblock.host.sessions import KernelView, Session, Sessions
 from cellblock.host.shares import Share, Shares
 from cellblock.host.store import Conversation, Store
@@ -81,16 +83,19 @@ class Interpreter:
         directory = DataDirectory(config.data_dir)
         store: Store | None = None
         left: Survivors | None = None
+        fleet = Fleet(config.remote) if config.remote else None
         try:
             store = await Store.open(config.data_dir)
-            left = await Survivors.found(config, store)
+            left = await (remaining(config, store, fleet) if fleet else Survivors.found(config, store))
             unfinished = await recover(config, store, left.kernels)
-            made = cls._made(config, directory, store, await store.uids(), left.launchers)
+            made = cls._made(config, directory, store, await store.uids(), left.launchers, fleet)
             await made.housekeeping.sweep()
             await made.sessions.go_on(left.kernels, unfinished)
         except BaseException:
             if left:
                 left.let_go()
+            if fleet:
+                await fleet.aclose()
             if store:
                 await store.aclose()
             directory.release()
@@ -107,9 +112,10 @@ class Interpreter:
         store: Store,
         uids: set[int],
         launchers: Mapping[str, Launcher],
+        fleet: Fleet | None,
     ) -> "Interpreter":
         executions = Executions(config, store)
-        environments = Environments(config, uids=uids, busy=executions.unfinished, launchers=launchers)
+        environments = Environments(config, uids=uids, busy=executions.unfinished, launchers=launchers, fleet=fleet)
         sessions = Sessions(config, store, environments, executions)
         one_shots = OneShots(config, environments, sessions, executions)
         housekeeping = Housekeeping(config, store, environments, sessions, executions, one_shots)

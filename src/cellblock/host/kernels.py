@@ -1,29 +1,69 @@
 """One live kernel: a process and the connection to it, started together and ended together."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from cellblock.errors import KernelFault, KernelStartFailed
 from cellblock.host import footprint
 from cellblock.host.connection import OPEN_TIMEOUT, Connection
-from cellblock.host.launcher import SOCKETS, Death, Launcher, Process, Spec
-from cellblock.messages import MAX_DISPLAY, Policy
+from cellblock.host.death import Death
+from cellblock.host.environment import Spec
+from cellblock.host.launcher import Launcher
+from cellblock.host.meter import ProcessUsage
+from cellblock.host.workspace import Workspace
+from cellblock.messages import Policy
 
-MAX_MESSAGE = 2 * MAX_DISPLAY  # bytes; no honest kernel sends as much
 LAST_BREATH = 5.0  # seconds between a closed connection and the news of the process's death
+
+
+class FileCourier(Protocol):
+    """Carries files between a workspace and a kernel that lives elsewhere; each way a sentence on what did not travel."""
+
+    async def there(self, workspace: Workspace) -> str | None: ...
+    async def back(self, workspace: Workspace, *, whole: bool) -> str | None: ...
+
+
+class KernelProcess(Protocol):
+    """A kernel's process: in a sandbox of ours, or at a Jupyter server. What each call promises stands at those two."""
+
+    home: Path
+    cgroups: Mapping[str, Any]
+    death: asyncio.Future[Death]
+    bound: asyncio.Future[None]
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def init(self) -> int: ...
+    async def until_bound(self) -> None: ...
+    async def reach(self, patience: float, *, following: bool = False) -> tuple[Connection, FileCourier | None]: ...
+    async def reachable(self) -> bool: ...
+    def interrupt(self) -> None: ...
+    def kill(self) -> None: ...
+    async def revive(self, name: str, *, count: int, reseed: bool = False) -> "KernelProcess": ...
+    async def snapshots(self) -> Mapping[str, int]: ...
+    def drop(self, names: Iterable[str]) -> None: ...
+    async def stop(self) -> object: ...
+    def usage(self) -> ProcessUsage: ...
+    def close(self) -> None: ...
+    def let_go(self) -> None: ...
 
 
 @dataclass(eq=False)
 class Kernel:
-    """`id` and `home` stay with the session that takes it; `uid` owns the files in it."""
+    """`id` and `home` stay with the session that takes it; `uid` owns the files in it. `courier`: None where its
+    directory is the session's workspace."""
 
     id: str
     home: Path
     uid: int
     environment: str
-    process: Process
+    process: KernelProcess
     connection: Connection
+    courier: FileCourier | None = None
     ours: bool = True  # a fork of the template, which can be asked what only such a kernel knows
 
     @classmethod
@@ -40,24 +80,27 @@ class Kernel:
     ) -> "Kernel":
         """Returns when it takes requests. KernelStartFailed."""
         process = await launcher.launch(id=id, home=home, uid=uid, policy=policy, spec=spec)
-        connection = await connected(process, OPEN_TIMEOUT)
-        return cls(id, home, uid, environment, process, connection, ours=spec is None)
+        return cls(id, home, uid, environment, process, *await connected(process, OPEN_TIMEOUT), ours=spec is None)
 
     @classmethod
     async def attach(
-        cls, process: Process, *, id: str, uid: int, environment: str, patience: float, running: bool
+        cls, process: KernelProcess, *, id: str, uid: int, environment: str, patience: float, running: bool
     ) -> "Kernel":
         """One that a former server has started; `patience`: seconds it may take to answer. KernelStartFailed.
 
         `running`: an execution is to be followed, and nothing it has said may be missed.
         """
         await process.until_bound()
-        connection = await connected(process, patience, following=running)
-        return cls(id, process.home, uid, environment, process, connection)
+        connection, courier = await connected(process, patience, following=running)
+        return cls(id, process.home, uid, environment, process, connection, courier, ours=courier is None)
 
     @property
     def alive(self) -> bool:
         return not self.process.death.done() and self.connection.broken is None
+
+    async def reachable(self) -> bool:
+        """Whether it lives; one that cannot be reached for the moment is waited for."""
+        return self.alive and await self.process.reachable() and self.alive
 
     async def death(self) -> Death:
         """How the process ended, once its connection is gone; one that will not end is ended."""
@@ -80,10 +123,12 @@ class Kernel:
         """
         process = await self.process.revive(snapshot, count=count, reseed=reseed)
         await self.connection.aclose()
-        return Kernel(self.id, self.home, self.uid, self.environment, process, await connected(process, OPEN_TIMEOUT))
+        return Kernel(self.id, self.home, self.uid, self.environment, process, *await connected(process, OPEN_TIMEOUT))
 
     async def beside(self) -> int:
         """Bytes of the disk that it takes beside the workspace: files without a name, and other places of its home."""
+        if self.courier:
+            return 0  # it has no place here
         pids = (self.process.pid, self.process.init) if self.alive else (0, 0)
         return await asyncio.to_thread(footprint.beside, self.home, *pids)
 
@@ -98,13 +143,12 @@ class Kernel:
         await self.connection.aclose()
 
 
-async def connected(process: Process, patience: float, *, following: bool = False) -> Connection:
-    """The connection to a kernel whose sockets are bound. KernelStartFailed; it is ended then."""
+async def connected(
+    process: KernelProcess, patience: float, *, following: bool = False
+) -> tuple[Connection, FileCourier | None]:
+    """The connection to a kernel whose sockets are bound, and what carries its files. KernelStartFailed; it is ended then."""
     try:
-        endpoints: dict[str, str] = {channel: process.endpoint(channel) for channel in SOCKETS}
-        return await Connection.open(
-            endpoints, process.key, max_message=MAX_MESSAGE, timeout=patience, following=following
-        )
+        return await process.reach(patience, following=following)
     except KernelFault as problem:
         await process.stop()
         raise KernelStartFailed(f"The kernel did not come up. {problem.message}") from None

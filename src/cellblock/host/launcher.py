@@ -16,11 +16,14 @@ from uuid import uuid4
 
 from cellblock.errors import KernelStartFailed, SandboxUnavailable
 from cellblock.host import tree
+from cellblock.host.connection import Connection
+from cellblock.host.death import Death
 from cellblock.host.environment import Environment as Environment
 from cellblock.host.environment import Spec as Spec
 from cellblock.host.meter import Meter, NoMeter, ProcessUsage, meter_for
 from cellblock.host.watched import Watched, spawned
 from cellblock.messages import (
+    MAX_DISPLAY,
     MAX_PACKET,
     MAX_SNAPSHOTS,
     Attach,
@@ -55,22 +58,10 @@ STOP_SECONDS = 15.0
 REVIVE_SECONDS = 10.0
 LOOK_SECONDS = 5.0
 DESCRIPTORS = 1 << 16
+MAX_MESSAGE = 2 * MAX_DISPLAY  # bytes; no honest kernel sends as much
 
 Channel: TypeAlias = Literal["shell", "iopub", "stdin", "control"]
 SOCKETS: Mapping[Channel, str] = {"shell": "k-1", "iopub": "k-2", "stdin": "k-3", "control": "k-5"}
-
-
-@dataclass(frozen=True)
-class Death:
-    """The kernel process ended: an exit status ≥ 0, or minus the signal. `memory_peak`: bytes, 0 if unknown.
-
-    `snapshots`: names of those it has left, of which one can be revived; without any, nothing of the sandbox is left.
-    """
-
-    status: int
-    out_of_memory: bool
-    memory_peak: int
-    snapshots: tuple[str, ...] = ()
 
 
 async def run_guest(python: str, room: str, *arguments: str) -> bytes:
@@ -375,6 +366,18 @@ class Process:
                 raise KernelStartFailed(f"The kernel's {channel} socket has been replaced.")
             self._endpoints[channel] = fd
         return f"ipc:///proc/self/fd/{self._endpoints[channel]}"
+
+    async def reach(self, patience: float, *, following: bool = False) -> tuple[Connection, None]:
+        """The connection to a kernel whose sockets are bound; its files are in our workspace. KernelFault, KernelStartFailed."""
+        endpoints: dict[str, str] = {channel: self.endpoint(channel) for channel in SOCKETS}
+        connection = await Connection.open(
+            endpoints, self.key, max_message=MAX_MESSAGE, timeout=patience, following=following
+        )
+        return connection, None
+
+    async def reachable(self) -> bool:
+        """Whether it lives."""
+        return not self.death.done()
 
     def interrupt(self) -> None:
         """SIGINT to the kernel and to the processes of its group."""

@@ -8,7 +8,7 @@ import structlog
 from cellblock.errors import CellblockError, FileNotFound
 from cellblock.execution import Event
 from cellblock.host.config import Config, ExecuteRequest
-from cellblock.host.environments import Engine, Environments
+from cellblock.host.environments import AnyEngine, Environments
 from cellblock.host.executions import Executions, Job
 from cellblock.host.kernels import Kernel
 from cellblock.host.running import Run
@@ -69,7 +69,7 @@ class OneShots:
 
     # inside
 
-    async def _home(self, job: Job, engine: Engine) -> Kernel | None:
+    async def _home(self, job: Job, engine: AnyEngine) -> Kernel | None:
         """A workspace with the request's files in it, and its kernel if it came with one."""
         kernel = engine.pool.take()
         if kernel is None:
@@ -97,7 +97,7 @@ class OneShots:
         files, config = self.environments.homes.files(home), self.config
         return Workspace(files, uid=uid, limit=config.workspace_limit, upload_limit=config.upload_limit)
 
-    def _accept(self, job: Job, engine: Engine, kernel: Kernel | None) -> None:
+    def _accept(self, job: Job, engine: AnyEngine, kernel: Kernel | None) -> None:
         self.executions.add(job)
         job.cancel = lambda: self._emit(job, job.execution.cancelled())
         self._emit(job, job.execution.start("running" if kernel else "queued"))
@@ -106,7 +106,7 @@ class OneShots:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _live(self, job: Job, engine: Engine, kernel: Kernel | None) -> None:
+    async def _live(self, job: Job, engine: AnyEngine, kernel: Kernel | None) -> None:
         """The whole life of one; its kernel ends after the answer is out."""
         try:
             kernel = kernel or await engine.kernel(id=job.home or "", uid=job.uid or 0)

@@ -19,6 +19,8 @@ CUT = "The server ended while this ran."
 DIED = "The server ended while this ran: the kernel's variables are lost; the notebook and the files are kept."
 NEVER_RAN = "The server ended before this ran."
 CRASHED = "The server was restarted while this ran: output of that moment may be missing."
+UNANSWERED = "it did not answer when the server was started again"
+LEFT = "The server was restarted while this ran."
 
 log = structlog.get_logger("cellblock.recovery")
 

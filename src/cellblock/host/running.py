@@ -16,6 +16,7 @@ from cellblock.errors import CellblockError, KernelDied, ProtocolError
 from cellblock.execution import Event, Execution, FileChange, KernelState, Status, Usage
 from cellblock.host.config import Config
 from cellblock.host.connection import Keeping, KernelMessage
+from cellblock.host.death import Death
 from cellblock.host.kernels import Kernel
 from cellblock.host.timeline import TIGHT
 from cellblock.host.workspace import Scan, Workspace, changes
@@ -82,14 +83,21 @@ class Run:
     _beside: int | None = None  # bytes it took beside the workspace when first looked at
     _left: float = 0.0
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    _cut: bool = False  # whether something it said may have got lost
     _unseen: str | None = None  # why the workspace could not be looked at
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _scope: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
+
+    def __post_init__(self) -> None:
+        if self.kernel.courier:  # nobody can fork a kernel of another server
+            self.keep = self.bring_back = None
 
     async def run(self) -> None:
         """From running to `execution_end`."""
         if self.before is None:
             self.before = await self._at_first()
+        if self.kernel.courier and self.resumed is None:
+            self._say(await self.kernel.courier.there(self.workspace))
         if self.keep:
             self._keeping = await self.keep(self.before)
         await self._begin()
@@ -281,7 +289,7 @@ class Run:
         if used > self.config.memory_limit:
             self.execution.limit_hit("memory", self.config.memory_limit)
             self._spawn(self.kernel.kill())
-        elif self.execution.limit is None:
+        elif self.execution.limit is None and not self.kernel.courier:
             self._spawn(self._watch_disk())
 
     async def _watch_disk(self) -> None:
@@ -317,6 +325,10 @@ class Run:
 
     async def _end(self, used: int) -> None:
         execution = self.execution
+        missed = self.kernel.connection.missed()
+        self._cut = missed is not None
+        self._say(missed)
+        await self._fetch()
         if execution.complete and self.kernel.alive and execution.violation is None and not self._leaving:
             cost = self._cost(used)
             await self._roll_back()
@@ -329,6 +341,17 @@ class Run:
         if self._unseen:
             self.after = None
 
+    async def _fetch(self) -> None:
+        """What it changed, where the kernel's directory is not the workspace."""
+        if self.kernel.courier:
+            whole = self.kernel.alive and self.execution.violation is None and not self._leaving
+            self._say(await self.kernel.courier.back(self.workspace, whole=whole))
+
+    def _say(self, sentence: str | None) -> None:
+        """Something its Result has to tell besides."""
+        if sentence:
+            self.execution.notice = " ".join(filter(None, (self.execution.notice, sentence)))
+
     def _guess(self) -> Status | None:
         """The status of what ended without a word on how, in a kernel that lives."""
         execution = self.execution
@@ -336,7 +359,8 @@ class Run:
             return None
         if self._interrupt and not execution.complete:
             return "interrupted"
-        if self.resumed is not None and self.lost is None and execution.verdict == "kernel_died":  # it had no reply
+        unheard = self.resumed is not None or self._cut
+        if unheard and self.lost is None and execution.verdict == "kernel_died":  # it had no reply
             execution.notice = " ".join(filter(None, (execution.notice, UNKNOWN_END)))
             return "error" if execution.result()["error"] else "interrupted"
         return None
@@ -384,7 +408,7 @@ class Run:
             execution.limit_hit("memory", self.config.memory_limit)
         if not self._leaving:
             execution.died()
-        why = self._why or self._cause(death.status)
+        why = self._why or self._cause(death)
         if self.bring_back and not self._leaving and self._why is None:
             back = await self.bring_back(False)
             self._back = back and RESTORED.format(why=why, what=back)
@@ -402,7 +426,7 @@ class Run:
         if not back:
             self._unseen = NOT_UNDONE
 
-    def _cause(self, status: int) -> str:
+    def _cause(self, death: Death) -> str:
         limit = self.execution.limit
         if limit:
             return CAUSES[limit["name"]]
@@ -410,7 +434,7 @@ class Run:
             return "it broke the protocol and was ended"
         if self._leaving:
             return "the code asked it to exit"
-        return f"its process was killed by signal {-status}" if status < 0 else f"its process exited with {status}"
+        return f"its process {death.how}"
 
     async def _at_first(self) -> Scan:
         """The workspace before the code ran; once it has, what has been written to since counts as modified."""

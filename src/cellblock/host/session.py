@@ -21,15 +21,14 @@ from cellblock.execution import ErrorInfo, Event, KernelState, Status, timestamp
 from cellblock.host import assist, looking
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.edits import Edits
-from cellblock.host.environments import Engine
+from cellblock.host.environments import AnyEngine
 from cellblock.host.executions import Executions, Job
 from cellblock.host.files import Files
-from cellblock.host.kernels import Kernel
-from cellblock.host.launcher import Process
+from cellblock.host.kernels import Kernel, KernelProcess
 from cellblock.host.patrolling import Patrol
 from cellblock.host.peeking import Peek
 from cellblock.host.policy import speaks_own_syntax
-from cellblock.host.recovery import CRASHED, SERVER_ENDED
+from cellblock.host.recovery import CRASHED, LEFT, SERVER_ENDED, UNANSWERED
 from cellblock.host.running import LOST, Run
 from cellblock.host.tape import Tape
 from cellblock.host.timeline import Timeline
@@ -43,9 +42,6 @@ log = structlog.get_logger("cellblock.session")
 
 ATTACH_SECONDS = 30.0
 
-UNANSWERED = "it did not answer when the server was started again"
-LEFT = "The server was restarted while this ran."
-
 
 @dataclass(eq=False)
 class Session:
@@ -58,7 +54,7 @@ class Session:
     last_used: float
     notebook: Notebook
     workspace: Workspace
-    engine: Engine
+    engine: AnyEngine
     config: Config
     executions: Executions
     changed: Callable[["Session", str | None], None]  # tells the store, which cell too if one
@@ -258,6 +254,8 @@ class Session:
 
     async def _kernel_for(self, job: Job) -> Kernel | None:
         """The kernel, started when there is none; when it cannot be, the job ends with why."""
+        if self.kernel and not await self.kernel.reachable() and job.execution.ended:
+            return None  # it was taken back while its kernel was waited for
         try:
             return await self.awake()
         except CellblockError as problem:
@@ -313,7 +311,7 @@ class Session:
             self._tell_state()
         return self._starting
 
-    def go_on(self, process: Process, jobs: list[Job]) -> None:
+    def go_on(self, process: KernelProcess, jobs: list[Job]) -> None:
         """Takes the kernel back that a former server has had, with what runs or waits there."""
         self._own_syntax = True  # it may have taught its kernel another one
         for job in jobs:
@@ -326,7 +324,7 @@ class Session:
         if jobs:
             self._worker = asyncio.create_task(self._work(), name=f"session {self.id}")
 
-    def _stop_early(self, job: Job, process: Process) -> None:
+    def _stop_early(self, job: Job, process: KernelProcess) -> None:
         """Before the kernel has been connected to: what runs there is interrupted, what waits is cancelled."""
         if job.execution.status == "queued":
             self._cancel(job, None)
@@ -334,12 +332,10 @@ class Session:
             job.execution.interrupted()
             process.interrupt()
 
-    async def _attach(self, process: Process, patience: float, running: bool) -> Kernel:
-        name = self.engine.environment.name
+    async def _attach(self, process: KernelProcess, patience: float, running: bool) -> Kernel:
+        name, id, uid = self.engine.environment.name, self.id, self.uid
         try:
-            kernel = await Kernel.attach(
-                process, id=self.id, uid=self.uid, environment=name, patience=patience, running=running
-            )
+            kernel = await Kernel.attach(process, id=id, uid=uid, environment=name, patience=patience, running=running)
             await self.travel.recall(kernel, self.notebook.executions())
         except CellblockError:
             self._remember_loss(SERVER_ENDED if process.bound.exception() else UNANSWERED)
@@ -366,9 +362,7 @@ class Session:
     def _died(self, kernel: Kernel) -> None:
         """The process ended; while something runs, its Run finds out more about it."""
         if self.kernel is kernel and self.current is None:
-            status = kernel.process.death.result().status
-            cause = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
-            why = f"its process {cause} while nothing ran"
+            why = f"its process {kernel.process.death.result().how} while nothing ran"
             if kernel.process.death.result().snapshots:
                 self._starting = asyncio.create_task(self._come_back(kernel, why), name=f"kernel {self.id}")
             else:
@@ -437,7 +431,7 @@ class Session:
     async def patrol(self) -> None:
         """Ends a kernel that fills the disk while no execution runs."""
         kernel = self.kernel
-        if kernel is None or self.state != "idle":
+        if kernel is None or kernel.courier or self.state != "idle":
             return
         if await self._patrol.finds_too_much(kernel, lambda: self.kernel is kernel and self.state == "idle"):
             self._scan = None
@@ -550,7 +544,8 @@ class Session:
 
     async def awake(self) -> Kernel:
         """The kernel, started when there is none. KernelStartFailed, NoMemory."""
-        return self.kernel if self.kernel and self.kernel.alive else await self._started()
+        kernel = self.kernel
+        return kernel if kernel and await kernel.reachable() and self.kernel is kernel else await self._started()
 
     async def variables(self) -> list[dict[str, Any]]:
         return [] if self.state in ("released", "starting") else await assist.variables(self.peek)
@@ -581,6 +576,8 @@ class Session:
             kernel = await self.awake()
         except CellblockError as problem:
             return peek.fail(problem.message)
+        if kernel.courier:
+            await kernel.courier.there(self.workspace)
         if not await peek.run(kernel, self.config.grace):
             await kernel.stop()
             self._kernel_lost(kernel, "it did not answer any more")

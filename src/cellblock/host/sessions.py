@@ -12,9 +12,9 @@ from cellblock.errors import CellblockError, KernelLimit, KernelNotFound
 from cellblock.execution import Event, timestamp
 from cellblock.host import memory, schema
 from cellblock.host.config import Config, ExecuteRequest
-from cellblock.host.environments import Engine, Environments
+from cellblock.host.environments import AnyEngine, Environments
 from cellblock.host.executions import Executions, Job
-from cellblock.host.handover import Kept
+from cellblock.host.kernels import KernelProcess
 from cellblock.host.recovery import SERVER_ENDED, Unfinished
 from cellblock.host.session import Session
 from cellblock.host.store import Row, Store
@@ -186,9 +186,9 @@ class Sessions:
                 if session.kernel:
                     session.travel.press(session.kernel)
 
-    async def go_on(self, kernels: Mapping[str, Kept], unfinished: Sequence[Unfinished]) -> None:
+    async def go_on(self, kernels: Mapping[str, KernelProcess], unfinished: Sequence[Unfinished]) -> None:
         """Takes back the kernels that have outlived the server before this one, and what goes on in them."""
-        for id, kept in kernels.items():
+        for id, process in kernels.items():
             session = await self._stored(id, alive=True)
             if session is None:
                 continue
@@ -196,7 +196,7 @@ class Sessions:
             for each in theirs:
                 tell_again(session.notebook, each)
                 self._note(session, each.execution.cell_id)
-            session.go_on(kept.process, [self.executions.go_on(each) for each in theirs])
+            session.go_on(process, [self.executions.go_on(each) for each in theirs])
 
     async def aclose(self) -> None:
         """Ends all kernels; what they held is lost, and the next execution will say so."""
@@ -237,14 +237,14 @@ class Sessions:
         return session
 
     def _session(
-        self, id: str, owner: str, uid: int, created: float, used: float, notebook: Notebook, engine: Engine
+        self, id: str, owner: str, uid: int, created: float, used: float, notebook: Notebook, engine: AnyEngine
     ) -> Session:
         files = self.environments.homes.files(id)
         config = self.config
         workspace = Workspace(files, uid=uid, limit=config.workspace_limit, upload_limit=config.upload_limit)
         return Session(id, owner, uid, created, used, notebook, workspace, engine, config, self.executions, self._note)
 
-    def _engine(self, environment: str) -> Engine:
+    def _engine(self, environment: str) -> AnyEngine:
         """The session's own; the default one when an operator has taken that away."""
         return self.environments.get(environment if environment in self.environments.names else None)
 

@@ -16,6 +16,7 @@ from cellblock.errors import CellblockError
 from cellblock.host import schema
 from cellblock.host.config import Config
 from cellblock.host.handover import Kept, Meeting, places
+from cellblock.host.kernels import KernelProcess
 from cellblock.host.launcher import Launcher, Plan
 from cellblock.host.store import Store
 
@@ -27,7 +28,7 @@ class Survivors:
     """`launchers` by environment; `kernels` of theirs by session."""
 
     launchers: dict[str, Launcher]
-    kernels: dict[str, Kept]
+    kernels: dict[str, KernelProcess]
 
     @classmethod
     async def found(cls, config: Config, store: Store) -> "Survivors":
@@ -39,12 +40,13 @@ class Survivors:
         await asyncio.gather(*(kept.process.stop() for kept in strays))
         if met:
             log.info("taken_over", fork_servers=len(met), kernels=len(known), ended=len(strays))
-        return cls({launcher.environment: launcher for launcher, _ in met}, known)
+        launchers = {launcher.environment: launcher for launcher, _ in met}
+        return cls(launchers, {id: kept.process for id, kept in known.items()})
 
     def let_go(self) -> None:
         """Leaves all of them to another server."""
-        for kept in self.kernels.values():
-            kept.process.let_go()
+        for process in self.kernels.values():
+            process.let_go()
         for launcher in self.launchers.values():
             launcher.let_go()
 

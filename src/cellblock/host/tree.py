@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -96,6 +97,9 @@ def emptied(parent: int, name: str) -> tuple[list[str], bool]:
 
 def opened_anyhow(parent: int, name: str) -> int:
     """Opens a directory that its owner may have closed to himself."""
+    if sys.platform != "linux":
+        os.chmod(name, 0o700, dir_fd=parent, follow_symlinks=False)
+        return os.open(name, DIRECTORY, dir_fd=parent)
     path = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
     try:
         os.chmod(f"/proc/self/fd/{path}", 0o700)

@@ -1,8 +1,10 @@
 """How the API shows what the host keeps."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from typing_extensions import TypedDict
+
+Shown: TypeAlias = Literal["full", "unprivileged", "off", "remote"]  # the sandbox level; `remote`: not ours to say
 
 
 class Alias(TypedDict):
@@ -29,7 +31,7 @@ class KernelView(TypedDict):
     title: str | None
     environment: str
     state: Literal["starting", "idle", "busy", "released"]
-    sandbox: Literal["full", "unprivileged", "off", "remote"]
+    sandbox: Shown
     queue: int
     execution_count: int
     created: str

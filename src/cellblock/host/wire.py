@@ -63,6 +63,19 @@ class Wire:
         buffers: Sequence[bytes] = (),
     ) -> list[bytes]:
         """The frames of one message."""
+        parts = self.parts(msg_type, content, msg_id=msg_id, parent=parent, metadata=metadata)
+        return [DELIMITER, self._sign(parts), *parts, *buffers]
+
+    def parts(
+        self,
+        msg_type: str,
+        content: dict[str, Any],
+        *,
+        msg_id: str,
+        parent: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> list[bytes]:
+        """Header, parent header, metadata and content of one message."""
         header = {
             "msg_id": msg_id,
             "msg_type": msg_type,
@@ -71,8 +84,7 @@ class Wire:
             "date": datetime.now(UTC).isoformat(),
             "version": "5.4",
         }
-        parts = [_dumps(header), _dumps(parent or {}), _dumps(metadata or {}), _dumps(content)]
-        return [DELIMITER, self._sign(parts), *parts, *buffers]
+        return [_dumps(header), _dumps(parent or {}), _dumps(metadata or {}), _dumps(content)]
 
     def decode(self, channel: Channel, frames: list[bytes]) -> KernelMessage:
         """The message of some frames. Violation: no delimiter, a wrong signature, bad JSON, a header that is none."""
@@ -85,20 +97,20 @@ class Wire:
             raise Violation("a message with parts missing")
         if not hmac.compare_digest(self._sign(parts), frames[at]):
             raise Violation("a message with a wrong signature")
-        header = _object(parts[0], MAX_HEADER)
+        header = json_object(parts[0], MAX_HEADER)
         return KernelMessage(
             channel,
             _text(header, "msg_type"),
             self._parent_of(parts[1]),
-            _object(parts[3]),
-            _object(parts[2]) if parts[2] != b"{}" else {},
+            json_object(parts[3]),
+            json_object(parts[2]) if parts[2] != b"{}" else {},
             tuple(frames[at + _PARTS :]),
             header,
         )
 
     def _parent_of(self, header: bytes) -> str:
         if header != self._parent[0]:
-            parent = _object(header, MAX_HEADER)
+            parent = json_object(header, MAX_HEADER)
             self._parent = header, _text(parent, "msg_id") if parent else ""
         return self._parent[1]
 
@@ -107,6 +119,19 @@ class Wire:
         for part in parts:
             auth.update(part)
         return auth.hexdigest().encode()
+
+
+def headed(
+    channel: Channel,
+    header: dict[str, Any],
+    parent: dict[str, Any],
+    content: dict[str, Any],
+    metadata: dict[str, Any],
+    buffers: tuple[bytes, ...],
+) -> KernelMessage:
+    """A message whose parts have come as JSON objects. Violation: a header that is none."""
+    parent_id = _text(parent, "msg_id") if parent else ""
+    return KernelMessage(channel, _text(header, "msg_type"), parent_id, content, metadata, buffers, header)
 
 
 def checked(content: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +147,8 @@ def _dumps(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
 
 
-def _object(data: bytes, limit: int | None = None) -> dict[str, Any]:
+def json_object(data: bytes, limit: int | None = None) -> dict[str, Any]:
+    """A JSON object of at most `limit` bytes and MAX_VALUES values. Violation."""
     if limit is not None and len(data) > limit:
         raise Violation("a header that is too long")
     if len(data) > MAX_VALUES and sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:

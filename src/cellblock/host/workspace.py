@@ -30,7 +30,8 @@ MAX_ENTRIES = 100_000
 MAX_LISTED = 10_000
 MAX_CHANGES = 1_000
 BLOCK = 1 << 20
-UNNOTICED = frozenset({"__pycache__", ".ipynb_checkpoints", ".cellblock"})
+OURS = ".cellblock"  # the directory of what we write there besides
+UNNOTICED = frozenset({"__pycache__", ".ipynb_checkpoints", OURS})
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -161,8 +162,11 @@ class Workspace:
                     break
         return sorted(listed, key=lambda item: item["path"])
 
-    def scan(self) -> Scan:
-        """The state that `changes` compares; what Python and Jupyter leave beside the user's files is not in it."""
+    def scan(self, *, ours: bool = False) -> Scan:
+        """The state that `changes` compares; what Python and Jupyter leave beside the user's files is not in it.
+
+        `ours`: with what this server has written there besides.
+        """
         files: dict[str, Stamp] = {}
         seen: set[int] = set()
         occupied = count = 0
@@ -174,7 +178,7 @@ class Workspace:
                 if found.stat.st_nlink == 1 or found.stat.st_ino not in seen:
                     seen.add(found.stat.st_ino)
                     occupied += found.stat.st_blocks * 512
-                if stat.S_ISREG(found.stat.st_mode) and not unnoticed(found.path):
+                if stat.S_ISREG(found.stat.st_mode) and not unnoticed(found.path, ours=ours):
                     files[found.path] = Stamp(found.stat.st_mtime_ns, found.stat.st_size, found.stat.st_ino)
         return Scan(files, occupied, count)
 
@@ -211,6 +215,23 @@ class Workspace:
         try:
             await self._receive(upload, chunks, room)
             return await asyncio.to_thread(upload.finish)
+        except OSError as problem:
+            raise translated(problem, path) from None
+        finally:
+            await asyncio.to_thread(upload.close)
+
+    async def take_in(self, path: str, chunks: AsyncIterator[bytes], *, size: int) -> Stamp:
+        """Replaces a file by one that comes from the kernel's own directory elsewhere: its stamp.
+
+        The caller has seen that there is room for `size` bytes; more are WorkspaceFull. Raises what `write` does.
+        """
+        parts_of(path)
+        first = await anext(chunks, b"")  # what does not come at all leaves no directory behind
+        upload = await asyncio.to_thread(Upload, self, path)
+        try:
+            await self._receive(upload, chunks, size, first=first, most=size)
+            await asyncio.to_thread(upload.finish)
+            return await asyncio.to_thread(upload.stamp)
         except OSError as problem:
             raise translated(problem, path) from None
         finally:
@@ -334,9 +355,10 @@ class Workspace:
                     yield sink.take()
         yield sink.take()
 
-    def _fits(self, size: int, room: int) -> None:
-        if size > self.upload_limit:
-            raise UploadTooLarge(f"A file may have at most {self.upload_limit:,} bytes.")
+    def _fits(self, size: int, room: int, most: int | None = None) -> None:
+        most = self.upload_limit if most is None else most
+        if size > most:
+            raise UploadTooLarge(f"A file may have at most {most:,} bytes.")
         if size > room:
             raise WorkspaceFull(f"The workspace may hold {self.limit:,} bytes; {max(room, 0):,} are free.")
 
@@ -347,14 +369,17 @@ class Workspace:
         old = scan.files.get(path)
         return self.limit - scan.bytes + (old.size if old else 0)
 
-    async def _receive(self, upload: "Upload", chunks: AsyncIterator[bytes], room: int) -> None:
-        held: list[bytes] = []
-        total = waiting = 0
+    async def _receive(
+        self, upload: "Upload", chunks: AsyncIterator[bytes], room: int, *, first: bytes = b"", most: int | None = None
+    ) -> None:
+        held = [first]
+        total = waiting = len(first)
+        self._fits(total, room, most)
         async for chunk in chunks:
             held.append(chunk)
             waiting += len(chunk)
             total += len(chunk)
-            self._fits(total, room)
+            self._fits(total, room, most)
             if waiting >= BLOCK:
                 await asyncio.to_thread(upload.write, b"".join(held))
                 held, waiting = [], 0
@@ -444,6 +469,11 @@ class Upload:
         os.rename(self._temporary, self._name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
         return entry("/".join(parts_of(self._path)), os.fstat(self._fd)), not existed
 
+    def stamp(self) -> Stamp:
+        """Of what has been written."""
+        found = os.fstat(self._fd)
+        return Stamp(found.st_mtime_ns, found.st_size, found.st_ino)
+
     def close(self) -> None:
         """Leaves nothing behind."""
         os.close(self._fd)
@@ -508,9 +538,11 @@ def zip_entry(found: Found, size: int) -> zipfile.ZipInfo:
     return made
 
 
-def unnoticed(path: str) -> bool:
+def unnoticed(path: str, *, ours: bool = False) -> bool:
+    """Whether a file is none of the user's; `ours`: nor one of ours, such as a spill."""
     parts = path.split("/")
-    return not UNNOTICED.isdisjoint(parts) or parts[-1].startswith(TEMPORARY)
+    names = UNNOTICED - {OURS} if ours else UNNOTICED
+    return not names.isdisjoint(parts) or parts[-1].startswith(TEMPORARY)
 
 
 def free(parent: int, name: str) -> bool:
