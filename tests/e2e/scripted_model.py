@@ -2,7 +2,7 @@
 
 Asked for a title it gives the question's first line, unless the question begins with "Entitle:". A question that says
 "refuse once" is refused the first time; one that begins with "Say:" is answered by what follows, and by how many times it
-was asked. Told to fix a cell, it divides by 1 where the cell divides by 0.
+was asked. Told to fix a cell, it divides by 1 where the cell divides by 0. "Undo before 2" has it undo cell 2.
 """
 
 import json
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
+BACK = re.compile(r"Undo before (\d+)")
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -85,6 +86,10 @@ def answer(messages: list[dict[str, Any]], times: int | None) -> Iterable[tuple[
     if last["role"] == "user" and str(last["content"]).startswith("Say:"):
         again = "" if times is None else f" ({times})"
         return [({"role": "assistant", "content": last["content"][4:].strip() + again}, None), ({}, "stop")]
+    if last["role"] == "user" and (back := BACK.match(str(last["content"]))):
+        function = {"name": "undo", "arguments": json.dumps({"before": int(back[1])})}
+        call = {"index": 0, "id": f"call_{len(messages)}", "type": "function", "function": function}
+        return [({"role": "assistant", "tool_calls": [call]}, None), ({}, "tool_calls")]
     if code is None:
         return [({"role": "assistant", "content": "That is "}, None), ({"content": "all."}, None), ({}, "stop")]
     told = code[1].replace("/ 0", "/ 1") if str(last["content"]).startswith("Fix cell") else code[1]

@@ -328,7 +328,6 @@ export const words = {
     beforeElse: 'Before code that is no longer in the notebook',
     last: 'After the last cell',
     undone: 'undone',
-    goTo: (what: string, size: string) => `Go to: ${what}, ${size}`,
     total: (states: number, size: string) => `${counted(states, 'state')}, ${size} of their own`,
     isUndone: 'Undone: the kernel stands before it.',
     redo: 'Redo',

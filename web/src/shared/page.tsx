@@ -10,7 +10,6 @@ import { ThemeMenu } from '../chat/conversations.tsx'
 import { TurnView, type TurnActions } from '../chat/turns.tsx'
 import { captionsIn, turns } from '../core/chat.ts'
 import { moment } from '../core/format.ts'
-import { view } from '../core/notebook.ts'
 import { words } from '../core/words.ts'
 import * as api from '../wire/client.ts'
 import type { SharedCopy } from '../wire/types.ts'
@@ -49,8 +48,7 @@ function Copy({ copy }: { copy: SharedCopy }) {
       })
     }
     const numbers = new Map(copy.cells.map((cell, at) => [cell.id, at + 1]))
-    const undone = new Set(copy.cells.filter((cell) => view(cell).undone).map((cell) => cell.id))
-    return { ...READING, cellNumber: (id) => numbers.get(id) ?? null, cellUndone: (id) => undone.has(id), showCell: show }
+    return { ...READING, cellNumber: (id) => numbers.get(id) ?? null, cellUndone: () => false, showCell: show }
   }, [copy])
   return (
     <>

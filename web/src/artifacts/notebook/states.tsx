@@ -53,7 +53,6 @@ function State({ row, disabled, onGo }: { row: Extract<Row, { kind: 'state' }>; 
         type="button"
         disabled={disabled}
         onClick={onGo}
-        aria-label={words.states.goTo(what, size)}
         className={`flex w-full min-w-0 items-baseline gap-3 rounded-md px-3 py-2 text-left text-sm enabled:hover:bg-hover ${row.undone ? 'text-ink-3' : ''}`}
       >
         <span className="shrink-0">{what}</span>
