@@ -155,7 +155,6 @@ def test_the_interpreter_is_told_every_setting_that_concerns_it(tmp_path: Path) 
         "host",
         "jupyter_port",
         "port",
-        "jupyter_port",
         "token",
         "loopback_trust",
         "allowed_hosts",
