@@ -125,7 +125,7 @@ async def test_the_model_gets_what_was_said_before(chat: Chat, script: Script, i
     await chat.ask(id, "Set x")
     script.play(says("Still five."))
     await chat.ask(id, "And now?")
-    assert script.returns() == ["status: ok\n\nstdout:\n5\n\nstate: after [2]"]
+    assert script.returns() == ["status: ok\n\nstdout:\n5\n\nstate: after [1]"]
     assert len(await chat.messages(id)) == 4
 
 
