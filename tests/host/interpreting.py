@@ -97,6 +97,7 @@ def small(data_dir: Path, **other: Any) -> Config:
         "environments": [PLAIN],
         "pool_size": 1,
         "pool_max": 1,
+        "snapshot": "never",  # what is lost without one; test_travel and test_states keep states
         "max_timeout": 30.0,
         "memory_limit": 256 * MIB,
         "output_limit": 64 << 10,

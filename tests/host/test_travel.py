@@ -435,7 +435,7 @@ def wait_for(fd: int) -> None:
 
 
 async def test_before_the_first_cell_a_fresh_kernel_is_state_enough(start: Start) -> None:
-    bench = await start()
+    bench = await start(snapshot="auto")
     kernel_id = await bench.kernel()
     first = await bench.run("x = 1; open('x.txt', 'w').close()", kernel_id)
     assert await bench.process(kernel_id).snapshots() == {}
@@ -446,7 +446,7 @@ async def test_before_the_first_cell_a_fresh_kernel_is_state_enough(start: Start
 
 
 async def test_a_first_cell_that_dies_loses_nothing(start: Start) -> None:
-    bench = await start()
+    bench = await start(snapshot="auto")
     kernel_id = await bench.kernel()
     result = await bench.run(SEGFAULT, kernel_id)
     assert (result["status"], result["kernel_state"]) == ("kernel_died", "restored")
@@ -455,7 +455,7 @@ async def test_a_first_cell_that_dies_loses_nothing(start: Start) -> None:
 
 
 async def test_a_second_cell_without_a_state_is_a_loss_and_no_fresh_kernel_is_called_a_state(start: Start) -> None:
-    bench = await start()
+    bench = await start(snapshot="auto")
     kernel_id = await bench.kernel()
     await bench.run("x = 1", kernel_id)
     result = await bench.run(SEGFAULT, kernel_id, snapshot="never")
@@ -463,7 +463,7 @@ async def test_a_second_cell_without_a_state_is_a_loss_and_no_fresh_kernel_is_ca
 
 
 async def test_a_program_of_many_small_cells_has_a_state_a_second_at_most(start: Start) -> None:
-    bench = await start(snapshots=16)
+    bench = await start(snapshot="auto", snapshots=16)
     kernel_id = await bench.kernel()
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -473,7 +473,7 @@ async def test_a_program_of_many_small_cells_has_a_state_a_second_at_most(start:
 
 
 async def test_before_each_cell_of_a_model_there_is_a_state(start: Start) -> None:
-    bench = await start()
+    bench = await start(snapshot="auto")
     kernel_id = await bench.kernel()
     ids = [(await bench.run(f"x = {number}", kernel_id, door="chat"))["id"] for number in range(3)]
     states = await bench.interpreter.snapshots(OWNER, kernel_id)
@@ -481,7 +481,7 @@ async def test_before_each_cell_of_a_model_there_is_a_state(start: Start) -> Non
 
 
 async def test_errors_of_a_model_are_undone_where_that_is_configured(start: Start) -> None:
-    bench = await start(model_on_error="rollback")
+    bench = await start(snapshot="auto", model_on_error="rollback")
     kernel_id = await bench.kernel()
     await bench.run("x = 1", kernel_id, door="chat")
     model = await bench.run("x = 2; 1 / 0", kernel_id, door="chat")
@@ -497,4 +497,4 @@ async def test_an_interrupt_in_the_middle_of_a_snapshot_is_not_lost(bench: Bench
         await bench.until(endless, "status")
         await bench.interpreter.interrupt_execution(OWNER, endless["id"])
         result = await bench.wait(endless)
-        assert (result["status"], result["kernel_state"]) == ("interrupted", "kept")
+        assert (result["status"], result["kernel_state"]) == ("interrupted", "kept"), result["outputs"]

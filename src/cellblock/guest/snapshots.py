@@ -60,12 +60,13 @@ class Keeper:
         `parked` keeps the only other thread of ours from holding any lock meanwhile. To fail is no error here: init has no
         such snapshot then, and says so.
         """
-        self.reap()
-        try:
-            self.runtimes.rest()
-            return self._take(self.link, name, parked) if self.link else 0
-        except OSError:
-            return 0
+        with deaf():
+            self.reap()
+            try:
+                self.runtimes.rest()
+                return self._take(self.link, name, parked) if self.link else 0
+            except OSError:
+                return 0
 
     def _take(self, link: socket.socket, name: str, parked: Parking) -> int:
         ours, theirs = socket.socketpair()
@@ -77,7 +78,7 @@ class Keeper:
 
     def _fork(self, theirs: socket.socket, parked: Parking) -> int:
         kept = Kept.now()
-        with deaf(), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a process with threads forks is what this is about
             self.taking = True
             try:

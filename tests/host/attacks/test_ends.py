@@ -9,7 +9,7 @@ from interpreting import OWNER, Bench, text
 from lies import LIAR
 
 from cellblock.errors import KernelTimeout, ProtocolError
-from cellblock.host import connection, running
+from cellblock.host import running, sockets
 from cellblock.host.connection import Connection, KernelMessage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -62,7 +62,7 @@ async def test_a_question_that_is_interrupted_does_not_stop_the_clock(bench: Ben
 async def test_a_kernel_that_does_not_read_is_given_up_before_what_it_is_sent_fills_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "MAX_UNREAD", 4 << 20)
+    monkeypatch.setattr(sockets, "MAX_UNREAD", 4 << 20)
 
     asked = asyncio.Event()
 
