@@ -87,6 +87,11 @@ def test_kernels_of_another_server_are_in_no_sandbox_of_ours_so_nobody_is_truste
     (server,) = status["remote"]
     assert (server["name"], server["state"]) == ("127.0.0.1:9", "silent")
     assert "theirs" not in answer.text
+    headers = {"Authorization": "Bearer s3cret"}
+    tried = client.post(
+        "/api/jupyter/execute", json={"code": "1"}, headers=headers
+    )  # it waits for the servers to be asked
+    assert (tried.status_code, tried.json()["status"]) == (200, "kernel_died")
     assert client.get("/readyz").status_code == 200  # what is there already can be read
 
 
