@@ -164,19 +164,19 @@ async def modules_planted_in_the_workspace(bench: Workbench) -> Finding:
 
 @scene("planting", slow=False)
 async def what_a_kernel_has_been_left(bench: Workbench) -> Finding:
-    """No packet socket: neither its report nor anybody's connection."""
+    """One packet socket, on which init hears of snapshots and believes nothing; no connection of anybody else."""
     code = """
 import os, socket
-kinds = set()
+kinds = []
 for fd in range(1024):
     try: s = socket.socket(fileno=os.dup(fd))
     except OSError: continue
-    kinds.add(s.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)); s.close()
+    kinds.append(s.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)); s.close()
 print(sorted(int(kind) for kind in kinds))
 """
     async with bench.kernel() as client:
         said = await client.run(code)
-    return finding(str(5) in said.text, "1" in said.text, str(said))
+    return finding(said.text.count("5") > 1, "1" in said.text, said.text)
 
 
 @scene("planting")
