@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "LANG": "C.UTF-8",
             "CELLBLOCK_PORT": "0",
             "CELLBLOCK_DATA_DIR": str(tmp_path_factory.mktemp("data")),
-            "CELLBLOCK_KERNELS_PER_OWNER": "100",
+            "CELLBLOCK_KERNELS_PER_OWNER": "500",
             "CELLBLOCK_UPLOAD_LIMIT": str(1 << 20),
             "CELLBLOCK_MODEL": "openai-chat:scripted",
             "OPENAI_BASE_URL": model_url,

@@ -156,7 +156,9 @@ def test_cells_of_a_notebook_by_keys(page: Page, session: str, api: APIRequestCo
     expect(cells(page)).to_have_count(4)
     expect(page.locator(".cm-content:focus")).to_have_count(1)
     page.keyboard.press("Escape")
-    for key in ("m", "d", "d"):
+    page.keyboard.press("m")
+    expect(page.locator("[data-cell]:focus")).to_have_attribute("aria-label", re.compile("[Tt]ext"))
+    for key in ("d", "d"):
         page.keyboard.press(key)
     expect(cells(page)).to_have_count(3)
     page.keyboard.press("z")
@@ -341,9 +343,9 @@ def test_theme_and_palette_by_a_finger(phone: Page) -> None:
     phone.get_by_role("button", name="Show conversations").tap()
     phone.get_by_role("button", name="Theme").tap()
     phone.get_by_role("menuitemradio", name="Dark").tap()
-    assert phone.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 21)"
+    expect(phone.locator("body")).to_have_css("background-color", "rgb(21, 21, 21)")
     phone.get_by_role("button", name="Commands").tap()
     phone.get_by_role("combobox", name="Command").fill("theme light")
     phone.get_by_role("option", name="Theme: Light").tap()
     expect(phone.locator("html")).to_have_attribute("data-theme", "light")
-    assert phone.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(244, 244, 243)"
+    expect(phone.locator("body")).to_have_css("background-color", "rgb(244, 244, 243)")

@@ -48,7 +48,7 @@ def test_panes_themes_help_and_conversations_are_reached_by_name(page: Page, ses
     command(page, "show the files")
     expect(page.get_by_role("tab", name=re.compile("^Files")).first).to_have_attribute("aria-selected", "true")
     command(page, "theme dark")
-    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 21)"
+    expect(page.locator("body")).to_have_css("background-color", "rgb(21, 21, 21)")
     command(page, "shortcuts")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_contain_text("Ctrl+Shift+↑")
     page.keyboard.press("Escape")

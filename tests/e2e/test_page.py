@@ -238,7 +238,7 @@ def test_the_theme_is_chosen_and_kept(page: Page) -> None:
     page.get_by_role("button", name="Theme").click()
     page.get_by_role("menuitemradio", name="Dark").click()
     page.reload()
-    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 21)"
+    expect(page.locator("body")).to_have_css("background-color", "rgb(21, 21, 21)")
 
 
 def test_the_whole_path_on_a_phone(phone: Page, api: APIRequestContext) -> None:
