@@ -27,6 +27,7 @@ from cellblock.host.workspace import Scan, Workspace
 
 MODEL_DOORS = frozenset({"chat", "mcp"})
 TAKE_SECONDS = 10.0
+WEIGH_SECONDS = 0.5  # from a cell until its states are weighed
 
 log = structlog.get_logger("cellblock.travel")
 
@@ -78,6 +79,7 @@ class Travel:
     _running: str = ""  # the state before the cell that runs
     _common: int | None = None  # what the kernel shared with its template before the first one
     _weighing: asyncio.Task[None] | None = None
+    _settling: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self.aside = Aside(self.workspace.root.parent / "kept", self.workspace)
@@ -133,7 +135,14 @@ class Travel:
     def settle(self, kernel: Kernel) -> None:
         """Behind the scenes, after a cell: which states there really are, what they weigh, and which are too many bytes."""
         self._running = ""
-        self._begin_weighing(kernel)
+        if self.timeline.states and (self._settling is None or self._settling.done()):
+            self._settling = asyncio.create_task(self._soon(kernel))
+
+    async def _soon(self, kernel: Kernel) -> None:
+        """Not after each of many small cells: to weigh a process holds up its own page faults, some 2 ms."""
+        await asyncio.sleep(WEIGH_SECONDS)
+        if kernel.alive:
+            self._begin_weighing(kernel)
 
     def _begin_weighing(self, kernel: Kernel) -> None:
         if self.timeline.states and (self._weighing is None or self._weighing.done()):
@@ -266,8 +275,9 @@ class Travel:
 
     def forget(self) -> None:
         """The sandbox has ended, and its snapshots with it."""
-        if self._weighing:
-            self._weighing.cancel()
+        for task in (self._weighing, self._settling):
+            if task:
+                task.cancel()
         self.timeline, self.total, self._common = Timeline(), 0, None
         self.aside.forget()
         self._taken = float("-inf")
