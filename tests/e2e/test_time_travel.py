@@ -72,6 +72,26 @@ def test_a_cell_is_taken_back_and_had_again(
     expect(redo).to_have_count(0)  # something has run since: what is undone cannot be had again
 
 
+def test_what_lies_over_the_frame_of_an_undone_cell_is_clicked_and_not_the_frame(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    table, long = "import pandas as pd\npd.DataFrame({'n': range(40)})", "for n in range(80): print(n)"
+    run_kept(api, page, session, "x = 1", table, long)
+    go_back(page, 1)
+    frame = cells(page).nth(1).locator("iframe")
+    expect(frame).to_have_count(1)
+    frame.evaluate(
+        """frame => {
+            let pane = frame.parentElement
+            while (!/auto|scroll/.test(getComputedStyle(pane).overflowY)) pane = pane.parentElement
+            pane.scrollTop += frame.getBoundingClientRect().top + 60
+        }"""
+    )
+    assert frame.evaluate("frame => frame.getBoundingClientRect().top") < 0
+    timeline(page)
+    expect(page.get_by_role("tab", name="Timeline").locator("visible=true")).to_have_attribute("aria-selected", "true")
+
+
 def test_undo_and_redo_by_keys_and_by_name(page: Page, session: str, api: APIRequestContext) -> None:
     run_kept(api, page, session, "x = 1", "x = 2")
     cells(page).nth(1).focus()

@@ -52,7 +52,7 @@ describe('what could be asked next', () => {
   const answered = (parts: Part[]) => turns([user('Plot it'), assistant('1', parts, { state: 'complete' })])
   test('is what was suggested and not asked, then what fits the answer', () => {
     const shown = answered([call('1', 'output-available'), cellPart('a', { toolCallId: '1' })])
-    expect(followUps(shown, ['Plot it', 'Show the top 3'])).toEqual(['Show the top 3', 'What stands out in this data?'])
+    expect(followUps(shown, ['plot it.', 'Show the top 3'])).toEqual(['Show the top 3', 'What stands out in this data?'])
   })
   test('is another way when the code failed, and nothing before the end', () => {
     const failed = answered([call('1', 'output-available'), cellPart('a', { toolCallId: '1', status: 'error' })])

@@ -97,12 +97,15 @@ function usageOf(message: Message): Spent | null {
 export function followUps(shown: readonly Turn[], suggested: readonly string[]): readonly string[] {
   const last = shown.at(-1)
   if (last?.role !== 'assistant' || last.state !== 'complete') return []
-  const asked = new Set(shown.flatMap((turn) => (turn.role === 'user' ? [turn.text.trim()] : [])))
+  const asked = new Set(shown.flatMap((turn) => (turn.role === 'user' ? [same(turn.text)] : [])))
   const calls = last.items.filter((item) => item.kind === 'tool')
   const failed = calls.at(-1)?.phase === 'failed'
   const fitting = failed ? [words.chat.anotherWay] : calls.length > 0 ? [words.common.whatStandsOut] : []
-  return [...(failed ? fitting : suggested), ...(failed ? suggested : fitting)].filter((one) => !asked.has(one)).slice(0, 3)
+  return [...(failed ? fitting : suggested), ...(failed ? suggested : fitting)].filter((one) => !asked.has(same(one))).slice(0, 3)
 }
+
+/** A question whoever writes it: with a full stop or without, in capitals or not. */
+const same = (question: string): string => question.trim().replace(/[.?!]+$/, '').toLowerCase()
 
 export type AnswerState = 'running' | 'complete' | 'stopped' | 'error' | 'interrupted'
 

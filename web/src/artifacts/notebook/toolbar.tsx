@@ -56,7 +56,7 @@ export function Toolbar({
       <KernelStatus session={session} connected={view.connected} memoryLimit={memoryLimit} />
       <div role="toolbar" aria-label={words.common.notebook} className={`ml-auto items-center gap-0.5 ${pane === 'notebook' ? 'flex' : 'hidden'}`}>
         <Button onClick={() => void store.runAll()} disabled={busy || runnable(session.cells).length === 0} className="px-2">
-          <ChevronsRight size={16} /> <span className="sr-only @md:not-sr-only">{words.common.runAll}</span>
+          <ChevronsRight size={16} /> <span className="sr-only whitespace-nowrap @3xl:not-sr-only">{words.common.runAll}</span>
         </Button>
         <IconButton label={words.common.interrupt} keys={words.toolbar.interruptHint} onClick={() => void store.interrupt()} disabled={!busy}>
           <Square size={14} />
@@ -138,7 +138,7 @@ export function Tab({ selected, onSelect, label, count }: { selected: boolean; o
       role="tab"
       aria-selected={selected}
       onClick={onSelect}
-      className={`h-8 rounded-md px-2.5 text-sm font-medium ${selected ? 'bg-hover text-ink' : 'text-ink-3 hover:text-ink'}`}
+      className={`h-8 rounded-md px-1.5 text-sm md:px-2.5 font-medium ${selected ? 'bg-hover text-ink' : 'text-ink-3 hover:text-ink'}`}
     >
       {label}
       {count !== undefined && count > 0 && <span className="ml-1.5 font-normal text-ink-3 tabular-nums">{count}</span>}
@@ -172,7 +172,7 @@ function KernelStatus({ session, connected, memoryLimit }: { session: Session; c
       </span>
       {connected && session.memory > 0 && (
         <span
-          className={`hidden tabular-nums @lg:inline ${memoryLimit !== null && session.memory > 0.8 * memoryLimit ? 'text-bad' : ''}`}
+          className={`hidden whitespace-nowrap tabular-nums @2xl:inline ${memoryLimit !== null && session.memory > 0.8 * memoryLimit ? 'text-bad' : ''}`}
           title={memoryLimit === null ? words.toolbar.memory : words.toolbar.memoryOf(bytes(memoryLimit))}
           data-memory
         >
