@@ -11,9 +11,10 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from cellblock.adapters.gateway.formats import V1, BadFrame, Message, decode, encode
+from cellblock.adapters.gateway.formats import BadFrame, Message, decode, encode
 from cellblock.adapters.gateway.requests import Client
 from cellblock.errors import CellblockError, KernelNotFound
+from cellblock.framing import V1
 from cellblock.host.interpreter import Interpreter, Spoken
 
 RESTING = 32  # messages in a row before others get their turn

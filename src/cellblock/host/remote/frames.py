@@ -3,16 +3,15 @@
 There is no signature: the server in between has checked it. All else is looked at as in `wire`.
 """
 
-import struct
-from itertools import pairwise
 from typing import Any, cast
 
 from cellblock.content import Malformed, plain
+from cellblock.framing import BadTable, cut, joined
 from cellblock.host.wire import MAX_HEADER, Channel, KernelMessage, headed, json_object
 from cellblock.zmtp import Violation
 
 CHANNELS = frozenset({"shell", "iopub", "control", "stdin"})
-MAX_PARTS = 64
+MAX_OFFSETS = 64
 
 
 def encode_text(channel: Channel, parts: list[bytes]) -> str | bytes:
@@ -24,44 +23,31 @@ def encode_text(channel: Channel, parts: list[bytes]) -> str | bytes:
     )
     if len(parts) == 4:
         return text
-    pieces = [text.encode(), *parts[4:]]
-    offsets = [4 * (len(pieces) + 1)]
-    for piece in pieces[:-1]:
-        offsets.append(offsets[-1] + len(piece))
-    return struct.pack(f">{len(offsets) + 1}I", len(offsets), *offsets) + b"".join(pieces)
+    return joined([text.encode(), *parts[4:]], v1=False)
 
 
 def encode_binary(channel: Channel, parts: list[bytes]) -> bytes:
-    """The number of offsets, the offsets, and from each of them to the next: the channel, then the parts."""
-    pieces = [channel.encode(), *parts]
-    offsets = [8 * (len(pieces) + 2)]
-    for piece in pieces:
-        offsets.append(offsets[-1] + len(piece))
-    return struct.pack(f"<{len(offsets) + 1}Q", len(offsets), *offsets) + b"".join(pieces)
+    """The channel, then the parts."""
+    return joined([channel.encode(), *parts], v1=True)
 
 
 def decode(data: str | bytes, *, binary: bool) -> KernelMessage:
     """One frame. `binary`: the v1 format was agreed on. Violation."""
     if isinstance(data, str):
         return _of_text(json_object(data.encode("utf-8", "surrogatepass")), ())
-    return _of_v1(data) if binary else _of_legacy(data)
+    try:
+        pieces = cut(data, v1=binary, most=MAX_OFFSETS)
+    except BadTable as problem:
+        raise Violation(str(problem)) from None
+    return _of_v1(pieces) if binary else _of_text(json_object(pieces[0]), tuple(pieces[1:]))
 
 
-def _of_v1(data: bytes) -> KernelMessage:
-    pieces = _pieces(data, "<", "Q")
+def _of_v1(pieces: list[bytes]) -> KernelMessage:
     if len(pieces) < 5:
         raise Violation("a message with parts missing")
     channel = _channel(pieces[0].decode("ascii", "replace"))
     header, parent = json_object(pieces[1], MAX_HEADER), json_object(pieces[2], MAX_HEADER)
     return headed(channel, header, parent, json_object(pieces[4]), json_object(pieces[3]), tuple(pieces[5:]))
-
-
-def _of_legacy(data: bytes) -> KernelMessage:
-    """What a server sends in the text format when a message has buffers."""
-    pieces = _pieces(data, ">", "I", last=len(data))
-    if not pieces:
-        raise Violation("a message with parts missing")
-    return _of_text(json_object(pieces[0]), tuple(pieces[1:]))
 
 
 def _of_text(message: dict[str, Any], buffers: tuple[bytes, ...]) -> KernelMessage:
@@ -85,16 +71,3 @@ def _channel(name: object) -> Channel:
     if not isinstance(name, str) or name not in CHANNELS:
         raise Violation("a channel that there is not")
     return cast(Channel, name)
-
-
-def _pieces(data: bytes, order: str, kind: str, *, last: int | None = None) -> list[bytes]:
-    """What lies between the offsets at the beginning; `last`: the end, where it has no offset of its own."""
-    width = struct.calcsize(order + kind)
-    count = struct.unpack_from(order + kind, data)[0] if len(data) >= width else 0
-    if not 1 <= count <= MAX_PARTS or len(data) < width * (count + 1):
-        raise Violation("a frame that is none")
-    offsets = [*struct.unpack_from(f"{order}{count}{kind}", data, width), *([last] if last is not None else [])]
-    ends = [width * (count + 1), *offsets]
-    if any(before > after for before, after in zip(ends, [*offsets, len(data)], strict=True)):
-        raise Violation("a frame whose parts overlap")
-    return [data[start:end] for start, end in pairwise(offsets)]

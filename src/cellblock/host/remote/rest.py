@@ -20,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
+from cellblock import framing
 from cellblock.content import Malformed, clean, plain
 from cellblock.host.servers import JupyterServer, Remote
 
@@ -27,7 +28,7 @@ MAX_ANSWER = 4 << 20  # bytes of one JSON answer
 MAX_REASON = 300
 GONE = frozenset({404, 410})  # there is no such thing
 MAX_REST = 300.0  # seconds a server may ask to be left alone
-SUBPROTOCOLS = [Subprotocol("v1.kernel.websocket.jupyter.org")]  # the default one is offered by saying nothing
+SUBPROTOCOLS = [Subprotocol(framing.V1)]  # the default one is offered by saying nothing
 PINGS = 5.0  # seconds between two pings, and for an answer to one twice that
 
 # Below this the libraries write headers, and with them the secret.
