@@ -1,11 +1,15 @@
 """Servers for the tests of the doors: one for all, and some with settings of their own."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from chatting import Chat, Script, scripted, serving
 from live_server import Live, Start, living
+
+from cellblock.host.interpreter import Interpreter
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +32,25 @@ def kernel(live: Live) -> Iterator[str]:
     id = live.create()
     yield id
     live.delete(f"/api/jupyter/kernel/{id}")
+
+
+@pytest.fixture(scope="module")
+def script() -> Script:
+    return Script()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chat(interpreter: Interpreter, script: Script) -> AsyncIterator[Chat]:
+    """The chat door over the module's own interpreter, with a model that says what `script` has."""
+    models = scripted(script)
+    async with serving(interpreter, models) as made:
+        yield made
+    await models.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def id(chat: Chat) -> AsyncIterator[str]:
+    """A session of its own, gone afterwards."""
+    made = await chat.new()
+    yield made
+    await chat.http.delete(f"/api/chat/{made}")

@@ -32,27 +32,6 @@ async def interpreter(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     await made.aclose()
 
 
-@pytest.fixture(scope="module")
-def script() -> Script:
-    return Script()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chat(interpreter: Interpreter, script: Script) -> AsyncIterator[Chat]:
-    models = scripted(script)
-    async with serving(interpreter, models) as made:
-        yield made
-    await models.aclose()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def id(chat: Chat) -> AsyncIterator[str]:
-    """A session of its own, gone afterwards."""
-    made = await chat.new()
-    yield made
-    await chat.http.delete(f"/api/chat/{made}")
-
-
 async def printed(interpreter: Interpreter, id: str, code: str) -> str:
     """What code prints in the session's kernel, as another door would run it."""
     accepted = await interpreter.submit("local", ExecuteRequest(code=code, kernel_id=id, store=False))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import pytest_asyncio
-from chatting import Chat, Script, Step, calls, config, says, scripted, serving, undoes
+from chatting import Chat, Script, Step, calls, config, says, undoes
 
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.interpreter import Interpreter
@@ -23,27 +23,6 @@ async def interpreter(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     await made.ready()
     yield made
     await made.aclose()
-
-
-@pytest.fixture(scope="module")
-def script() -> Script:
-    return Script()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chat(interpreter: Interpreter, script: Script) -> AsyncIterator[Chat]:
-    models = scripted(script)
-    async with serving(interpreter, models) as made:
-        yield made
-    await models.aclose()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def id(chat: Chat) -> AsyncIterator[str]:
-    """A session of its own, gone afterwards."""
-    made = await chat.new()
-    yield made
-    await chat.http.delete(f"/api/chat/{made}")
 
 
 async def value(chat: Chat, id: str, name: str) -> str:

@@ -241,19 +241,8 @@ async def leftovers(bench: Workbench) -> dict[str, Any]:
     mark = f"61.{os.getpid()}"
     async with bench.kernel() as client:
         await client.run(f"import subprocess\nfor _ in range(3): ({START_STAYER.format(mark=mark)}).stdout.readline()")
-        inside = _sleepers(mark)
-    return {"inside": inside, "after": _sleepers(mark)}
-
-
-def _sleepers(mark: str) -> int:
-    found = 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                found += mark.encode() in (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                pass
-    return found
+        inside = others.running(mark)
+    return {"inside": inside, "after": others.running(mark)}
 
 
 CONNECT = """
@@ -301,9 +290,13 @@ async def handover(bench: Workbench) -> dict[str, Any]:
     found |= {"same": kept.process.key == key and kept.process.pid == pid, "key told": kept.launch.key}
     async with Client(kept.process) as client:
         found["survivor"] = (await client.run("subprocess.run(['echo', 'here'])")).text
-    found["inside"] = _sleepers(mark)
+    found["inside"] = others.running(mark)
     await second.aclose()
-    return found | {"after": _sleepers(mark), "death": (await kept.process.death).status, "left": places(bench.data)}
+    return found | {
+        "after": others.running(mark),
+        "death": (await kept.process.death).status,
+        "left": places(bench.data),
+    }
 
 
 SCENARIOS: dict[str, Callable[[Workbench], Awaitable[dict[str, Any]]]] = {

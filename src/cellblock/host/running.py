@@ -485,7 +485,7 @@ def asks_to_leave(reply: dict[str, Any]) -> bool:
 ROLLED_BACK = frozenset({"error", "timeout", "disk_full"})
 NO_ROOM = b"\n[... the workspace is full: the rest of the text was not kept ...]\n"
 UNKNOWN_END = "It ended while no server listened, and how it ended is not known."
-RESTORED = "The process of the kernel is gone because {why}. {what} The notebook and the files are kept."
+RESTORED = "The kernel could not go on because {why}. {what} The notebook and the files are kept."
 UNDONE = "It failed, and has been undone. {what}"
 NOT_UNDONE = "It failed, and could not be undone: the state before it was not kept."
 LOST = "The kernel is gone because {why}: its variables are lost; the notebook and the files are kept."

@@ -13,13 +13,13 @@ QUICK = [scene for scene in SCENES if not scene.slow]
 LONG = [scene for scene in SCENES if scene.slow]
 
 
-def ids(scene: Scene) -> str:
-    return scene.name
+def at_their_levels(scenes: list[Scene]) -> pytest.MarkDecorator:
+    """Each scene at each of its levels, instead of at all there are."""
+    pairs = [pytest.param(scene, level, id=f"{level}-{scene.name}") for scene in scenes for level in scene.levels]
+    return pytest.mark.parametrize(("scene", "level"), pairs)
 
 
-def judge(scene: Scene, found: dict[str, Any], level: str) -> None:
-    if level not in scene.levels:
-        return
+def judge(scene: Scene, found: dict[str, Any]) -> None:
     seen = found[scene.name]
     if reason := seen.get("skip"):
         pytest.skip(reason)
@@ -27,16 +27,16 @@ def judge(scene: Scene, found: dict[str, Any], level: str) -> None:
     assert not seen["through"], seen["seen"]
 
 
-@pytest.mark.parametrize("scene", QUICK, ids=ids)
+@at_their_levels(QUICK)
 def test_an_attack_does_not_get_through(scene: Scene, scenes: Scenes, user: int, level: str) -> None:
-    judge(scene, scenes(user, level, "quick:all")["all"], level)
+    judge(scene, scenes(user, level, "quick:all")["all"])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("scene", LONG, ids=ids)
+@at_their_levels(LONG)
 def test_a_long_attack_does_not_get_through(scene: Scene, scenes: Scenes, user: int, level: str) -> None:
-    judge(scene, scenes(user, level, f"slow:{scene.family}")[scene.family], level)
+    judge(scene, scenes(user, level, f"slow:{scene.family}")[scene.family])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
