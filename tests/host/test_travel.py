@@ -498,3 +498,16 @@ async def test_an_interrupt_in_the_middle_of_a_snapshot_is_not_lost(bench: Bench
         await bench.interpreter.interrupt_execution(OWNER, endless["id"])
         result = await bench.wait(endless)
         assert (result["status"], result["kernel_state"]) == ("interrupted", "kept"), result["outputs"]
+
+
+async def test_an_undo_whose_caller_goes_away_is_done_all_the_same(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    await bench.run("x = 2", kernel_id)
+    asking = asyncio.create_task(undo(bench, kernel_id))
+    while (await bench.view(kernel_id))["state"] == "idle":
+        await asyncio.sleep(0)
+        assert not asking.done()
+    asking.cancel()
+    assert await said(bench, kernel_id, "print(x)") == "1\n"
+    assert await marked(bench, kernel_id) == [False, True, False]

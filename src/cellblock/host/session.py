@@ -417,7 +417,7 @@ class Session:
             return
         self._goes_on(went)
         self.changed(self, None)
-        jump.went.set_result(went)
+        jump.arrived(went)
 
     async def jump(self, place: Callable[[Timeline], int]) -> TravelView:
         """Undo or redo, in its turn. KernelBusy while code runs or waits; NoState."""

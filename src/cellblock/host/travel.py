@@ -59,6 +59,10 @@ class Jump:
     place: Callable[[Timeline], int]
     went: "asyncio.Future[Went]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    def arrived(self, went: Went) -> None:
+        if not self.went.done():  # who asked may have gone away on the way
+            self.went.set_result(went)
+
     def fail(self, problem: str | Exception) -> None:
         if not self.went.done():
             self.went.set_exception(Unavailable(problem, retry_after=1.0) if isinstance(problem, str) else problem)
