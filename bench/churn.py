@@ -11,9 +11,7 @@ from bench.servers import Server, cellblock
 from bench.starting import await_pool
 
 AT_ONCE = 4  # clients
-WARM_UP = (
-    300  # starts before the first count: what grows once is no leak, and a server answers for 256 executions that ended
-)
+WARM_UP = 1000  # starts before the first count: what grows once is no leak, and a server's heap is at rest by then
 SETTLE = 60.0  # seconds the kernel may take to take namespaces and groups down
 SLACK = {"threads": 6, **dict.fromkeys(processes.IN_MB, 10.0)}  # threads that wait for work on files are kept, some
 
