@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -55,10 +55,12 @@ SOCKETS: Mapping[Channel, str] = {"shell": "k-1", "iopub": "k-2", "stdin": "k-3"
 class Box:
     """A sandbox, and the sessions that have kernels in it: of each the names of the workspaces that it came through.
 
-    `gone` resolves when nothing of it is left; `heard`: its end will be told on the connection it began with.
+    `leaving`: what happens when one of them has nothing here any more. `gone` resolves when nothing of it is left; `heard`:
+    its end will be told on the connection it began with.
     """
 
     seats: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    leaving: dict[str, Callable[[], None]] = field(default_factory=dict)
     heard: bool = True
 
     def __post_init__(self) -> None:
@@ -77,6 +79,8 @@ class Box:
     def left(self, id: str) -> None:
         """A session has nothing here any more."""
         self.seats.pop(id, None)
+        if leave := self.leaving.pop(id, None):
+            leave()
         if not self.seats and not self.heard:
             _settle(self.gone, None)
 
@@ -84,7 +88,8 @@ class Box:
         """The connection it began with has said so, or `surely` nothing more."""
         self.heard = False
         if surely or not self.seats:
-            self.seats.clear()
+            for id in list(self.seats):
+                self.left(id)
             _settle(self.gone, None)
 
 

@@ -7,6 +7,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -71,10 +72,12 @@ class Jump:
 
 @dataclass(eq=False)
 class Travel:
-    """The states of one kernel. `afresh` starts another one in its place; `total`: bytes that its snapshots add to it."""
+    """The states of one kernel. `kept` is where files are kept aside; `afresh` starts another kernel in its place; `total`:
+    bytes that its snapshots add to it."""
 
     config: Config
     workspace: Workspace
+    kept: Path
     afresh: Callable[[Kernel], Awaitable[Kernel]]
     timeline: Timeline = field(default_factory=Timeline)
     total: int = 0
@@ -86,7 +89,7 @@ class Travel:
     _settling: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        self.aside = Aside(self.workspace.root.parent / "kept", self.workspace)
+        self.aside = Aside(self.kept, self.workspace)
 
     def told(self) -> str | None:
         """The news, once."""
@@ -231,7 +234,7 @@ class Travel:
         if state.name != ORIGIN:
             return await kernel.revived(state.name, count=count)
         fresh = await self.afresh(kernel)
-        await _silently(fresh, count=count)
+        await silently(fresh, count=count)
         return fresh
 
     async def jump(self, kernel: Kernel, place: int, count: int) -> "Went":
@@ -241,7 +244,7 @@ class Travel:
             raise NoState("That state is not kept any more.")
         left = State(f"left-{uuid.uuid4().hex}", self.config.clock())
         if state.name != ORIGIN:
-            await _silently(kernel, keeping=Keeping(left.name))
+            await silently(kernel, keeping=Keeping(left.name))
             await self._keep_files(left.name, None)
         try:
             revived = await self._revived(kernel, state, count)
@@ -331,7 +334,7 @@ def busy() -> KernelBusy:
     return KernelBusy("Code runs in this kernel, or waits to.")
 
 
-async def _silently(kernel: Kernel, **asked: Any) -> None:
+async def silently(kernel: Kernel, **asked: Any) -> None:
     """A message to the kernel outside of any cell; see `Connection.execute`. Unavailable when it does not answer."""
     try:
         async with asyncio.timeout(TAKE_SECONDS):

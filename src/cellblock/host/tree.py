@@ -122,4 +122,5 @@ def prepare_home(home: Path) -> None:
             os.close(parent)
     run.mkdir(mode=0o700)
     (home / "files").mkdir(mode=0o700, exist_ok=True)
-    (home / "br").mkdir(mode=0o711, exist_ok=True)
+    (home / "br").mkdir(exist_ok=True)
+    (home / "br").chmod(0o711)
