@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 import structlog
 
 from cellblock.content import clean
-from cellblock.errors import CellblockError, KernelNotFound, KernelStartFailed, NoState, QueueFull
+from cellblock.errors import CellblockError, KernelNotFound, KernelStartFailed, QueueFull
 from cellblock.execution import ErrorInfo, Event, KernelState, Status, timestamp
 from cellblock.host import assist, looking
 from cellblock.host.branching import Branching
@@ -210,12 +210,10 @@ class Session:
     async def _take_turn(self, turn: Turn) -> None:
         if isinstance(turn, Job):
             await self._run(turn)
-        elif isinstance(turn, Peek):
-            await self._peek(turn)
-        elif isinstance(turn, Jump):
-            await self._jump(turn)
-        else:
+        elif isinstance(turn, Branching):
             await turn.make()
+        else:
+            await (self._peek(turn) if isinstance(turn, Peek) else self._jump(turn))
 
     async def _run(self, job: Job) -> None:
         if (kernel := await self._kernel_for(job)) is None or job.execution.ended:
@@ -269,16 +267,15 @@ class Session:
 
     def _not_started(self, job: Job, problem: CellblockError) -> None:
         error: ErrorInfo = {"ename": type(problem).__name__, "evalue": problem.message, "traceback": [problem.message]}
-        started = f"No kernel could be started. {problem.message}"
-        notice = started if job.resumed is None else LOST.format(why=UNANSWERED)
+        plain = f"No kernel could be started. {problem.message}"
+        notice = plain if job.resumed is None else LOST.format(why=UNANSWERED)
         self.emit(job, job.execution.end("kernel_died", "lost", error=error, notice=notice))
 
     async def _failed(self, turn: Turn, problem: Exception) -> None:
         """A fault of ours: nothing of that kernel is trusted any more."""
         if not isinstance(turn, Job):
             turn.fail("The server failed; see its log.")
-        if self.kernel:
-            kernel = self.kernel
+        if kernel := self.kernel:
             self._kernel_lost(kernel, "the server failed; see its log")
             await kernel.stop()
         if isinstance(turn, Job):
@@ -304,8 +301,7 @@ class Session:
 
     def begin(self) -> None:
         """Starts a kernel in the background."""
-        starting = self._start()
-        starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._start().add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _started(self) -> Kernel:
         return await asyncio.shield(self._start())
@@ -416,24 +412,17 @@ class Session:
 
     async def _jump(self, jump: Jump) -> None:
         kernel = self.kernel
-        try:
-            if kernel is None or not kernel.alive:
-                raise NoState("There is no live kernel, and so no state of it.")
-            went = await self.travel.jump(kernel, jump.place(self.travel.timeline), self.execution_count)
-        except CellblockError as problem:
-            jump.fail(problem)
-            if kernel and not kernel.alive:
-                self._kernel_lost(kernel, "it did not come back from the state it was sent to")
-                await kernel.stop()
-            return
-        self._goes_on(went)
-        self.changed(self, None)
-        jump.arrived(went)
+        if went := await jump.go(self.travel, kernel, self.execution_count):
+            self._goes_on(went)
+            self.changed(self, None)
+            jump.arrived(went)
+        elif kernel and not kernel.alive:
+            self._kernel_lost(kernel, "it did not come back from the state it was sent to")
+            await kernel.stop()
 
     async def jump(self, place: Callable[[Timeline], int]) -> TravelView:
         """Undo or redo, in its turn. KernelBusy while code runs or waits; NoState."""
-        jump = Jump(place)
-        self.at_rest(jump)
+        self.at_rest(jump := Jump(place))
         return (await jump.went).view(self.view())
 
     def at_rest(self, turn: Jump | Branching) -> None:

@@ -60,6 +60,16 @@ class Jump:
     place: Callable[[Timeline], int]
     went: "asyncio.Future[Went]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    async def go(self, travel: "Travel", kernel: Kernel | None, count: int) -> Went | None:
+        """None when there is no way there, which whoever asked has been told."""
+        try:
+            if kernel is None or not kernel.alive:
+                raise NoState("There is no live kernel, and so no state of it.")
+            return await travel.jump(kernel, self.place(travel.timeline), count)
+        except CellblockError as problem:
+            self.fail(problem)
+            return None
+
     def arrived(self, went: Went) -> None:
         if not self.went.done():  # who asked may have gone away on the way
             self.went.set_result(went)
