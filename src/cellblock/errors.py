@@ -22,7 +22,7 @@ CellblockError
 │   ├── NotARegularFile       not_a_regular_file
 │   ├── RunActive             run_active                   the conversation is being answered
 │   ├── NotWaitingForInput    not_waiting_for_input
-│   ├── KernelBusy            kernel_busy                  undo and redo need a kernel in which nothing runs
+│   ├── KernelBusy            kernel_busy                  undo, redo and branch need a kernel in which nothing runs
 │   ├── NoState               no_state                     the state to go to is not kept, or never was
 │   └── IdempotencyConflict   idempotency_conflict
 ├── TooLarge                  too_large              413
@@ -33,6 +33,7 @@ CellblockError
 ├── TooMany                   too_many               429   `retry_after` seconds
 │   ├── QueueFull             queue_full
 │   ├── KernelLimit           kernel_limit
+│   ├── BranchLimit           branch_limit                 a sandbox has room for a few branches only
 │   └── ShareLimit            share_limit
 ├── Unavailable               unavailable            503   `retry_after` seconds
 │   ├── NoMemory              no_memory                    this machine may not take another kernel
@@ -243,6 +244,11 @@ class QueueFull(TooMany):
 class KernelLimit(TooMany):
     code = "kernel_limit"
     default_hint = "Release or delete kernels that are not needed."
+
+
+class BranchLimit(TooMany):
+    code = "branch_limit"
+    default_hint = "Restart, release or delete a branch that lives in the same sandbox."
 
 
 class ShareLimit(TooMany):

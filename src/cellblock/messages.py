@@ -14,6 +14,10 @@ or `Stop`, and a new server `Attach`, to hear `Bound` again. Closing the server'
 A kernel that asked for snapshots leaves them when it ends: the server hears `Left`, and says `Revive`, or `Stop`. `Revive`
 ends a kernel that lives; then `Bound` tells of the revived one, and the life of the sandbox goes on with it. `Kill` ends the
 kernel alone. `Look` is answered by `Snapshots`, `Drop` by nothing.
+
+`Branch` on the control connection carries a pair as `Launch` does, for one more session in a sandbox that is there: init
+gets its end, and the pair is that session's life from then on. As long as others live there too, a session that ends hears
+`Parted` and no `Gone`; the pair that came with `Launch` stays open, and hears `Gone` in the end all the same.
 """
 
 import json
@@ -25,7 +29,8 @@ Level: TypeAlias = Literal["full", "unprivileged", "off"]
 
 MAX_PACKET = 64 * 1024
 MAX_STREAM = 256 * 1024  # bytes of one `stream` message of a well-behaved kernel
-MAX_SNAPSHOTS = 24  # of one sandbox
+MAX_SNAPSHOTS = 24  # of one session
+BRANCHES = tuple(f"{number:02}" for number in range(1, 13))  # names of the directories for workspaces of branches
 MAX_DISPLAY = 8 * 1024 * 1024  # bytes of any other message; a larger one becomes an error output in the kernel
 
 
@@ -98,7 +103,7 @@ class Launch:
     """Asks for one sandbox. `home` is a path relative to the data directory; it holds `files` and `run`, which `uid` will own.
 
     `command`: a kernel that is no fork of the template, with `{connection_file}` where its connection file is to stand;
-    `variables`: [name, value] each, which it has besides.
+    `variables`: [name, value] each, which it has besides. `lineage`: of a branch that another server is told of, see `Branch`.
     """
 
     id: str
@@ -108,7 +113,28 @@ class Launch:
     policy: Policy
     command: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    lineage: tuple[str, ...] = ()
     op: Literal["launch"] = "launch"
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Asks for a kernel of session `id` in the sandbox whose home is `home`: a twin of session `parent`'s snapshot `name`.
+
+    The snapshot stays one. `lineage`: names of workspaces in BRANCHES, that of a branch's branch behind that of the branch;
+    the last one is its own, and filled already. The rest is as in `Revive`. `Bound`, or `Refused` and then `Parted`.
+    """
+
+    id: str
+    home: str
+    parent: str
+    name: str
+    key: str
+    prefix: str
+    lineage: tuple[str, ...]
+    count: int = 0
+    reseed: bool = False
+    op: Literal["branch"] = "branch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +248,14 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Parted:
+    """Nothing of a session is left in the sandbox, where others live on. `for_memory` as in `Left`."""
+
+    for_memory: bool = False
+    op: Literal["parted"] = "parted"
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The sandbox was not closed and no kernel runs. `step` is the restriction that failed."""
 
@@ -237,6 +271,7 @@ Message: TypeAlias = (
     | Resume
     | End
     | Launch
+    | Branch
     | Interrupt
     | Stop
     | Attach
@@ -249,6 +284,7 @@ Message: TypeAlias = (
     | Bound
     | Exit
     | Gone
+    | Parted
     | Refused
 )
 
@@ -259,6 +295,7 @@ KINDS: Mapping[str, type[Any]] = {
     "resume": Resume,
     "end": End,
     "launch": Launch,
+    "branch": Branch,
     "interrupt": Interrupt,
     "stop": Stop,
     "attach": Attach,
@@ -271,6 +308,7 @@ KINDS: Mapping[str, type[Any]] = {
     "bound": Bound,
     "exit": Exit,
     "gone": Gone,
+    "parted": Parted,
     "refused": Refused,
 }
 
@@ -289,7 +327,7 @@ def decode(packet: bytes) -> Message:
         values = {name: value for name, value in raw.items() if name in known}
         if kind is Launch:
             values["policy"] = Policy(**values["policy"])
-        for listed in ("preload", "names", "command"):
+        for listed in ("preload", "names", "command", "lineage"):
             if listed in values:
                 values[listed] = tuple(values[listed])
         if kind is Launch:

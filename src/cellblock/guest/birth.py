@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from cellblock.guest import foreign, init, nursery, sandbox, threads
 from cellblock.guest.marks import milliseconds
+from cellblock.guest.seat import House, Seat, tell
 from cellblock.messages import Launch, Refused
 
 
@@ -92,9 +93,9 @@ class Birth:
         try:
             self._become_init()
         except sandbox.StepFailed as failed:
-            init.tell(self.connection, Refused(failed.step, failed.reason))
+            tell(self.connection, Refused(failed.step, failed.reason))
         except BaseException:
-            init.tell(self.connection, Refused("init", traceback.format_exc()[-2000:]))
+            tell(self.connection, Refused("init", traceback.format_exc()[-2000:]))
         os._exit(1)
 
     def _become_init(self) -> NoReturn:
@@ -117,8 +118,9 @@ class Birth:
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         os.dup2(null, 1)
         os.dup2(null, 2)
-        key = self.newborn.launch.key
-        init.Init(self.connection, ours, pid, output, self.log, box, self.group, key).run()
+        house, launch = House(box, self.group), self.newborn.launch
+        first = Seat(house, launch.id, self.connection, ours, pid, launch.key)
+        init.Init(house, output, self.log).run(first)
 
     def _become_kernel(self, link: socket.socket, began: float) -> NoReturn:
         self.newborn.box.stages["second fork"] = milliseconds(began)

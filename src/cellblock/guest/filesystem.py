@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from cellblock.guest import linux
 from cellblock.guest.linux import BIND, NODEV, NOEXEC, NOSUID, PRIVATE, REC, REMOUNT
@@ -114,7 +115,7 @@ def _devices(root: str) -> None:
 
 
 def _own_places(root: str, data: str) -> None:
-    for name in ("proc", "workspace", "run/cb", HOST[1:], ".old"):
+    for name in ("proc", "workspace", "branch", "run/cb", HOST[1:], ".old"):
         os.makedirs(f"{root}/{name}", exist_ok=True)
     _scratch(root + SHM, TEMPLATE_TMP)
     linux.mount(data, root + HOST, flags=BIND)
@@ -157,7 +158,7 @@ def _terminals(target: str) -> None:
 
 
 def mount_own(home: str, tmp: int, shm: int, prefixes: Iterable[str]) -> None:
-    """Own /proc, /tmp, /dev/shm and terminals; `home`/files at /workspace, `home`/run at /run/cb. HOST goes."""
+    """Own /proc, /tmp, /dev/shm and terminals; from `home` the workspace, the sockets, and room for branches. HOST goes."""
     linux.mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
     for name in MASKED:
         if os.path.exists(f"/proc/{name}"):
@@ -170,7 +171,7 @@ def mount_own(home: str, tmp: int, shm: int, prefixes: Iterable[str]) -> None:
         os.close(fd)
     _scratch(SHM, shm)
     _terminals("/dev/pts")
-    for part, target in (("files", "/workspace"), ("run", "/run/cb")):
+    for part, target in (("files", "/workspace"), ("run", "/run/cb"), ("br", "/branch")):
         linux.mount(f"{home}/{part}", target, flags=BIND)
         linux.mount(None, target, flags=REMOUNT | BIND | NOSUID | NODEV)
     linux.unmount(HOST)
@@ -198,6 +199,7 @@ FULL_RULES: Mapping[str, int] = {
     "/": READ,
     "/dev": READ | WRITE_FILE | IOCTL_DEVICE,
     "/workspace": EVERYTHING,
+    "/branch": EVERYTHING,
     TMP: EVERYTHING,
     SHM: EVERYTHING,
     "/run/cb": SOCKETS,
@@ -218,37 +220,54 @@ def unprivileged_rules(home: str, prefixes: Iterable[str]) -> dict[str, int]:
     places = [*(f"/{name}" for name in SYSTEM), *(f"/etc/{name}" for name in ETC), *prefixes]
     rules = {path: READ for path in places if os.path.exists(path)}
     rules |= {f"{home}/files": EVERYTHING, f"{home}/run": SOCKETS, f"{home}/tmp": EVERYTHING}  # noqa: S108
+    rules |= {f"{home}/br": EVERYTHING}
     rules |= {
         f"/dev/{name}": READ_FILE | WRITE_FILE for name in ("null", "zero", "full") if os.path.exists(f"/dev/{name}")
     }
     return rules | {f"/dev/{name}": READ_FILE for name in ("random", "urandom")}
 
 
-def landlock(rules: Mapping[str, int], *, forbid_tcp: bool) -> int:
-    """Shuts this thread, and what it starts, into `rules`, for good. Returns the ABI; a missing path is an error."""
-    abi = landlock_abi()
-    if abi < 1:
-        raise OSError("this kernel has no Landlock, or it is switched off (boot parameter lsm=)")
-    rights = _RIGHTS_SINCE[max(since for since in _RIGHTS_SINCE if since <= abi)]
-    attributes = struct.pack(
-        "=QQQ", rights, 3 if forbid_tcp and abi >= _TCP_SINCE else 0, 3 if abi >= _SCOPES_SINCE else 0
-    )
-    attributes = attributes[: 8 if abi < _TCP_SINCE else 16 if abi < _SCOPES_SINCE else 24]
-    ruleset = linux.syscall("landlock_create_ruleset", attributes, len(attributes), 0)
+def landlock(rules: Mapping[str, int], *, forbid_tcp: bool) -> None:
+    """Shuts this thread, and what it starts, into `rules`, for good. A missing path is an error."""
+    ruleset = Ruleset.made(forbid_tcp=forbid_tcp)
     for path, access in rules.items():
-        _allow(ruleset, path, access & rights)
+        ruleset.allow(path, access)
     linux.prctl(linux.NO_NEW_PRIVS, 1)
+    shut_in(ruleset.fd)
+    os.close(ruleset.fd)
+
+
+def shut_in(ruleset: int) -> None:
+    """This thread, and what it starts, for good."""
     linux.syscall("landlock_restrict_self", ruleset, 0)
-    os.close(ruleset)
-    return abi
 
 
-def _allow(ruleset: int, path: str, access: int) -> None:
-    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        granted = access if os.path.isdir(path) else access & _ON_FILES
-        linux.syscall("landlock_add_rule", ruleset, 1, struct.pack("=Qi", granted, fd), 0)
-    except OSError as problem:
-        raise OSError(problem.errno, f"{problem.strerror} ({path})") from None
-    finally:
-        os.close(fd)
+class Ruleset(NamedTuple):
+    """A descriptor, and the rights that are refused where no rule allows them."""
+
+    fd: int
+    rights: int
+
+    @classmethod
+    def made(cls, *, forbid_tcp: bool) -> "Ruleset":
+        """One without rules, of all that this host's Landlock knows. OSError where there is none."""
+        abi = landlock_abi()
+        if abi < 1:
+            raise OSError("this kernel has no Landlock, or it is switched off (boot parameter lsm=)")
+        rights = _RIGHTS_SINCE[max(since for since in _RIGHTS_SINCE if since <= abi)]
+        attributes = struct.pack(
+            "=QQQ", rights, 3 if forbid_tcp and abi >= _TCP_SINCE else 0, 3 if abi >= _SCOPES_SINCE else 0
+        )
+        attributes = attributes[: 8 if abi < _TCP_SINCE else 16 if abi < _SCOPES_SINCE else 24]
+        return cls(linux.syscall("landlock_create_ruleset", attributes, len(attributes), 0), rights)
+
+    def allow(self, path: str, access: int) -> None:
+        """All below a directory, or a file. OSError."""
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            granted = access & self.rights if os.path.isdir(path) else access & self.rights & _ON_FILES
+            linux.syscall("landlock_add_rule", self.fd, 1, struct.pack("=Qi", granted, fd), 0)
+        except OSError as problem:
+            raise OSError(problem.errno, f"{problem.strerror} ({path})") from None
+        finally:
+            os.close(fd)

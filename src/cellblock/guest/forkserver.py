@@ -11,14 +11,16 @@ import time
 import traceback
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from cellblock.guest import filesystem, holes, init, limits, linux, rendezvous, sandbox, threads
+from cellblock.guest import ending, filesystem, holes, init, limits, linux, rendezvous, sandbox, threads
 from cellblock.guest.birth import Birth, Newborn
 from cellblock.guest.marks import milliseconds
 from cellblock.guest.nursery import Nursery, Order
+from cellblock.guest.seat import tell
 from cellblock.messages import (
     MAX_PACKET,
+    Branch,
     Configure,
     End,
     Exit,
@@ -50,7 +52,7 @@ def main(_arguments: list[str]) -> NoReturn:
     try:
         server.start()
     except sandbox.StepFailed as failed:
-        init.tell(control, Refused(failed.step, failed.reason))
+        tell(control, Refused(failed.step, failed.reason))
         sys.exit(str(failed))
     server.serve()
 
@@ -63,6 +65,26 @@ class Child:
     server: socket.socket
     launch: Launch
     group: str
+    branches: list["Seated"] = field(default_factory=list)
+
+    def living(self) -> list["Seated"]:
+        """Branches whose connections init has not closed."""
+        poll = select.poll()
+        for each in self.branches:
+            poll.register(each.server, 0)
+        ended = {fd for fd, _ in poll.poll(0)}
+        for each in self.branches:
+            if each.server.fileno() in ended:
+                each.server.close()
+        self.branches = [each for each in self.branches if each.server.fileno() >= 0]
+        return self.branches
+
+
+class Seated(NamedTuple):
+    """A branch: the server's end of its connection, and what another server is told of it."""
+
+    server: socket.socket
+    launch: Launch
 
 
 @dataclass
@@ -255,7 +277,7 @@ class ForkServer:
         except (OSError, ValueError, sandbox.StepFailed) as problem:
             step = problem.step if isinstance(problem, sandbox.StepFailed) else "launch"
             for end in ends[:1]:
-                init.tell(end, Refused(step, str(problem)))
+                tell(end, Refused(step, str(problem)))
             for end in reversed(ends):  # what the server waits for is the last to close
                 end.close()
 
@@ -266,6 +288,8 @@ class ForkServer:
         message = decode(packet)
         if isinstance(message, Launch) and len(ends) == 2:
             self._launch(ends[0], ends[1], message)
+        elif isinstance(message, Branch) and len(ends) == 2:
+            self._branch(ends[0], ends[1], message)
         elif isinstance(message, Resume):
             self._resume(message)
         elif isinstance(message, End):
@@ -276,12 +300,14 @@ class ForkServer:
         self.control.wait = message.wait
         for child in self.children.values():
             self._tell(child.launch, child.server)
+            for branch in child.living():
+                self._tell(branch.launch, branch.server)
         self._tell(self.ready)
 
     def _end(self) -> NoReturn:
         rendezvous.removed(self.data, rendezvous.name_of(self.config.environment), self.control.listener)
         if not self.full:
-            init.end_descendants()
+            ending.end_descendants()
         os._exit(0)
 
     def _launch(self, connection: socket.socket, server: socket.socket, launch: Launch) -> None:
@@ -311,6 +337,16 @@ class ForkServer:
             self.children.clear()  # a kernel finds nothing of its neighbours in the memory it was forked from
             birth.enter()
         return pid
+
+    def _branch(self, connection: socket.socket, server: socket.socket, branch: Branch) -> None:
+        """Init of a sandbox that is there hears of it in the place of the server, and gets its end; we keep the other."""
+        child = next((each for each in self.children.values() if each.launch.home == branch.home), None)
+        if child is None:
+            raise ValueError("There is no such sandbox.")
+        socket.send_fds(child.server, [encode(branch)], [connection.fileno()])
+        connection.close()
+        launch = replace(child.launch, id=branch.id, lineage=branch.lineage)
+        child.branches = [*child.living(), Seated(server, launch)]
 
     def _into_init(self, birth: Birth) -> int:
         """Forks a kernel into the PID namespace of an init that waits in the nursery: the init's pid."""
@@ -365,6 +401,7 @@ class ForkServer:
             os.makedirs(path, mode=0o700, exist_ok=True)
             if self.root and box.policy.level != "off":
                 os.chown(path, box.uid, box.uid, follow_symlinks=False)
+        os.makedirs(f"{box.home}/br", mode=0o711, exist_ok=True)  # the server's: what lies in it is made by it
         if self.root and box.policy.level == "unprivileged":
             self._let_through(box.home)
 
@@ -403,7 +440,7 @@ class ForkServer:
     def _ended(self, pid: int, status: int) -> None:
         """One of our children: an init, a kernel in the PID namespace of another init, or an orphan that outlived its own."""
         if child := self.children.get(self.kernels.pop(pid, 0)):
-            init.tell(child.connection, Exit(status))
+            tell(child.connection, Exit(status))
         elif self.full and pid == self.nursery.pid:
             self._end()
         elif child := self.children.pop(pid, None):
@@ -423,9 +460,9 @@ class ForkServer:
         if self.groups:
             gone = Gone(self.groups.oom_kills(child.group), self.groups.memory_peak(child.group))
             self.leftover.append(child.group)
-        init.tell(child.connection, gone)
-        child.server.close()
-        child.connection.close()
+        tell(child.connection, gone)
+        for end in (child.server, child.connection, *(each.server for each in child.branches)):
+            end.close()
 
     def _end_orphans(self) -> None:
         """Without a PID namespace: an init was killed, and what it had has come to us."""

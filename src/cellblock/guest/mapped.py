@@ -35,9 +35,9 @@ class Shared:
     content: bytes
     anonymous: bool
 
-    def give_back(self) -> None:
-        """Anonymous memory becomes this process' own: who shared it has another life."""
-        if self.anonymous:
+    def give_back(self, *, alone: bool) -> None:
+        """Anonymous memory becomes this process' own: who shared it has another life. So does all, unless it is `alone`."""
+        if self.anonymous or not alone:
             how = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | _FIXED
             linux.libc.mmap(self.address, len(self.content), mmap.PROT_READ | mmap.PROT_WRITE, how, -1, 0)
         ctypes.memmove(self.address, self.content, len(self.content))

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple, NoReturn
 
 from cellblock.guest import init, linux, sandbox
+from cellblock.guest.seat import House, Seat, tell
 from cellblock.messages import MAX_PACKET, Launch, Policy, Refused
 
 SPARES = 2
@@ -224,11 +225,13 @@ class Waiting:
             sandbox.close(box, sandbox.INIT)
             kernel = socket.socket(fileno=link)
             self._invite(kernel)
-            init.Init(server, kernel, 0, output, log, box, order.group, order.launch.key).run()
+            house = House(box, order.group)
+            first = Seat(house, order.launch.id, server, kernel, key=order.launch.key)
+            init.Init(house, output, log).run(first)
         except sandbox.StepFailed as problem:
-            init.tell(server, Refused(problem.step, problem.reason))
+            tell(server, Refused(problem.step, problem.reason))
         except BaseException:
-            init.tell(server, Refused("init", traceback.format_exc()[-2000:]))
+            tell(server, Refused("init", traceback.format_exc()[-2000:]))
         os._exit(1)
 
     def _invite(self, link: socket.socket) -> None:

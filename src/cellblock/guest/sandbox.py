@@ -66,6 +66,14 @@ class Sandbox:
         return "/workspace" if self.full else f"{self.home}/files"
 
     @property
+    def branches(self) -> str:
+        """Where the workspaces of branches lie. Their paths are as long as `workspace`; see guest/moving.py."""
+        return "/branch" if self.full else f"{self.home}/br"
+
+    def branch(self, name: str) -> str:
+        return f"{self.branches}/{name}"
+
+    @property
     def sockets(self) -> str:
         return "/run/cb" if self.full else f"{self.home}/run"
 

@@ -21,12 +21,24 @@ SPEAK_SECONDS = 3.0
 MOST_ENDS = 8  # descriptors that come with a revival
 
 
+TWIN = b"twin"  # init's word to a snapshot that is to be forked once more; the copy's socket travels beside it
+
+
+@dataclass(frozen=True)
+class Move:
+    """A branch leaves the workspace `was` for `place`, a copy of it. `fence`: a Landlock ruleset that leaves `was` out."""
+
+    was: str
+    place: str
+    fence: int | None
+
+
 @dataclass(frozen=True)
 class Revival:
     """What init gives a snapshot that is to live: a key, and the sockets its channels listen on.
 
     `link` is where it came from, and leads to init from now on. `count`: executions so far, the undone ones too; `reseed`:
-    it shall draw other numbers than its twin.
+    it shall draw other numbers than its twin. `move`: what it has to do before, if it is a branch.
     """
 
     key: str
@@ -34,22 +46,31 @@ class Revival:
     reseed: bool
     listeners: dict[str, socket.socket]
     link: socket.socket
+    move: Move | None = None
 
     def send(self) -> None:
         """OSError when the snapshot has gone."""
         fields = {"key": self.key, "count": self.count, "reseed": self.reseed, "channels": list(self.listeners)}
-        socket.send_fds(self.link, [json.dumps(fields).encode()], [each.fileno() for each in self.listeners.values()])
+        fds = [each.fileno() for each in self.listeners.values()]
+        if self.move:
+            fields |= {"was": self.move.was, "place": self.move.place}
+            fds += [self.move.fence] if self.move.fence is not None else []
+        socket.send_fds(self.link, [json.dumps(fields).encode()], fds)
 
     @classmethod
-    def receive(cls, connection: socket.socket) -> "Revival | None":
-        """Waits for it; None when nobody will send one any more."""
+    def receive(cls, connection: socket.socket) -> "Revival | socket.socket | None":
+        """Waits for it, or for the socket of a twin to be; None when nobody will send one any more."""
         packet, fds, _, _ = socket.recv_fds(connection, MAX_PACKET, MOST_ENDS)
         if not packet:
             return None
+        if packet == TWIN:
+            return socket.socket(fileno=fds[0])
         said = json.loads(packet)
-        ends = [socket.socket(fileno=fd) for fd in fds]
+        ends = [socket.socket(fileno=fd) for fd in fds[: len(said["channels"])]]
         channels = dict(zip(said["channels"], ends, strict=True))
-        return cls(said["key"], said["count"], said["reseed"], channels, connection.dup())
+        fence = next(iter(fds[len(ends) :]), None)
+        move = Move(said["was"], said["place"], fence) if "place" in said else None
+        return cls(said["key"], said["count"], said["reseed"], channels, connection.dup(), move)
 
 
 @dataclass(eq=False)
@@ -80,6 +101,13 @@ class Held:
             return False
         score(self.pid, OOM_SCORE)
         return True
+
+    def twin(self) -> int:
+        """Asks it for a copy of itself; where that will say where it is. OSError."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            socket.send_fds(self.connection, [TWIN], [theirs.fileno()])
+            return ours.detach()
 
     def close(self) -> None:
         """It ends."""

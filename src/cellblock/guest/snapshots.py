@@ -5,16 +5,13 @@ time. Nothing it says is believed: init looks for itself whether the process is 
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import random
-import resource
 import select
 import signal
 import socket
 import stat
-import struct
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
@@ -22,10 +19,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from cellblock.guest import leftovers, linux, mapped, threads
+from cellblock.guest import descriptors, leftovers, linux, mapped, moving, threads
 from cellblock.guest.shelf import OOM_SCORE, Revival, score
-
-_POLLED = struct.Struct("=ihh")  # pollfd: descriptor, what is asked, what is answered
 
 WAIT_SECONDS = 1.0
 
@@ -94,18 +89,17 @@ class Keeper:
     def _sleep(self, theirs: socket.socket, kept: "Kept") -> None:
         """In the copy, until it is woken, or nobody will ever do that."""
         try:
-            if os.fork():
-                os._exit(0)
-            os.setpgid(0, 0)
-            score(os.getpid(), OOM_SCORE)
+            stand_alone()
             let_go(self.own | {theirs.fileno()})
             theirs.send(str(os.getpid()).encode())
-            revival = Revival.receive(theirs)
-            if revival is None:
-                os._exit(0)
+            revival = woken(theirs)
             while signal.sigtimedwait(signal.valid_signals(), 0):
                 pass  # an interrupt that was meant for the kernel, before the copy was out of its process group
-            kept.give_back()
+            if revival.move:
+                moving.move(revival.move, kept.offsets)
+            kept.give_back(alone=revival.move is None)
+            if revival.move and revival.move.fence is not None:
+                moving.shut_out(revival.move.fence)
             linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
         except BaseException:
             os.write(min(self.own, default=2), traceback.format_exc().encode())  # into the sandbox's log
@@ -143,50 +137,57 @@ class Kept:
     @classmethod
     def now(cls) -> "Kept":
         offsets: dict[int, int] = {}
-        for fd, kind in descriptors():
+        for fd, kind in descriptors.opened():
             with contextlib.suppress(OSError):
                 offsets |= {fd: os.lseek(fd, 0, os.SEEK_CUR)} if stat.S_ISREG(kind) else {}
         return cls(offsets, random.getstate(), mapped.shared(), leftovers.polars_has_threads())
 
-    def give_back(self) -> None:
+    def give_back(self, *, alone: bool) -> None:
+        """`alone`: the kernel has ended; else memory becomes the copy's own, and so its files have been by now."""
         random.setstate(self.numbers)
         for each in self.memory:
-            each.give_back()
+            each.give_back(alone=alone)
         if self.polars:
             leftovers.refuse_polars()
-        for fd, offset in self.offsets.items():
+        for fd, offset in self.offsets.items() if alone else ():
             try:
                 os.lseek(fd, offset, os.SEEK_SET)
             except OSError:
                 pass
 
 
+def stand_alone() -> None:
+    """In the child of a fork: goes on as init's child, and in a session of its own, where no interrupt of the kernel's comes."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    score(os.getpid(), OOM_SCORE)
+
+
+def woken(end: socket.socket) -> Revival:
+    """Sleeps until it shall live. Whenever a twin is wanted it forks once more, and the copy sleeps in its place elsewhere."""
+    while isinstance(said := Revival.receive(end), socket.socket):
+        if pid := os.fork():
+            said.close()
+            os.waitpid(pid, 0)
+            continue
+        stand_alone()
+        end.close()
+        end = said
+        end.send(str(os.getpid()).encode())
+    if said is None:
+        os._exit(0)
+    return said
+
+
 def let_go(kept: Iterable[int]) -> None:
     """Of pipes, sockets and the like: who reads from them would wait for us. Their numbers stay taken, by /dev/null."""
     own = set(kept)
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    for fd, kind in descriptors():
+    for fd, kind in descriptors.opened():
         if fd not in own and fd != null and (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or not stat.S_IFMT(kind)):
             os.dup2(null, fd, inheritable=False)
     os.close(null)
-
-
-def descriptors() -> list[tuple[int, int]]:
-    """All that are open from 3 on, and the mode of each. Asked of poll(2): /proc may be closed to a kernel."""
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    asked = ctypes.create_string_buffer(b"".join(_POLLED.pack(fd, 0, 0) for fd in range(3, most)))
-    linux.checked("poll", linux.libc.poll(asked, most - 3, 0))
-    answered = _POLLED.iter_unpack(asked.raw[: (most - 3) * _POLLED.size])
-    opened = [(fd, _mode(fd)) for fd, _, found in answered if not found & select.POLLNVAL]
-    return [(fd, mode) for fd, mode in opened if mode is not None]
-
-
-def _mode(fd: int) -> int | None:
-    """None when it has just been closed: a collection of garbage may come at any time."""
-    try:
-        return os.fstat(fd).st_mode
-    except OSError:
-        return None
 
 
 def _reaped(pid: int) -> bool:

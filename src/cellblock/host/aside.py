@@ -77,8 +77,9 @@ class Aside:
         if states is None:
             self._sweep()
 
-    def put_back(self, state: str) -> PutBack:
-        """The workspace is made what it was in a state, as far as that is kept; of an unknown one nothing is."""
+    def put_back(self, state: str, *, into: Workspace | None = None) -> PutBack:
+        """The workspace, or a copy of it as it is now, is made what it was in a state, as far as that is kept; of an unknown
+        one nothing is."""
         now = self.workspace.scan()
         then = self.scans.get(state)
         if then is None:
@@ -87,9 +88,10 @@ class Aside:
         failed: list[str] = []
         for path in sorted(then.files.keys() | now.files.keys()):
             if then.files.get(path) != now.files.get(path):
-                (restored if self._restore(path, then.files.get(path), now.files.get(path)) else failed).append(path)
+                done = self._restore(into, path, then.files.get(path), now.files.get(path))
+                (restored if done else failed).append(path)
         complete = () if then.complete and now.complete else ("files beyond the first 100,000",)
-        changed = changes(now, self.workspace.scan()) if restored else []
+        changed = changes(now, self.workspace.scan()) if restored and into is None else []
         return PutBack(tuple(restored), (*failed, *complete), tuple(changed))
 
     # inside
@@ -153,17 +155,18 @@ class Aside:
             if copy := self.copies.pop(item, None):
                 (self.place / copy.name).unlink(missing_ok=True)
 
-    def _restore(self, path: str, then: Stamp | None, now: Stamp | None) -> bool:
+    def _restore(self, into: Workspace | None, path: str, then: Stamp | None, now: Stamp | None) -> bool:
+        workspace = into or self.workspace
         try:
             if then is None:
-                self.workspace.delete(path)
+                workspace.delete(path)
                 return True
             copy = self.copies.get((path, then))
             if copy is None:
                 return False
             with (self.place / copy.name).open("rb", buffering=0) as source:
-                same = now is not None and now.inode == then.inode
-                self.workspace.restore(path, source.fileno(), copy.mode, then.modified_ns, in_place=same)
+                same = into is None and now is not None and now.inode == then.inode
+                workspace.restore(path, source.fileno(), copy.mode, then.modified_ns, in_place=same)
         except (CellblockError, OSError):
             return False
         return True

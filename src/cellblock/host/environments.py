@@ -3,7 +3,7 @@
 import asyncio
 import importlib.util
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import structlog
@@ -11,12 +11,14 @@ import structlog
 from cellblock.errors import CellblockError, EnvironmentNotFound, KernelFault, KernelStartFailed, NoMemory
 from cellblock.host import memory
 from cellblock.host.config import Config
+from cellblock.host.connection import OPEN_TIMEOUT
 from cellblock.host.exhaustion import told
 from cellblock.host.homes import Homes
-from cellblock.host.kernels import Kernel
+from cellblock.host.kernels import Kernel, connected
 from cellblock.host.launcher import Environment, Launcher
 from cellblock.host.policy import same_grammar, transformer
 from cellblock.host.pool import Pool
+from cellblock.host.process import Process
 from cellblock.host.remote.engine import RemoteEngine
 from cellblock.host.remote.fleet import Fleet
 from cellblock.host.views import EnvironmentView
@@ -100,10 +102,11 @@ class Engine:
             raise KernelStartFailed("The fork server has just ended.")
         with told(), self._room.starting():
             self.homes.prepare(id)
+            home = await asyncio.to_thread(self.homes.settle, id, self.launcher.lives_in)
             kernel = await Kernel.start(
                 self.launcher,
                 id=id,
-                home=self.homes.path(id),
+                home=home,
                 uid=uid,
                 environment=self.environment.name,
                 policy=self._policy(self.launcher),
@@ -111,6 +114,17 @@ class Engine:
             )
         await self._introduced(kernel)
         return kernel
+
+    async def branch(self, kernel: Kernel, *, id: str, place: str, name: str, count: int, reseed: bool) -> Kernel:
+        """A kernel of session `id` in the state that is a snapshot of another; see `Launcher.branch`. KernelStartFailed."""
+        if self.launcher is None or not isinstance(kernel.process, Process):
+            raise KernelStartFailed("The fork server has just ended.")
+        with told(), self._room.starting():
+            process = await self.launcher.branch(
+                kernel.process, id=id, place=place, name=name, count=count, reseed=reseed
+            )
+            reached = await connected(process, OPEN_TIMEOUT)
+        return Kernel(id, kernel.home, kernel.uid, kernel.environment, process, *reached)
 
     async def _introduced(self, kernel: Kernel) -> None:
         """What every kernel of this environment says of itself is asked once."""
@@ -271,7 +285,7 @@ class Environments:
         self,
         config: Config,
         *,
-        uids: set[int],
+        uids: Sequence[int],
         busy: Callable[[], int],
         launchers: Mapping[str, Launcher],
         fleet: Fleet | None = None,

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cellblock.host.launcher import STOP_SECONDS, Launcher, Plan, Process
+from cellblock.host.launcher import Launcher, Plan
+from cellblock.host.process import STOP_SECONDS, Box, Process
 from cellblock.host.watched import Watched
 from cellblock.messages import MAX_PACKET, End, Here, Launch, Message, Ready, Resume, decode, encode
 
@@ -71,7 +72,10 @@ class Meeting:
                 end.close()
             raise
         launcher = Launcher(self.process, self.connection, ready, plan)
-        return launcher, [_kept(launch, end, launcher, plan) for launch, end in kernels]
+        boxes: dict[str, Box] = {}
+        for launch, _ in kernels:
+            boxes.setdefault(launch.home, Box())
+        return launcher, [_kept(launch, end, launcher, plan, boxes[launch.home]) for launch, end in kernels]
 
     async def end(self) -> None:
         """It ends with all its kernels."""
@@ -115,7 +119,9 @@ def places(data_dir: Path) -> list[Path]:
     return sorted(place.iterdir()) if place.is_dir() else []
 
 
-def _kept(launch: Launch, end: socket.socket, launcher: Launcher, plan: Plan) -> Kept:
-    process = Process(Path(plan.config.data) / launch.home, "", launcher.facts["cgroups"])
+def _kept(launch: Launch, end: socket.socket, launcher: Launcher, plan: Plan, box: Box) -> Kept:
+    home, cgroups = Path(plan.config.data) / launch.home, launcher.facts["cgroups"]
+    process = Process(home, "", cgroups, id=launch.id, lineage=launch.lineage, box=box)
+    launcher.house(process)
     process.attach(end)
     return Kept(launch, launcher.environment, process)

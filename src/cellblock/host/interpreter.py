@@ -1,13 +1,14 @@
 """The service, and the only object doors see: it finds the session, and lets it do the work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from cellblock.errors import Unavailable, VariableNotFound
 from cellblock.execution import Event, Result, timestamp
 from cellblock.host import closer
+from cellblock.host.branching import Wish
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import Environments
 from cellblock.host.executions import Executions
@@ -26,7 +27,7 @@ from cellblock.host.store import Conversation, Store
 from cellblock.host.survivors import Survivors
 from cellblock.host.tape import Request, Spoken, Tape
 from cellblock.host.travel import redoing, undoing
-from cellblock.host.views import Alias, Desk, EnvironmentView, StateView, TravelView
+from cellblock.host.views import Alias, BranchView, Desk, EnvironmentView, StateView, TravelView
 from cellblock.host.wire import Posted
 from cellblock.host.workspace import FileEntry, OpenFile
 from cellblock.notebook import NotebookView
@@ -110,7 +111,7 @@ class Interpreter:
         config: Config,
         directory: DataDirectory,
         store: Store,
-        uids: set[int],
+        uids: Sequence[int],
         launchers: Mapping[str, Launcher],
         fleet: Fleet | None,
     ) -> "Interpreter":
@@ -295,6 +296,19 @@ class Interpreter:
     async def redo(self, owner: str, id: str) -> TravelView:
         """Takes the last undo back: to the next state that is kept. KernelBusy, NoState."""
         return await (await self._session(owner, id)).jump(redoing)
+
+    async def branch(
+        self, owner: str, id: str, *, at: str | None = None, title: str | None = None, reseed: bool = False
+    ) -> BranchView:
+        """A new session that goes on from the state behind execution `at`, without it from where the kernel stands.
+
+        It has a copy of the files and the notebook up to there. The kernel of either draws the same random numbers, unless
+        `reseed`. KernelBusy while code runs or waits; NoState; KernelLimit, BranchLimit, NoMemory, KernelStartFailed,
+        WorkspaceFull, HostExhausted.
+        """
+        session = await self._session(owner, id)
+        branch, made = await self.sessions.branch(session, Wish(at, reseed), title=title)
+        return made.view(branch.view(), id, at)
 
     async def snapshots(self, owner: str, id: str) -> list[StateView]:
         """The states that are kept, measured now, the oldest first; none of a kernel that is not there."""

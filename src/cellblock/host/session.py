@@ -11,14 +11,15 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import structlog
 
 from cellblock.content import clean
-from cellblock.errors import CellblockError, KernelNotFound, KernelStartFailed, NoState, QueueFull
+from cellblock.errors import CellblockError, KernelNotFound, KernelStartFailed, QueueFull
 from cellblock.execution import ErrorInfo, Event, KernelState, Status, timestamp
 from cellblock.host import assist, looking
+from cellblock.host.branching import Branching
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.edits import Edits
 from cellblock.host.environments import AnyEngine
@@ -39,6 +40,8 @@ from cellblock.host.workspace import Scan, Workspace
 from cellblock.notebook import Notebook
 
 log = structlog.get_logger("cellblock.session")
+
+Turn: TypeAlias = Job | Peek | Jump | Branching
 
 ATTACH_SECONDS = 30.0
 
@@ -64,12 +67,12 @@ class Session:
     deleted: bool = False
 
     def __post_init__(self) -> None:
-        self.waiting: deque[Job | Peek | Jump] = deque()
-        self.current: Job | Peek | Jump | None = None
+        self.waiting: deque[Turn] = deque()
+        self.current: Turn | None = None
         self.watchers = Watchers(self.id, self.config.clock, self._snapshot)
         self.edits = Edits(self.notebook, self.watchers, partial(self.changed, self), self._touch)
         self.files = Files(self.workspace, self._file_changed)
-        self.travel = Travel(self.config, self.workspace, self._afresh)
+        self.travel = Travel(self.config, self.workspace, self.engine.homes.path(self.id) / "kept", self._afresh)
         self.tape = Tape(self.id, time.monotonic)
         self.alias: Alias | None = None
         self.changed_at = self.last_used  # by anybody but a Jupyter client: epoch seconds
@@ -184,7 +187,7 @@ class Session:
         if job.execution.ended:
             self.tape.ended(job.execution.result())
 
-    def _enqueue(self, turn: Job | Peek | Jump) -> None:
+    def _enqueue(self, turn: Turn) -> None:
         self.last_used = self.config.clock()
         self.waiting.append(turn)
         if self._worker is None:
@@ -204,13 +207,13 @@ class Session:
         self._worker = None
         self._tell_state()
 
-    async def _take_turn(self, turn: Job | Peek | Jump) -> None:
+    async def _take_turn(self, turn: Turn) -> None:
         if isinstance(turn, Job):
             await self._run(turn)
-        elif isinstance(turn, Peek):
-            await self._peek(turn)
+        elif isinstance(turn, Branching):
+            await turn.make()
         else:
-            await self._jump(turn)
+            await (self._peek(turn) if isinstance(turn, Peek) else self._jump(turn))
 
     async def _run(self, job: Job) -> None:
         if (kernel := await self._kernel_for(job)) is None or job.execution.ended:
@@ -264,16 +267,15 @@ class Session:
 
     def _not_started(self, job: Job, problem: CellblockError) -> None:
         error: ErrorInfo = {"ename": type(problem).__name__, "evalue": problem.message, "traceback": [problem.message]}
-        started = f"No kernel could be started. {problem.message}"
-        notice = started if job.resumed is None else LOST.format(why=UNANSWERED)
+        plain = f"No kernel could be started. {problem.message}"
+        notice = plain if job.resumed is None else LOST.format(why=UNANSWERED)
         self.emit(job, job.execution.end("kernel_died", "lost", error=error, notice=notice))
 
-    async def _failed(self, turn: Job | Peek | Jump, problem: Exception) -> None:
+    async def _failed(self, turn: Turn, problem: Exception) -> None:
         """A fault of ours: nothing of that kernel is trusted any more."""
         if not isinstance(turn, Job):
             turn.fail("The server failed; see its log.")
-        if self.kernel:
-            kernel = self.kernel
+        if kernel := self.kernel:
             self._kernel_lost(kernel, "the server failed; see its log")
             await kernel.stop()
         if isinstance(turn, Job):
@@ -299,8 +301,7 @@ class Session:
 
     def begin(self) -> None:
         """Starts a kernel in the background."""
-        starting = self._start()
-        starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._start().add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _started(self) -> Kernel:
         return await asyncio.shield(self._start())
@@ -352,7 +353,7 @@ class Session:
             if old:
                 await old.stop()
             self._former = None
-            kernel = await self.engine.kernel(id=self.id, uid=self.uid)
+            kernel = await self._fresh()
         finally:
             self._starting = None
         self.execution_count = 0
@@ -393,7 +394,13 @@ class Session:
     async def _afresh(self, kernel: Kernel) -> Kernel:
         """A kernel in which nothing has run, in the place of one."""
         await kernel.stop()
-        return await self.engine.kernel(id=self.id, uid=self.uid)
+        return await self._fresh()
+
+    async def _fresh(self) -> Kernel:
+        try:
+            return await self.engine.kernel(id=self.id, uid=self.uid)
+        finally:
+            self.workspace.root = self.engine.homes.files(self.id)  # a branch's may have come home for it
 
     def _goes_on(self, went: Went) -> None:
         """With another state of the kernel."""
@@ -405,28 +412,25 @@ class Session:
 
     async def _jump(self, jump: Jump) -> None:
         kernel = self.kernel
-        try:
-            if kernel is None or not kernel.alive:
-                raise NoState("There is no live kernel, and so no state of it.")
-            went = await self.travel.jump(kernel, jump.place(self.travel.timeline), self.execution_count)
-        except CellblockError as problem:
-            jump.fail(problem)
-            if kernel and not kernel.alive:
-                self._kernel_lost(kernel, "it did not come back from the state it was sent to")
-                await kernel.stop()
-            return
-        self._goes_on(went)
-        self.changed(self, None)
-        jump.arrived(went)
+        if went := await jump.go(self.travel, kernel, self.execution_count):
+            self._goes_on(went)
+            self.changed(self, None)
+            jump.arrived(went)
+        elif kernel and not kernel.alive:
+            self._kernel_lost(kernel, "it did not come back from the state it was sent to")
+            await kernel.stop()
 
     async def jump(self, place: Callable[[Timeline], int]) -> TravelView:
         """Undo or redo, in its turn. KernelBusy while code runs or waits; NoState."""
-        if any(isinstance(turn, Job) for turn in (self.current, *self.waiting)):
+        self.at_rest(jump := Jump(place))
+        return (await jump.went).view(self.view())
+
+    def at_rest(self, turn: Jump | Branching) -> None:
+        """Takes a turn that nothing may run before. KernelBusy, QueueFull."""
+        if any(isinstance(each, Job) for each in (self.current, *self.waiting)):
             raise busy()
         self._room_in_queue()
-        jump = Jump(place)
-        self._enqueue(jump)
-        return (await jump.went).view(self.view())
+        self._enqueue(turn)
 
     async def patrol(self) -> None:
         """Ends a kernel that fills the disk while no execution runs."""
@@ -493,7 +497,7 @@ class Session:
         if self._starting:
             await asyncio.gather(self._starting, return_exceptions=True)
         for turn in (self.current, *self.waiting):
-            if isinstance(turn, Peek | Jump):
+            if isinstance(turn, Peek | Jump | Branching):
                 turn.fail("The server was stopped.")
         self.waiting.clear()
         whole = await self.kernel.connection.part() if self.kernel else True

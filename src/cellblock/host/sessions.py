@@ -1,20 +1,23 @@
 """All sessions: made with a kernel from the pool, found again in the store, released when idle, deleted."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
 import structlog
 
 from cellblock.content import clean
-from cellblock.errors import CellblockError, KernelLimit, KernelNotFound
-from cellblock.execution import Event, timestamp
+from cellblock.errors import CellblockError, KernelLimit, KernelNotFound, NoState
+from cellblock.execution import Event, Result, timestamp
 from cellblock.host import memory, schema
+from cellblock.host.branching import Branching, Made, Trunk, Wish
 from cellblock.host.config import Config, ExecuteRequest
-from cellblock.host.environments import AnyEngine, Environments
+from cellblock.host.environments import AnyEngine, Engine, Environments
 from cellblock.host.executions import Executions, Job
 from cellblock.host.kernels import KernelProcess
+from cellblock.host.process import Process
 from cellblock.host.recovery import SERVER_ENDED, Unfinished
 from cellblock.host.session import Session
 from cellblock.host.store import Row, Store
@@ -42,7 +45,7 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._loading: dict[str, asyncio.Task[Session | None]] = {}
         self._changed: dict[str, set[str]] = {}
-        self._released: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         store.sources.append(self._note_changed)
 
     # finding
@@ -128,6 +131,82 @@ class Sessions:
         self._note(session, None)
         return session
 
+    async def branch(self, session: Session, wish: Wish, *, title: str | None) -> tuple[Session, Made]:
+        """Another session that goes on from a state of this one. KernelBusy, KernelLimit, and what `Trunk.branch` raises."""
+        engine = session.engine
+        if not isinstance(engine, Engine):
+            raise NoState("A kernel of another server has no earlier states.")
+        self.admit(session.owner)
+        self.one_shots[session.owner] = self.one_shots.get(session.owner, 0) + 1  # counts from now on
+        try:
+            turn = Branching(lambda: self._trunk(session, engine).branch(wish))
+            session.at_rest(turn)
+            made = await turn.made
+        finally:
+            self.one_shots[session.owner] -= 1
+        return self._branched(session, engine, made, title), made
+
+    def _trunk(self, session: Session, engine: Engine) -> Trunk:
+        async def lookup(id: str) -> tuple[str, Result]:
+            job = self.executions.get(session.owner, id)
+            if job:
+                return job.request.code, job.execution.result()
+            row = await self.executions.row(session.owner, id)
+            return row["code"], row["result"]
+
+        return Trunk(
+            session.id,
+            session.uid,
+            engine,
+            session.kernel,
+            session.travel,
+            session.workspace,
+            session.notebook.view()["cells"],
+            session.execution_count,
+            lookup,
+        )
+
+    def _branched(self, trunk: Session, engine: Engine, made: Made, title: str | None) -> Session:
+        now = self.config.clock()
+        named = clean(title)[:500] if title else trunk.notebook.title
+        notebook = Notebook(made.id, engine.environment.name, new_cell_id, named, made.cells)
+        notebook.metadata = dict(trunk.notebook.metadata)
+        session = self._session(made.id, trunk.owner, trunk.uid, now, now, notebook, engine)
+        session.execution_count = made.count
+        self._sessions[made.id] = session
+        session.adopt(made.kernel)
+        self.lodges(session, made.kernel.process)
+        self._note(session, None)
+        for cell in made.cells:
+            self._note(session, cell["id"])
+        return session
+
+    def lodges(self, session: Session, process: KernelProcess) -> None:
+        """Of a session in a sandbox with others: its workspace comes home when it has left, and what is left behind goes."""
+        if isinstance(process, Process) and process.lineage:
+            process.box.leaving[session.id] = lambda: self._soon(self._came_home(session, process.home))
+            process.box.gone.add_done_callback(lambda _: self._soon(self._tidied(process.home)))
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _came_home(self, session: Session, home: Path) -> None:
+        if not session.deleted:
+            homes = self.environments.homes
+            await asyncio.to_thread(homes.bring_home, session.id, out_of=home)
+            session.workspace.root = homes.files(session.id)
+
+    async def _tidied(self, home: Path) -> None:
+        """Nobody lives there any more, and if it is no session's it goes."""
+        homes = self.environments.homes
+        if home.name in self._sessions or await self.store.session(home.name):
+            return
+        await asyncio.to_thread(homes.leave, home.name, 0, lambda _: None)
+        for session in self.live():
+            session.workspace.root = homes.files(session.id)
+
     async def submit(self, owner: str, request: ExecuteRequest) -> Job:
         """Into the session the request names. KernelNotFound, KernelLimit, and what `Session.submit` raises."""
         session = await self.get(owner, request.kernel_id or "")
@@ -151,7 +230,8 @@ class Sessions:
         self.executions.forget(session.id)
         self._changed.pop(session.id, None)
         self.store.remove_session(session.id)
-        await asyncio.to_thread(self.environments.homes.remove, session.id, session.uid)
+        lives_in = session.engine.launcher.lives_in if session.engine.launcher else lambda _: None
+        await asyncio.to_thread(self.environments.homes.leave, session.id, session.uid, lives_in)
 
     async def release_idle(self) -> None:
         """Frees kernels that nobody has used for long, and the memory of sessions without one."""
@@ -196,6 +276,7 @@ class Sessions:
             for each in theirs:
                 tell_again(session.notebook, each)
                 self._note(session, each.execution.cell_id)
+            self.lodges(session, process)
             session.go_on(process, [self.executions.go_on(each) for each in theirs])
 
     async def aclose(self) -> None:

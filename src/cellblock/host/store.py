@@ -218,11 +218,11 @@ class Store:
                 except UnicodeEncodeError:  # asked for text that cannot be written, so it was not
                     return []
 
-    async def uids(self) -> set[int]:
-        """User ids that files on disk may belong to."""
+    async def uids(self) -> list[int]:
+        """User ids that files on disk may belong to; that of a branch and what it was made of as often as there are of them."""
         tables = (schema.sessions, schema.executions)
-        query = sa.select(sa.union(*(sa.select(table.c.uid) for table in tables)).subquery())
-        return {row["uid"] for row in await self.rows(query) if row["uid"] is not None}
+        query = sa.select(sa.union_all(*(sa.select(table.c.uid) for table in tables)).subquery())
+        return [row["uid"] for row in await self.rows(query) if row["uid"] is not None]
 
     async def session(self, id: str) -> tuple[Row, list[Row]] | None:
         """A session's row and its cells' (`id`, `cell`)."""

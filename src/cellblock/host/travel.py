@@ -7,6 +7,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -59,6 +60,16 @@ class Jump:
     place: Callable[[Timeline], int]
     went: "asyncio.Future[Went]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    async def go(self, travel: "Travel", kernel: Kernel | None, count: int) -> Went | None:
+        """None when there is no way there, which whoever asked has been told."""
+        try:
+            if kernel is None or not kernel.alive:
+                raise NoState("There is no live kernel, and so no state of it.")
+            return await travel.jump(kernel, self.place(travel.timeline), count)
+        except CellblockError as problem:
+            self.fail(problem)
+            return None
+
     def arrived(self, went: Went) -> None:
         if not self.went.done():  # who asked may have gone away on the way
             self.went.set_result(went)
@@ -71,10 +82,12 @@ class Jump:
 
 @dataclass(eq=False)
 class Travel:
-    """The states of one kernel. `afresh` starts another one in its place; `total`: bytes that its snapshots add to it."""
+    """The states of one kernel. `kept` is where files are kept aside; `afresh` starts another kernel in its place; `total`:
+    bytes that its snapshots add to it."""
 
     config: Config
     workspace: Workspace
+    kept: Path
     afresh: Callable[[Kernel], Awaitable[Kernel]]
     timeline: Timeline = field(default_factory=Timeline)
     total: int = 0
@@ -86,7 +99,7 @@ class Travel:
     _settling: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        self.aside = Aside(self.workspace.root.parent / "kept", self.workspace)
+        self.aside = Aside(self.kept, self.workspace)
 
     def told(self) -> str | None:
         """The news, once."""
@@ -231,7 +244,7 @@ class Travel:
         if state.name != ORIGIN:
             return await kernel.revived(state.name, count=count)
         fresh = await self.afresh(kernel)
-        await _silently(fresh, count=count)
+        await silently(fresh, count=count)
         return fresh
 
     async def jump(self, kernel: Kernel, place: int, count: int) -> "Went":
@@ -241,7 +254,7 @@ class Travel:
             raise NoState("That state is not kept any more.")
         left = State(f"left-{uuid.uuid4().hex}", self.config.clock())
         if state.name != ORIGIN:
-            await _silently(kernel, keeping=Keeping(left.name))
+            await silently(kernel, keeping=Keeping(left.name))
             await self._keep_files(left.name, None)
         try:
             revived = await self._revived(kernel, state, count)
@@ -331,7 +344,7 @@ def busy() -> KernelBusy:
     return KernelBusy("Code runs in this kernel, or waits to.")
 
 
-async def _silently(kernel: Kernel, **asked: Any) -> None:
+async def silently(kernel: Kernel, **asked: Any) -> None:
     """A message to the kernel outside of any cell; see `Connection.execute`. Unavailable when it does not answer."""
     try:
         async with asyncio.timeout(TAKE_SECONDS):

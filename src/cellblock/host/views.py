@@ -39,6 +39,24 @@ class KernelView(TypedDict):
     memory_bytes: int
 
 
+class BranchView(KernelView):
+    """A session that has just been made as a branch of another.
+
+    `not_restored`: files of the workspace that are not as they were in the state, or could not be copied.
+    """
+
+    branched_from: "Origin"
+    not_restored: list[str]
+    notice: str | None
+
+
+class Origin(TypedDict):
+    """`execution_id`: the execution behind which the branch begins; null: where the kernel stood."""
+
+    kernel_id: str
+    execution_id: str | None
+
+
 class Desk(NamedTuple):
     """A session as a Jupyter client sees it. `changed`: when anybody but such a client changed the notebook, ISO 8601."""
 

@@ -328,6 +328,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jupyter/kernel/{id}/branch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Branch
+         * @description A new session in the state behind an execution, or in the one there is; an empty body is legal.
+         */
+        post: operations["kernels_branch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jupyter/kernel/{id}/complete": {
         parameters: {
             query?: never;
@@ -849,6 +869,64 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Branch
+         * @description Where a branch begins, and what it is called.
+         */
+        Branch: {
+            /**
+             * At
+             * @description The execution to go on behind; default: where the kernel stands.
+             */
+            at?: string | null;
+            /**
+             * Reseed
+             * @description Whether the branch draws other random numbers.
+             * @default false
+             */
+            reseed: boolean;
+            /** Title */
+            title?: string | null;
+        };
+        /**
+         * BranchView
+         * @description A session that has just been made as a branch of another.
+         *
+         *     `not_restored`: files of the workspace that are not as they were in the state, or could not be copied.
+         */
+        BranchView: {
+            branched_from: components["schemas"]["Origin"];
+            /** Created */
+            created: string;
+            /** Environment */
+            environment: string;
+            /** Execution Count */
+            execution_count: number;
+            /** Id */
+            id: string;
+            /** Last Used */
+            last_used: string;
+            /** Memory Bytes */
+            memory_bytes: number;
+            /** Not Restored */
+            not_restored: string[];
+            /** Notice */
+            notice: string | null;
+            /** Queue */
+            queue: number;
+            /**
+             * Sandbox
+             * @enum {string}
+             */
+            sandbox: "full" | "unprivileged" | "off" | "remote";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "starting" | "idle" | "busy" | "released";
+            /** Title */
+            title: string | null;
+        };
+        /**
          * Cell
          * @description One cell; `status` and `execution_id` are its last execution's, null when it never ran here.
          */
@@ -1357,6 +1435,16 @@ export interface components {
             revision: number;
             /** Title */
             title: string | null;
+        };
+        /**
+         * Origin
+         * @description `execution_id`: the execution behind which the branch begins; null: where the kernel stood.
+         */
+        Origin: {
+            /** Execution Id */
+            execution_id: string | null;
+            /** Kernel Id */
+            kernel_id: string;
         };
         /**
          * Problem
@@ -2497,6 +2585,86 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    kernels_branch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Branch"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BranchView"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

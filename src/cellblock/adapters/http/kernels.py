@@ -10,6 +10,7 @@ from cellblock.adapters import stream
 from cellblock.adapters.http.executions import EVENT_STREAM
 from cellblock.adapters.http.request import Owner, Responses, media, problems
 from cellblock.adapters.http.shapes import (
+    Branch,
     Complete,
     CompleteReply,
     Inspect,
@@ -23,7 +24,7 @@ from cellblock.adapters.wire import Json
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.looking import MAX_ROWS, VariableView
 from cellblock.host.sessions import KernelView
-from cellblock.host.views import StateView, TravelView
+from cellblock.host.views import BranchView, StateView, TravelView
 
 
 class KernelRoutes:
@@ -45,6 +46,8 @@ class KernelRoutes:
         back = problems(404, 409, 429, 503)
         routes.post("/{id}/undo", response_model=TravelView, responses=back)(self.undo)
         routes.post("/{id}/redo", response_model=TravelView, responses=back)(self.redo)
+        apart = problems(404, 409, 413, 429, 503)
+        routes.post("/{id}/branch", status_code=201, response_model=BranchView, responses=apart)(self.branch)
         routes.get("/{id}/snapshots", response_model=list[StateView], responses=problems(404))(self.snapshots)
         routes.post("/{id}/complete", response_model=CompleteReply, responses=start)(self.complete)
         routes.post("/{id}/inspect", response_model=InspectReply, responses=start)(self.inspect)
@@ -98,6 +101,12 @@ class KernelRoutes:
     async def redo(self, owner: Owner, id: str) -> Response:
         """Take the last undo back."""
         return Json(await self.interpreter.redo(owner, id))
+
+    async def branch(self, owner: Owner, id: str, body: Annotated[Branch | None, Body()] = None) -> Response:
+        """A new session in the state behind an execution, or in the one there is; an empty body is legal."""
+        asked = body or Branch()
+        made = await self.interpreter.branch(owner, id, at=asked.at, title=asked.title, reseed=asked.reseed)
+        return Json(made, 201, headers={"Location": f"/api/jupyter/kernel/{made['id']}"})
 
     async def snapshots(self, owner: Owner, id: str) -> Response:
         """The states that are kept, and what each takes of memory."""

@@ -75,6 +75,16 @@ class Undo(Strict):
     to: Annotated[Text | None, Field(description="The execution to go back to before; default: the last one.")] = None
 
 
+class Branch(Strict):
+    """Where a branch begins, and what it is called."""
+
+    at: Annotated[
+        Text | None, Field(description="The execution to go on behind; default: where the kernel stands.")
+    ] = None
+    title: Title | None = None
+    reseed: Annotated[bool, Field(description="Whether the branch draws other random numbers.")] = False
+
+
 class Complete(Strict):
     """Code and the cursor's place in it, counted in code points."""
 
