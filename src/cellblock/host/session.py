@@ -333,9 +333,9 @@ class Session:
             process.interrupt()
 
     async def _attach(self, process: KernelProcess, patience: float, running: bool) -> Kernel:
-        name, id, uid = self.engine.environment.name, self.id, self.uid
+        made, id, uid = self.engine.environment, self.id, self.uid
         try:
-            kernel = await Kernel.attach(process, id=id, uid=uid, environment=name, patience=patience, running=running)
+            kernel = await Kernel.attach(process, id=id, uid=uid, environment=made, patience=patience, running=running)
             await self.travel.recall(kernel, self.notebook.executions())
         except CellblockError:
             self._remember_loss(SERVER_ENDED if process.bound.exception() else UNANSWERED)
