@@ -445,7 +445,7 @@ class Session:
             self.travel.forget()
             self._remember_loss(why)
             self._own_syntax = False
-            self._tell_state(f"The kernel is gone because {why}.")
+            self._tell_state(LOST.format(why=why))
             self.changed(self, None)
             if not wanted and self.tape.connections:
                 self.tape.tell("restarting")
