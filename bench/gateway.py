@@ -18,11 +18,16 @@ def measure(size: Size) -> list[Figure]:
                     spent = first_answer(lambda server=server: GatewayKernel(server), "1+1")
                     times.setdefault((name, "new"), []).append(spent)
         warm = {"ours": GatewayKernel(ours), "theirs": GatewayKernel(theirs)}
-        for name, kernel in warm.items():
+        asked = {"1+1": "1+1", "prints": PRINTS}
+        for kernel in warm.values():
             kernel.run(PRINTS)
-            for _ in range(size.rounds):
-                times.setdefault((name, "1+1"), []).append(timed(lambda kernel=kernel: kernel.run("1+1")))
-                times.setdefault((name, "prints"), []).append(timed(lambda kernel=kernel: kernel.run(PRINTS)))
+        for _ in range(size.rounds):
+            for what, code in asked.items():
+                for name, kernel in warm.items():
+                    times.setdefault((name, what), []).append(timed(lambda kernel=kernel, code=code: kernel.run(code)))
+        for name, kernel in warm.items():
+            row = [timed(lambda kernel=kernel: kernel.run(PRINTS)) for _ in range(size.rounds)]
+            times[name, "row"] = row
         grown, read = poured(ours)
         for kernel in warm.values():
             kernel.close()
@@ -35,6 +40,7 @@ def figures(times: dict[tuple[str, str], list[float]]) -> list[Figure]:
         ("new", "a new kernel until its first reply", 1 / 20),
         ("1+1", "1+1, warm", 1 / 8),
         ("prints", "1,000 prints", 1 / 2),
+        ("row", "1,000 prints, again and again without a rest", None),
     ):
         peer = median(times["theirs", what], "").value
         made.append(median(times["ours", what], f"{text}, over a WebSocket", factor=factor, name="gateway", peer=peer))

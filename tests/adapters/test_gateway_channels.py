@@ -14,6 +14,7 @@ from live_server import Live, Start
 from talking import Talk, header, kinds, talking, text
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from cellblock.cli.gathered import Gathering
 from cellblock.host.session import Session
 from cellblock.host.tape import AWAY_SECONDS, MAX_BYTES
 
@@ -354,7 +355,7 @@ def test_small_frames_are_sent_at_once_and_not_compressed_over_loopback(live: Li
         sockets = [
             each.transport.get_extra_info("socket")
             for each in live.uvicorn.server_state.connections
-            if type(each).__name__ == "WebSocketsSansIOProtocol"
+            if isinstance(each, Gathering)
         ]
         assert sockets
         assert all(each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in sockets)

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
 from jupyterlab import TOKEN, Lab, cellblock, free_port, front, laboratory
 from playwright.sync_api import Browser, Page, expect
 
+CONFIGURATION = Path(__file__).parents[2] / "docs/jupyterlab_config.py"
 NOTEBOOK = {
     "nbformat": 4,
     "nbformat_minor": 5,
@@ -58,23 +60,53 @@ def test_a_notebook_runs_plots_is_interrupted_and_restarted(lab: str, window: Pa
     expect(notebook.run(4, "x").last).to_contain_text("NameError")
 
 
-@pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, httpx2.Client]]:
-    """JupyterLab and a server behind one address, with one token; and a client of the server itself."""
-    place, port = tmp_path_factory.mktemp("together"), free_port()
+Both = tuple[str, httpx2.Client]  # JupyterLab's address, and a client of the server itself
+
+
+def client_of(server: str) -> httpx2.Client:
+    return httpx2.Client(base_url=server, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Iterator[Both]:
+    """JupyterLab with the configuration of the documents, which has contents and sessions from a server of ours."""
     with (
-        cellblock(place, f"127.0.0.1:{port}") as server,
-        laboratory(place) as lab,
-        front(place, port, server, lab) as url,
-        httpx2.Client(base_url=server, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60) as client,
+        cellblock(tmp_path, "") as server,
+        laboratory(tmp_path, f"--gateway-url={server}", f"--config={CONFIGURATION}", gateway_token=TOKEN) as lab,
+        client_of(server) as client,
+    ):
+        yield lab, client
+
+
+@pytest.fixture
+def together(tmp_path: Path) -> Iterator[Both]:
+    """JupyterLab and a server behind one address, with one token."""
+    port = free_port()
+    with (
+        cellblock(tmp_path, f"127.0.0.1:{port}") as server,
+        laboratory(tmp_path) as lab,
+        front(tmp_path, port, server, lab) as url,
+        client_of(server) as client,
     ):
         yield url, client
 
 
-def test_a_conversations_notebook_is_opened_run_and_saved_in_jupyterlab(
-    together: tuple[str, httpx2.Client], window: Page
-) -> None:
-    url, live = together
+def test_a_conversations_notebook_is_opened_run_and_saved_in_jupyterlab(configured: Both, window: Page) -> None:
+    url, live = configured
+    conversation_in_laboratory(url, live, window)
+    made = window.request.post(f"{url}/api/contents?token={TOKEN}", data={"type": "notebook"})  # as its launcher does
+    assert made.ok, made.text()
+    new = next(each for each in live.get("/api/jupyter/kernel").json()["items"] if not each["title"])
+    assert new["id"][:8] in made.json()["path"]
+
+
+@pytest.mark.slow
+def test_a_conversations_notebook_is_opened_run_and_saved_behind_one_address(together: Both, window: Page) -> None:
+    conversation_in_laboratory(*together, window)
+
+
+def conversation_in_laboratory(url: str, live: httpx2.Client, window: Page) -> None:
+    """What a cell says that is run there, the chat's page shows; what is edited and saved there, too."""
     id = live.post("/api/jupyter/kernel", json={"title": "Storms of May"}).json()["id"]
     live.put(f"/api/jupyter/kernel/{id}/files/storms.txt", content=b"three\n")
     live.post("/api/jupyter/execute", json={"code": "x = 20\nprint('from the chat')", "kernel_id": id})

@@ -1,6 +1,7 @@
 """Real Jupyter servers on loopback, and an interpreter that has its kernels from them."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -25,6 +26,11 @@ BIN = Path(sys.executable).parent
 STARTS = 60.0  # seconds
 Kind = Literal["gateway", "server", "enterprise", "cellblock"]
 Begin = Callable[..., Coroutine[Any, Any, Bench]]
+BASH = {
+    "argv": ["python", "-m", "bash_kernel", "-f", "{connection_file}"],
+    "display_name": "Bash",
+    "language": "bash",
+}
 COMMANDS: dict[Kind, list[str]] = {
     "gateway": [
         "jupyter-kernelgateway",
@@ -85,6 +91,9 @@ class Gateway:
         hidden = {"JUPYTER_CONFIG_DIR", "JUPYTER_KERNEL_GATEWAY_URL", "JUPYTER_AUTH_TOKEN"}
         environment = {name: value for name, value in os.environ.items() if name not in hidden}
         path = f"{self.bin}{os.pathsep}{os.environ.get('PATH', '')}"
+        place = self.directory / "jupyter/kernels/bash"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "kernel.json").write_text(json.dumps(BASH))
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -93,7 +102,11 @@ class Gateway:
                 stdout=log,
                 stderr=log,
                 env=environment
-                | {"JUPYTER_CONFIG_DIR": str(self.directory / "config"), "PATH": path, "CELLBLOCK_TOKEN": self.token},
+                | {
+                    "JUPYTER_CONFIG_DIR": str(self.directory / "config"),
+                    "JUPYTER_PATH": str(self.directory / "jupyter"),
+                }
+                | {"PATH": path, "CELLBLOCK_TOKEN": self.token},
             )
         return self
 

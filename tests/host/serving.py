@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from interpreting import OWNER, Bench, small
 
 from cellblock.execution import Result
+from cellblock.host.environment import Environment, Spec
 from cellblock.host.interpreter import Interpreter
-from cellblock.host.launcher import Environment
 
 
 async def printed(bench: Bench, result: Result, times: int = 1) -> list[str]:
@@ -35,6 +35,9 @@ async def printed(bench: Bench, result: Result, times: int = 1) -> list[str]:
 async def main(data: str, options: dict[str, Any]) -> None:
     if "preload" in options:
         options["environments"] = [Environment(preload=tuple(options.pop("preload")))]
+    if "command" in options:
+        spec = Spec(tuple(options.pop("command")), "another", "")
+        options["kernelspecs"] = [Environment("foreign", "", (), spec=spec)]
     interpreter = await Interpreter.start(small(Path(data), **options))
     bench = Bench(interpreter)
     stop = asyncio.Event()

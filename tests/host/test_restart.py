@@ -483,3 +483,24 @@ async def test_states_outlive_a_server_but_what_was_undone_does_not(serve: Serve
     assert (len(back["undone"]), "not kept" in back["notice"]) == (1, True)
     after = await second.ask(f"await bench.run('print(x)', {kernel!r})")
     assert (after["status"], after["outputs"][0]["text"]) == ("ok", "1\n")
+
+
+BASH_UNTIL_GO = "x=5; echo begun; while [ ! -e go ]; do sleep 0.01; done; echo done"
+
+
+async def test_a_kernel_of_another_language_goes_on_as_what_it_is(serve: Serve, tmp_path: Path) -> None:
+    """Nobody asks it for snapshots, of which it knows nothing, or believes that it has made them."""
+    bash = {"command": [sys.executable, "-m", "bash_kernel", "-f", "{connection_file}"]}
+    first = await serve(**bash)
+    kernel = await first.ask("await bench.kernel(environment='foreign')")
+    running = await first.ask(f"await bench.submit({BASH_UNTIL_GO!r}, {kernel!r})")
+    await first.ask(f"await printed(bench, {running!r})")
+    await cast_off(first)
+    second = await serve(**bash)
+    waiting = await second.ask(f"await bench.submit('echo $x', {kernel!r}, snapshot='always')")
+    (workspace(tmp_path, kernel) / "go").touch()
+    ended = await second.ask(f"await bench.wait({running!r})")
+    assert (ended["status"], ended["outputs"][0]["text"]) == ("ok", "begun\ndone\n")
+    after = await second.ask(f"await bench.wait({waiting!r})")
+    assert (after["notice"], after["outputs"][0]["text"]) == (None, "5\n")
+    assert await second.ask(f"await bench.interpreter.snapshots('local', {kernel!r})") == []

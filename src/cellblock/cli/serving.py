@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from cellblock.app import Server, create_app
 from cellblock.cli.bounded import Bounded
+from cellblock.cli.gathered import Gathering
 from cellblock.errors import CellblockError, ConfigurationError
 from cellblock.settings import Settings
 from cellblock.version import __version__
@@ -81,7 +82,7 @@ def _uvicorn(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         app,
         loop="uvloop",
         http=Bounded,
-        ws="websockets-sansio",
+        ws=Gathering,
         ws_max_size=int(settings.body_limit),
         ws_per_message_deflate=not settings.loopback,
         lifespan="on",

@@ -18,6 +18,7 @@ from cellblock.host.launcher import Launcher
 from cellblock.host.lock import DataDirectory
 from cellblock.host.looking import TableView, VariableView
 from cellblock.host.one_shots import OneShots
+from cellblock.host.peeking import FOREIGN
 from cellblock.host.recovery import recover
 from cellblock.host.remote.fleet import Fleet
 from cellblock.host.remote.remains import remaining
@@ -205,7 +206,7 @@ class Interpreter:
         Unavailable while the kernel is busy for longer than a few seconds.
         """
         session = await self._session(owner, id)
-        return [] if session.engine.environment.spec else await session.variables()
+        return await session.variables() if in_python(session) else []
 
     async def variable(
         self, owner: str, id: str, name: str, *, offset: int, limit: int, sort: int | None, descending: bool
@@ -215,8 +216,9 @@ class Interpreter:
         VariableNotFound; Unavailable while the kernel is busy for longer than a few seconds.
         """
         session = await self._session(owner, id)
-        ours = session.engine.environment.spec is None
-        view = ours and await session.variable(name, offset=offset, limit=limit, sort=sort, descending=descending)
+        view = in_python(session) and await session.variable(
+            name, offset=offset, limit=limit, sort=sort, descending=descending
+        )
         if not view:
             raise VariableNotFound(f"There is no variable {name[:80]!r}.")
         return view
@@ -477,8 +479,8 @@ class Interpreter:
         Waits its turn. InternalError with the code's own error when it raised; Unavailable when time ran out.
         """
         session = await self._session(owner, id)
-        if session.engine.environment.spec:
-            raise Unavailable("This kernel runs another language than Python.")
+        if not in_python(session):
+            raise Unavailable(FOREIGN)
         return await session.peek(code, timeout=timeout)
 
     async def load_conversation(self, owner: str, id: str) -> Conversation | None:
@@ -557,6 +559,11 @@ class Interpreter:
 
 
 Page = dict[str, Any]
+
+
+def in_python(session: Session) -> bool:
+    """Whether its kernel can be asked in Python, as far as is known."""
+    return session.engine.environment.spec is None and (session.kernel is None or session.kernel.python)
 
 
 def limits(config: Config) -> dict[str, float]:

@@ -10,7 +10,7 @@ from cellblock.errors import KernelFault, KernelStartFailed
 from cellblock.host import footprint
 from cellblock.host.connection import OPEN_TIMEOUT, Connection
 from cellblock.host.death import Death
-from cellblock.host.environment import Spec
+from cellblock.host.environment import Environment, Spec
 from cellblock.host.launcher import Launcher
 from cellblock.host.meter import ProcessUsage
 from cellblock.host.workspace import Workspace
@@ -22,6 +22,8 @@ LAST_BREATH = 5.0  # seconds between a closed connection and the news of the pro
 class FileCourier(Protocol):
     """Carries files between a workspace and a kernel that lives elsewhere; each way a sentence on what did not travel."""
 
+    @property
+    def language(self) -> str: ...
     async def there(self, workspace: Workspace) -> str | None: ...
     async def back(self, workspace: Workspace, *, whole: bool) -> str | None: ...
 
@@ -84,7 +86,7 @@ class Kernel:
 
     @classmethod
     async def attach(
-        cls, process: KernelProcess, *, id: str, uid: int, environment: str, patience: float, running: bool
+        cls, process: KernelProcess, *, id: str, uid: int, environment: Environment, patience: float, running: bool
     ) -> "Kernel":
         """One that a former server has started; `patience`: seconds it may take to answer. KernelStartFailed.
 
@@ -92,11 +94,17 @@ class Kernel:
         """
         await process.until_bound()
         connection, courier = await connected(process, patience, following=running)
-        return cls(id, process.home, uid, environment, process, connection, courier, ours=courier is None)
+        ours = courier is None and environment.spec is None
+        return cls(id, process.home, uid, environment.name, process, connection, courier, ours)
 
     @property
     def alive(self) -> bool:
         return not self.process.death.done() and self.connection.broken is None
+
+    @property
+    def python(self) -> bool:
+        """Whether it can be asked in Python."""
+        return self.ours or (self.courier is not None and self.courier.language == "python")
 
     async def reachable(self) -> bool:
         """Whether it lives; one that cannot be reached for the moment is waited for."""

@@ -10,6 +10,7 @@ from cellblock.host.connection import KernelMessage
 from cellblock.host.kernels import Kernel
 
 MAX_TEXT = 1 << 20
+FOREIGN = "This kernel runs another language than Python."
 
 
 @dataclass(eq=False)
@@ -30,6 +31,9 @@ class Peek:
 
     async def run(self, kernel: Kernel, grace: float) -> bool:
         """Asks; whether the kernel still answers afterwards."""
+        if not kernel.python:
+            self.fail(FOREIGN)
+            return True
         id = uuid.uuid4().hex
         try:
             async with asyncio.timeout_at(self.deadline):

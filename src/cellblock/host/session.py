@@ -334,9 +334,9 @@ class Session:
             process.interrupt()
 
     async def _attach(self, process: KernelProcess, patience: float, running: bool) -> Kernel:
-        name, id, uid = self.engine.environment.name, self.id, self.uid
+        made, id, uid = self.engine.environment, self.id, self.uid
         try:
-            kernel = await Kernel.attach(process, id=id, uid=uid, environment=name, patience=patience, running=running)
+            kernel = await Kernel.attach(process, id=id, uid=uid, environment=made, patience=patience, running=running)
             await self.travel.recall(kernel, self.notebook.executions())
         except CellblockError:
             self._remember_loss(SERVER_ENDED if process.bound.exception() else UNANSWERED)
@@ -449,7 +449,7 @@ class Session:
             self.travel.forget()
             self._remember_loss(why)
             self._own_syntax = False
-            self._tell_state(f"The kernel is gone because {why}.")
+            self._tell_state(LOST.format(why=why))
             self.changed(self, None)
             if not wanted and self.tape.connections:
                 self.tape.tell("restarting")

@@ -35,7 +35,7 @@ class Survivors:
         """Takes over what can go on and ends the rest, waiting for its end."""
         met = [each for each in await asyncio.gather(*(_met(path, config) for path in places(config.data_dir))) if each]
         kernels = [kept for _, theirs in met for kept in theirs]
-        known = await _known(kernels, store) if kernels else {}
+        known = await _known(kernels, store, config) if kernels else {}
         strays = [kept for kept in kernels if known.get(kept.launch.id) is not kept]
         await asyncio.gather(*(kept.process.stop() for kept in strays))
         if met:
@@ -51,12 +51,20 @@ class Survivors:
             launcher.let_go()
 
 
-async def _known(kernels: Iterable[Kept], store: Store) -> dict[str, Kept]:
+async def _known(kernels: Iterable[Kept], store: Store, config: Config) -> dict[str, Kept]:
     """Those that belong to a session; of several, the one that was made last."""
     table = schema.sessions
     found = await store.rows(sa.select(table.c.id, table.c.uid, table.c.environment))
-    sessions = {(row["id"], row["uid"], row["environment"]) for row in found}
-    return {kept.launch.id: kept for kept in kernels if (kept.launch.id, kept.launch.uid, kept.environment) in sessions}
+    taken = {each.name for each in config.environments}
+    programs = {each.name: each.spec.command for each in config.kernelspecs if each.spec and each.name not in taken}
+
+    def made_for(kept: Kept, environment: str) -> bool:
+        """A kernelspec that is no environment has its kernels from the fork server of one: its program tells."""
+        return (kept.launch.command or kept.environment) == programs.get(environment, environment)
+
+    rows = {(row["id"], row["uid"]): row["environment"] for row in found}
+    owned = [(kept, rows.get((kept.launch.id, kept.launch.uid))) for kept in kernels]
+    return {kept.launch.id: kept for kept, environment in owned if environment and made_for(kept, environment)}
 
 
 async def _met(path: Path, config: Config) -> tuple[Launcher, list[Kept]] | None:

@@ -63,6 +63,11 @@ class Courier:
     def __init__(self, record: Record, home: Path, way: Way | None) -> None:
         self._record, self._home, self._way = record, home, way
 
+    @property
+    def language(self) -> str:
+        """Of the kernel, as it says."""
+        return self._record.language
+
     async def there(self, workspace: Workspace) -> str | None:
         """What has changed here goes to the kernel; a sentence on what did not."""
         try:

@@ -82,7 +82,7 @@ class RemoteEngine:
                 process,
                 id=id,
                 uid=uid,
-                environment=self.environment.name,
+                environment=self.environment,
                 patience=self.fleet.remote.start_timeout,
                 running=False,
             )

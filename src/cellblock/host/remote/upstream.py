@@ -280,7 +280,7 @@ class Upstream:
             for kernel in list(self._ours):
                 self.lost += 1
                 self._to_end.setdefault(kernel, None)
-                self._gone(kernel, "is out of reach, because its server does not answer")
+                self._gone(kernel, "is out of reach (its server does not answer)")
 
     def _gone(self, kernel: str, how: str) -> None:
         if died := self._ours.pop(kernel, None):
