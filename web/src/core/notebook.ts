@@ -213,6 +213,11 @@ function noted(metadata: Cell['metadata'] | undefined): Pick<CellView, 'runMs' |
   }
 }
 
+/** Whether what a cell did has been taken back, as the server notes it. */
+export function isUndone(cell: Cell): boolean {
+  return noted(cell.metadata).undone
+}
+
 /** Whether a person has folded the outputs of a cell away; noted as Jupyter does. */
 export function outputsHidden(cell: Cell): boolean {
   const jupyter = cell.metadata['jupyter'] as { outputs_hidden?: unknown } | undefined

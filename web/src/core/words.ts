@@ -52,6 +52,7 @@ export const words = {
     about: 'Drop a data file anywhere on this page, or paste one. Python runs in a sandbox on this server, and you see every line of it.',
     starting: 'Starting a kernel…',
     tryIt: 'Try it with',
+    sampleQuestions: 'Questions about the sample',
   },
   conversations: {
     label: 'Conversations',
@@ -330,6 +331,7 @@ export const words = {
     undone: 'undone',
     total: (states: number, size: string) => `${counted(states, 'state')}, ${size} of their own`,
     isUndone: 'Undone: the kernel stands before it.',
+    wasUndone: 'Undone: what follows was made without it.',
     redo: 'Redo',
     wentBack: (cells: number) => (cells === 1 ? 'One cell is undone.' : `${cells} cells are undone.`),
     wentForth: (cells: number) => (cells === 1 ? 'One cell stands again.' : `${cells} cells stand again.`),
@@ -396,6 +398,7 @@ export const words = {
     searching: 'Searching…',
     failed: 'Only titles were searched: the server did not answer.',
     none: 'No conversations yet',
+    shown: 'The message with these words is shown.',
   },
   answers: {
     group: 'Answers to this question',
@@ -436,7 +439,7 @@ export const words = {
     untitled: 'Shared conversation',
     nothingAsked: 'Nothing was asked in this conversation.',
     noCells: 'This notebook has no cells.',
-    cell: (position: number, code: boolean) => `Cell ${position}, ${code ? 'code' : 'text'}`,
+    cell: (position: number, code: boolean, undone: boolean) => `Cell ${position}, ${code ? 'code' : 'text'}${undone ? ', undone' : ''}`,
     run: (count: number) => `Run ${count}`,
     notRun: 'Not run',
   },

@@ -50,8 +50,8 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
     requestAnimationFrame(() => focusCell(id))
   }
   const retype = (id: string, type: CellType): void => {
+    focusCell(id) // its editor, which may have it, is another one
     void store.retype(id, type)
-    requestAnimationFrame(() => focusCell(id)) // it is drawn anew
   }
   const travel = async (way: Promise<string | null>): Promise<void> => {
     const id = await way
@@ -185,7 +185,16 @@ export function boxOf(id: string): HTMLElement | null {
 export function focusCell(id: string): void {
   const box = boxOf(id)
   box?.focus({ preventScroll: true })
-  box?.scrollIntoView({ block: 'nearest', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' })
+  if (box) reveal(box)
+}
+
+/** A long way is gone at once, and corrected: cells on it have no more than a guessed height until they are seen. */
+function reveal(box: HTMLElement): void {
+  const { top, bottom } = box.getBoundingClientRect()
+  const far = bottom < -innerHeight || top > 2 * innerHeight
+  const still = far || matchMedia('(prefers-reduced-motion: reduce)').matches
+  box.scrollIntoView({ block: 'nearest', behavior: still ? 'auto' : 'smooth' })
+  if (far) requestAnimationFrame(() => box.scrollIntoView({ block: 'nearest' }))
 }
 
 /** A cell that React may not have drawn yet. */

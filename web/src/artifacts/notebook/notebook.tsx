@@ -1,6 +1,6 @@
 // The notebook beside the chat: toolbar, cells, and the cell a model is writing.
 import { Plus } from 'lucide-react'
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { Component, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
 import { isActive, placeInLine, runnable, type Session } from '../../core/notebook.ts'
 import { sourceOf } from '../../core/notebook.ts'
 import { proposals, type Fix } from '../../core/asking.ts'
@@ -10,6 +10,7 @@ import { Button } from '../../ui/button.tsx'
 import { Banner } from '../../ui/banner.tsx'
 import { focusCell, type CellActions } from './actions.ts'
 import { Cell, DraftCell } from './cell.tsx'
+import { useGrowing } from './near.ts'
 import { words } from '../../core/words.ts'
 import type { SessionStore, StoreView } from './store.ts'
 
@@ -56,9 +57,10 @@ export function NotebookView({
       <div className="mx-auto flex max-w-[920px] flex-col gap-5 px-2 pt-5 pb-24 md:px-5">
         <Notices store={store} view={view} />
         {session.loaded && session.cells.length === 0 && draft === null && <Nothing />}
+        <KeptFocus>
         {session.cells.slice(0, drawn).map((cell, at) => (
           <Cell
-            key={`${cell.id}:${cell.type}`}
+            key={cell.id}
             cell={cell}
             position={at + 1}
             store={store}
@@ -73,6 +75,7 @@ export function NotebookView({
             redo={redo === cell.id}
           />
         ))}
+        </KeptFocus>
         {draft !== null && <DraftCell code={draft.code} label={draft.phase === 'writing' ? words.notebook.beingWritten : words.notebook.aboutToRun} />}
         {session.loaded && <AddCell actions={actions} />}
       </div>
@@ -82,19 +85,30 @@ export function NotebookView({
   )
 }
 
-const AT_ONCE = 16
-
-/** How many of many cells are drawn: a long notebook comes in pieces, a frame each, so that the page answers meanwhile. */
-function useGrowing(count: number): number {
-  const [drawn, setDrawn] = useState(0)
-  const shown = count - drawn <= AT_ONCE ? count : drawn + AT_ONCE
-  useEffect(() => {
-    if (shown === count) return setDrawn(count)
-    const frame = requestAnimationFrame(() => setDrawn(shown))
-    return () => cancelAnimationFrame(frame)
-  }, [shown, count])
-  return shown
+interface Held {
+  readonly cell: Element
+  readonly at: number
 }
+
+/** The focus is never lost: where a change takes away what had it, its cell has it then, or the cell that stands in that place. */
+class KeptFocus extends Component<{ children: ReactNode }> {
+  override getSnapshotBeforeUpdate(): Held | null {
+    const cell = document.activeElement?.closest('[data-cell]')
+    return cell ? { cell, at: boxes().indexOf(cell) } : null
+  }
+
+  override componentDidUpdate(_props: unknown, _state: unknown, held: Held | null): void {
+    if (held === null || document.activeElement !== document.body) return
+    const here = held.cell.isConnected ? held.cell : (boxes()[held.at] ?? boxes().at(-1))
+    if (here instanceof HTMLElement) here.focus({ preventScroll: true })
+  }
+
+  override render(): ReactNode {
+    return this.props.children
+  }
+}
+
+const boxes = (): readonly Element[] => [...document.querySelectorAll('[data-cell]')]
 
 function alreadyThere(session: Session, code: string): boolean {
   const last = session.cells.findLast((cell) => cell.type === 'code')
