@@ -34,7 +34,7 @@ def strip_ansi(text: str) -> str:
 
 
 def to_py(view: Mapping[str, Any]) -> str:
-    """The percent format: `# %%` before code, `# %% [markdown]` before commented text; magics and what is undone are commented out."""
+    """The percent format: `# %%` before code, `# %% [markdown]` before commented text; magics and undone code are comments."""
     return "\n".join(_py_cell(cell) for cell in view["cells"])
 
 

@@ -68,7 +68,7 @@ def test_a_cell_is_taken_back_and_had_again(
     assert printed(api, session, "x") == "2"
     page.reload()
     expect(page.locator("[data-undone]")).to_have_count(1)
-    expect(page.get_by_text("Undone: the kernel stands before it.")).to_be_visible()
+    expect(page.get_by_text("Undone: the kernel does not stand on it.")).to_be_visible()
     expect(redo).to_have_count(0)  # something has run since: what is undone cannot be had again
 
 

@@ -2,7 +2,7 @@
 import { useRef } from 'react'
 import { Standing } from '../artifacts/notebook/editor.tsx'
 import { Outputs } from '../artifacts/notebook/outputs.tsx'
-import { useNear } from '../artifacts/notebook/near.ts'
+import { placeOf, useNear } from '../artifacts/notebook/near.ts'
 import { heightOf } from '../core/height.ts'
 import { isUndone, outputsHidden } from '../core/notebook.ts'
 import { words } from '../core/words.ts'
@@ -21,8 +21,7 @@ export function StillCell({ cell, position, caption }: { cell: Cell; position: n
     <section
       ref={box}
       data-undone={undone ? '' : undefined}
-      data-near={near ? '' : undefined}
-      style={{ containIntrinsicBlockSize: `auto ${heightOf(cell, cell.source)}px` }}
+      {...placeOf(near, heightOf(cell, cell.source))}
       data-cell={cell.id}
       data-status={cell.status ?? ''}
       tabIndex={0}

@@ -15,7 +15,7 @@ import { complete, fileUrl, inspect } from '../../wire/client.ts'
 import { applies, type CellActions } from './actions.ts'
 import { Editor, type EditorHandle } from './editor.tsx'
 import { command } from './keys.ts'
-import { useNear } from './near.ts'
+import { placeOf, useNear } from './near.ts'
 import { Outputs } from './outputs.tsx'
 import type { SessionStore } from './store.ts'
 import { Proposed } from './proposed.tsx'
@@ -79,8 +79,7 @@ export const Cell = memo(function Cell({
       data-cell={cell.id}
       data-status={cell.status ?? ''}
       data-undone={cell.undone ? '' : undefined}
-      data-near={near ? '' : undefined}
-      style={{ containIntrinsicBlockSize: `auto ${heightOf(cell, source)}px` }}
+      {...placeOf(near, heightOf(cell, source))}
       tabIndex={0}
       aria-label={words.cell.label(position, cell.type === 'code', cell.status && cell.status !== 'ok' ? OUTCOMES[cell.status] : cell.undone ? words.states.undone : null)}
       onKeyDown={(event) => onKey(event, box.current, () => command(event, cell.id, edit, actions))}

@@ -1,6 +1,7 @@
 // The editor as a component. Far from the window the code stands as text; near it, coloured; and CodeMirror, which takes
 // its time, comes when the browser has nothing better to do, or at once when a person wants it, and goes with the distance.
-import { useEffect, useImperativeHandle, useMemo, useRef, useState, type ReactNode, type Ref } from 'react'
+import { useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type Ref } from 'react'
+import { flushSync } from 'react-dom'
 import type { EditorState } from '@codemirror/state'
 import type { EditorView } from '@codemirror/view'
 import type { EditorHooks, EditorOptions } from './editor.ts'
@@ -9,7 +10,8 @@ export interface EditorHandle {
   readonly focus: () => void
 }
 
-let loaded: typeof import('./editor.ts') | null = null
+type Chunk = typeof import('./editor.ts')
+let loaded: Chunk | null = null
 const chunk = import('./editor.ts').then((module) => (loaded = module))
 
 /** The cursor of the editor in `element` goes to a line, counted from 1. */
@@ -48,26 +50,27 @@ export function Editor({
   const wanted = useRef(false)
   const [due, setDue] = useState(readOnly)
   const [made, setMade] = useState(false)
-  useEffect(() => {
+  useLayoutEffect(() => {
     latest.current = { hooks, source, readOnly }
   })
 
   useEffect(() => {
     const element = box.current
-    const make = (): void => setDue(true)
-    if (near) soon(make)
+    const make = (): void => flushSync(() => setDue(true))
+    const later = (): void => setDue(true)
+    if (near) soon(later)
     else if (!view.current?.hasFocus) setDue(latest.current.readOnly || wanted.current)
     element?.addEventListener(WANTED, make)
     return () => {
-      waiting.delete(make)
+      waiting.delete(later)
       element?.removeEventListener(WANTED, make)
     }
   }, [near])
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!due) return
     let gone = false
-    void chunk.then(({ makeEditor, setReadOnly, follow }) => {
+    const make = ({ makeEditor, setReadOnly, follow }: Chunk): void => {
       if (gone || !box.current) return
       view.current = makeEditor(box.current, latest.current.source, options, () => latest.current.hooks, kept.current)
       follow(view.current, latest.current.source)
@@ -75,7 +78,9 @@ export function Editor({
       if (wanted.current) view.current.focus()
       wanted.current = false
       setMade(true)
-    })
+    }
+    if (loaded) make(loaded)
+    else void chunk.then(make)
     return () => {
       gone = true
       kept.current = view.current?.state ?? null
@@ -95,7 +100,7 @@ export function Editor({
 
   const focus = (): void => {
     wanted.current = view.current === null
-    setDue(true)
+    flushSync(() => setDue(true)) // the next key is meant for it
     view.current?.focus()
   }
   useImperativeHandle(handle, () => ({ focus }))

@@ -1,5 +1,5 @@
 // Which cells are near the window. The others stand as text, and the browser leaves out what nobody sees of them.
-import { useEffect, useState, type RefObject } from 'react'
+import { useEffect, useState, type CSSProperties, type RefObject } from 'react'
 
 const NEAR = '800px 0px'
 const observers = new WeakMap<Element, IntersectionObserver>()
@@ -18,6 +18,11 @@ export function useNear(box: RefObject<Element | null>): boolean {
     return () => observer.unobserve(element)
   }, [box])
   return near
+}
+
+/** What the sheet has to know of a cell: whether it is near, and how high it is guessed to be until it has been seen. */
+export function placeOf(near: boolean, height: number): { 'data-near': '' | undefined; style: CSSProperties } {
+  return { 'data-near': near ? '' : undefined, style: { '--height': `${height}px` } as CSSProperties }
 }
 
 /** One for all cells of a notebook. */

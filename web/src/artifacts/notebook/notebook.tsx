@@ -1,7 +1,7 @@
 // The notebook beside the chat: toolbar, cells, and the cell a model is writing.
 import { Plus } from 'lucide-react'
 import { Component, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
-import { isActive, placeInLine, runnable, type Session } from '../../core/notebook.ts'
+import { isActive, placeInLine, recoverable, type Session } from '../../core/notebook.ts'
 import { sourceOf } from '../../core/notebook.ts'
 import { proposals, type Fix } from '../../core/asking.ts'
 import { redoable } from '../../core/states.ts'
@@ -167,7 +167,7 @@ function Notices({ store, view }: { store: SessionStore; view: StoreView }) {
         <Banner
           onClose={() => store.apply({ kind: 'dismiss' })}
           action={
-            !session.restored && session.cells.length > 0 && <RunAgain store={store} before={session.noticeCell} cells={session.cells} />
+            !session.restored && recoverable(session.cells).length > 0 && <RunAgain store={store} before={session.noticeCell} cells={session.cells} />
           }
         >
           {session.notice}
@@ -184,9 +184,9 @@ function Notices({ store, view }: { store: SessionStore; view: StoreView }) {
 
 /** What brings lost variables back: the cells above the one that missed them, or all. */
 function RunAgain({ store, before, cells }: { store: SessionStore; before: string | null; cells: Session['cells'] }) {
-  const above = before !== null && runnable(cells, undefined, before).length > 0
+  const above = before !== null && recoverable(cells, before).length > 0
   return (
-    <Button look="outline" onClick={() => void (above ? store.runAll(undefined, before) : store.runAll())}>
+    <Button look="outline" onClick={() => void store.recover(above ? before : undefined)}>
       {above ? words.notebook.runAllAbove : words.common.runAll}
     </Button>
   )
