@@ -161,9 +161,13 @@ function kernelState(session: Session, content: SessionEvent['content']): Sessio
   }
 }
 
-/** The server's notebook, with what a person has typed meanwhile kept on top. */
-export function adopt(session: Session, notebook: Notebook): Session {
+/**
+ * The server's notebook, with what a person has typed meanwhile kept on top. It is the answer to a request, made when the
+ * session was as `asked`: of a run that events have told of since then the answer may know less.
+ */
+export function adopt(session: Session, notebook: Notebook, asked: Session = session): Session {
   const known = new Map(session.cells.map((cell) => [cell.id, cell]))
+  const then = asked === session ? known : new Map(asked.cells.map((cell) => [cell.id, cell]))
   return {
     ...session,
     loaded: true,
@@ -172,7 +176,7 @@ export function adopt(session: Session, notebook: Notebook): Session {
     revision: notebook.revision,
     title: notebook.title,
     environment: notebook.environment,
-    cells: withPending(session.cells, notebook.cells.map((cell) => adoptCell(known.get(cell.id), cell))),
+    cells: withPending(session.cells, notebook.cells.map((cell) => adoptCell(known.get(cell.id), cell, then.get(cell.id)))),
   }
 }
 
@@ -190,10 +194,11 @@ function ordered(cell: CellView): CellView {
   return { ...cell, execution_id: null, status: null }
 }
 
-function adoptCell(before: CellView | undefined, cell: Cell): CellView {
+function adoptCell(before: CellView | undefined, cell: Cell, asked = before): CellView {
   if (before === undefined) return view(cell)
   const same = before.execution_id === cell.execution_id
-  if (same && isActive(before.status)) return rebase(before, cell.source)
+  const told = asked?.execution_id !== before.execution_id || asked.status !== before.status
+  if (told || (same && isActive(before.status))) return rebase({ ...before, pending: false }, cell.source)
   const outputs = withIds(cell.outputs, before.outputs)
   const next: CellView = same ? { ...before, ...cell, outputs, pending: false, undone: noted(cell.metadata).undone } : { ...view(cell), draft: before.draft, conflict: before.conflict }
   return rebase(next, cell.source)

@@ -2,7 +2,7 @@
 import { useRef } from 'react'
 import { Standing } from '../artifacts/notebook/editor.tsx'
 import { Outputs } from '../artifacts/notebook/outputs.tsx'
-import { placeOf, useNear } from '../artifacts/notebook/near.ts'
+import { placeOf, useStage } from '../artifacts/notebook/near.ts'
 import { heightOf } from '../core/height.ts'
 import { isUndone, outputsHidden } from '../core/notebook.ts'
 import { words } from '../core/words.ts'
@@ -16,12 +16,12 @@ export function StillCell({ cell, position, caption }: { cell: Cell; position: n
   const count = cell.execution_count
   const undone = isUndone(cell)
   const box = useRef<HTMLElement>(null)
-  const near = useNear(box)
+  const stage = useStage(box)
   return (
     <section
       ref={box}
       data-undone={undone ? '' : undefined}
-      {...placeOf(near, heightOf(cell, cell.source))}
+      {...placeOf(stage, heightOf(cell, cell.source))}
       data-cell={cell.id}
       data-status={cell.status ?? ''}
       tabIndex={0}
@@ -34,7 +34,7 @@ export function StillCell({ cell, position, caption }: { cell: Cell; position: n
       <div className="min-w-0">
         {code ? (
           <div className="rounded-md bg-well">
-            <Standing source={cell.source} coloured={near} />
+            <Standing source={cell.source} coloured={stage !== 'far'} />
           </div>
         ) : (
           <div className="py-1 pr-2">

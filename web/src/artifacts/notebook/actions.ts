@@ -189,13 +189,17 @@ export function focusCell(id: string): void {
   if (box) reveal(box)
 }
 
-/** A long way is gone at once, and corrected: cells on it have no more than a guessed height until they are seen. */
+/** What is near is scrolled to. A long way is gone at once: cells on it have no more than a guessed height until they are seen. */
 function reveal(box: HTMLElement): void {
-  const { top, bottom } = box.getBoundingClientRect()
-  const far = bottom < -innerHeight || top > 2 * innerHeight
-  const still = far || matchMedia('(prefers-reduced-motion: reduce)').matches
-  box.scrollIntoView({ block: 'nearest', behavior: still ? 'auto' : 'smooth' })
-  if (far) requestAnimationFrame(() => box.scrollIntoView({ block: 'nearest' }))
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches
+  if ('near' in box.dataset) box.scrollIntoView({ block: 'nearest', behavior: still ? 'auto' : 'smooth' })
+  else arrive(box, 6)
+}
+
+/** Frame by frame, as heights become known. */
+function arrive(box: HTMLElement, frames: number): void {
+  box.scrollIntoView({ block: 'nearest', behavior: 'instant' })
+  if (frames > 0) requestAnimationFrame(() => arrive(box, frames - 1))
 }
 
 /** React draws a cell that was just added at the end of what happens now, or else soon. */

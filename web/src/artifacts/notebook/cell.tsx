@@ -15,7 +15,7 @@ import { complete, fileUrl, inspect } from '../../wire/client.ts'
 import { applies, type CellActions } from './actions.ts'
 import { Editor, type EditorHandle } from './editor.tsx'
 import { command } from './keys.ts'
-import { placeOf, useNear } from './near.ts'
+import { placeOf, useStage } from './near.ts'
 import { Outputs } from './outputs.tsx'
 import type { SessionStore } from './store.ts'
 import { Proposed } from './proposed.tsx'
@@ -56,7 +56,7 @@ export const Cell = memo(function Cell({
 }) {
   const box = useRef<HTMLElement>(null)
   const editor = useRef<EditorHandle>(null)
-  const near = useNear(box)
+  const stage = useStage(box)
   const [editing, setEditing] = useState(false)
   useEffect(() => setEditing(false), [cell.type])
   const source = sourceOf(cell)
@@ -79,7 +79,7 @@ export const Cell = memo(function Cell({
       data-cell={cell.id}
       data-status={cell.status ?? ''}
       data-undone={cell.undone ? '' : undefined}
-      {...placeOf(near, heightOf(cell, source))}
+      {...placeOf(stage, heightOf(cell, source))}
       tabIndex={0}
       aria-label={words.cell.label(position, cell.type === 'code', cell.status && cell.status !== 'ok' ? OUTCOMES[cell.status] : cell.undone ? words.states.undone : null)}
       onKeyDown={(event) => onKey(event, box.current, () => command(event, cell.id, edit, actions))}
@@ -99,7 +99,7 @@ export const Cell = memo(function Cell({
                 key={cell.type}
                 handle={editor}
                 source={source}
-                near={near}
+                stage={stage}
                 options={{
                   label: words.cell.editor(cell.type === 'code'),
                   code: cell.type === 'code',
@@ -117,7 +117,7 @@ export const Cell = memo(function Cell({
             </div>
           )}
           {cell.status === 'running' && <div className="sweep absolute inset-x-1 -bottom-px h-0.5 rounded-full bg-accent-wash" aria-hidden />}
-          {near && <Tools cell={cell} actions={actions} onRun={() => run('stay')} onEdit={edit} rendered={rendered} />}
+          {stage === 'there' && <Tools cell={cell} actions={actions} onRun={() => run('stay')} onEdit={edit} rendered={rendered} />}
         </div>
         {cell.conflict !== null && <Conflict theirs={cell.conflict} onChoose={(keep) => store.resolve(cell.id, keep)} />}
         {proposed !== null && <Proposed before={source} after={proposed} onSettle={(take) => onSettle(cell.id, take)} />}

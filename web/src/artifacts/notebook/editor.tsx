@@ -1,10 +1,11 @@
-// The editor as a component. Far from the window the code stands as text; near it, coloured; and CodeMirror, which takes
-// its time, comes when the browser has nothing better to do, or at once when a person wants it, and goes with the distance.
+// The editor as a component. Far from the window the code stands as text; near it, coloured; CodeMirror, which takes its
+// time, comes with the rest of the cell, or at once when a person wants it, and goes with the distance.
 import { useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type Ref } from 'react'
 import { flushSync } from 'react-dom'
 import type { EditorState } from '@codemirror/state'
 import type { EditorView } from '@codemirror/view'
 import type { EditorHooks, EditorOptions } from './editor.ts'
+import type { Stage } from './near.ts'
 
 export interface EditorHandle {
   readonly focus: () => void
@@ -31,15 +32,15 @@ export function Editor({
   options,
   hooks,
   readOnly = false,
-  near = true,
+  stage = 'there',
   handle,
 }: {
   source: string
   options: EditorOptions
   hooks: EditorHooks
   readOnly?: boolean
-  /** It is in view, or will be soon. */
-  near?: boolean
+  /** How much of its cell is there. */
+  stage?: Stage
   handle?: Ref<EditorHandle>
 }) {
   const box = useRef<HTMLDivElement>(null)
@@ -48,7 +49,7 @@ export function Editor({
   const kept = useRef<EditorState>(null)
   const latest = useRef({ hooks, source, readOnly })
   const wanted = useRef(false)
-  const [due, setDue] = useState(readOnly)
+  const [due, setDue] = useState(stage === 'there')
   const [made, setMade] = useState(false)
   useLayoutEffect(() => {
     latest.current = { hooks, source, readOnly }
@@ -57,15 +58,11 @@ export function Editor({
   useEffect(() => {
     const element = box.current
     const make = (): void => flushSync(() => setDue(true))
-    const later = (): void => setDue(true)
-    if (near) soon(later)
-    else if (!view.current?.hasFocus) setDue(latest.current.readOnly || wanted.current)
+    if (stage === 'there') setDue(true)
+    if (stage === 'far' && !view.current?.hasFocus) setDue(wanted.current)
     element?.addEventListener(WANTED, make)
-    return () => {
-      waiting.delete(later)
-      element?.removeEventListener(WANTED, make)
-    }
-  }, [near])
+    return () => element?.removeEventListener(WANTED, make)
+  }, [stage])
 
   useLayoutEffect(() => {
     if (!due) return
@@ -107,7 +104,7 @@ export function Editor({
 
   return (
     <div ref={box} data-editor className="min-w-0 overflow-hidden">
-      {!made && <Standing source={source} coloured={near && options.code} onWanted={focus} wrapped={!options.code} />}
+      {!made && <Standing source={source} coloured={stage !== 'far' && options.code} onWanted={focus} wrapped={!options.code} />}
     </div>
   )
 }
@@ -132,28 +129,4 @@ function useColours(source: string, coloured: boolean): ReactNode {
     if (!coloured || !ready) return text
     return loaded!.colours(text).map((piece, at) => (piece.look ? <span key={at} className={piece.look}>{piece.text}</span> : piece.text))
   }, [text, coloured, ready])
-}
-
-// Editors are made one by one between other work; what has been scrolled by meanwhile is left out.
-
-const PATIENCE = 500
-const waiting = new Set<() => void>()
-let asked = false
-
-function soon(make: () => void): void {
-  waiting.add(make)
-  if (asked) return
-  asked = true
-  if ('requestIdleCallback' in window) requestIdleCallback(next, { timeout: PATIENCE })
-  else setTimeout(next, 30)
-}
-
-function next(): void {
-  asked = false
-  const [make] = waiting
-  if (!make) return
-  waiting.delete(make)
-  make()
-  const [another] = waiting
-  if (another) soon(another)
 }

@@ -1,28 +1,39 @@
-// Which cells are near the window. The others stand as text, and the browser leaves out what nobody sees of them.
-import { useEffect, useState, type CSSProperties, type RefObject } from 'react'
+// How much of each cell is there. Far from the window it is text, and the browser leaves out what nobody sees of it; near it
+// its code is coloured; its editor and its buttons come when the browser has nothing better to do. Who scrolls fast by never
+// waits for them.
+import { startTransition, useEffect, useState, type CSSProperties, type RefObject } from 'react'
+
+export type Stage = 'far' | 'near' | 'there'
 
 const NEAR = '800px 0px'
 const observers = new WeakMap<Element, IntersectionObserver>()
 const listeners = new WeakMap<Element, (near: boolean) => void>()
 
-/** Whether a cell is in view, or will be soon. */
-export function useNear(box: RefObject<Element | null>): boolean {
-  const [near, setNear] = useState(false)
+export function useStage(box: RefObject<Element | null>): Stage {
+  const [stage, setStage] = useState<Stage>('far')
   useEffect(() => {
     const element = box.current
     const scroller = element?.closest('[data-notebook]')
-    if (!element || !scroller) return setNear(true)
+    const arrive = (): void => setStage('there')
+    if (!element || !scroller) return arrive()
     const observer = observerOf(scroller)
-    listeners.set(element, setNear)
+    listeners.set(element, (near) => {
+      startTransition(() => setStage((now) => (near ? (now === 'far' ? 'near' : now) : 'far')))
+      if (near) soon(arrive)
+      else waiting.delete(arrive)
+    })
     observer.observe(element)
-    return () => observer.unobserve(element)
+    return () => {
+      observer.unobserve(element)
+      waiting.delete(arrive)
+    }
   }, [box])
-  return near
+  return stage
 }
 
 /** What the sheet has to know of a cell: whether it is near, and how high it is guessed to be until it has been seen. */
-export function placeOf(near: boolean, height: number): { 'data-near': '' | undefined; style: CSSProperties } {
-  return { 'data-near': near ? '' : undefined, style: { '--height': `${height}px` } as CSSProperties }
+export function placeOf(stage: Stage, height: number): { 'data-near': '' | undefined; style: CSSProperties } {
+  return { 'data-near': stage === 'far' ? undefined : '', style: { '--height': `${height}px` } as CSSProperties }
 }
 
 /** One for all cells of a notebook. */
@@ -39,6 +50,30 @@ function observerOf(scroller: Element): IntersectionObserver {
   return made
 }
 
+// One by one, between other work.
+
+const PATIENCE = 500
+const waiting = new Set<() => void>()
+let asked = false
+
+function soon(arrive: () => void): void {
+  waiting.add(arrive)
+  if (asked) return
+  asked = true
+  if ('requestIdleCallback' in window) requestIdleCallback(next, { timeout: PATIENCE })
+  else setTimeout(next, 30)
+}
+
+function next(): void {
+  asked = false
+  const [arrive] = waiting
+  if (!arrive) return
+  waiting.delete(arrive)
+  arrive()
+  const [another] = waiting
+  if (another) soon(another)
+}
+
 const AT_ONCE = 16
 
 /** How many of many cells are drawn: a long notebook comes in pieces, a frame each, so that the page answers meanwhile. */
@@ -47,7 +82,7 @@ export function useGrowing(count: number): number {
   const shown = count - drawn <= AT_ONCE ? count : drawn + AT_ONCE
   useEffect(() => {
     if (shown === count) return setDrawn(count)
-    const frame = requestAnimationFrame(() => setDrawn(shown))
+    const frame = requestAnimationFrame(() => startTransition(() => setDrawn(shown)))
     return () => cancelAnimationFrame(frame)
   }, [shown, count])
   return shown

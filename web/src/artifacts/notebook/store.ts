@@ -156,7 +156,11 @@ export class SessionStore {
   }
 
   async refresh(): Promise<void> {
-    await this.#try(async () => this.#set(adopt(this.#session, await api.getNotebook(this.id))))
+    const asked = this.#session
+    await this.#try(async () => {
+      const notebook = await api.getNotebook(this.id)
+      this.#set(adopt(this.#session, notebook, asked))
+    })
   }
 
   // edits of a person
@@ -366,12 +370,13 @@ export class SessionStore {
   }
 
   async #attempt(change: (revision: number) => Promise<Notebook> | null, tries: number): Promise<void> {
+    const asked = this.#session
     try {
-      const answer = await change(this.#session.revision)
-      if (answer !== null && answer.revision >= this.#session.revision) this.#set(adopt(this.#session, answer))
+      const answer = await change(asked.revision)
+      if (answer !== null && answer.revision >= this.#session.revision) this.#set(adopt(this.#session, answer, asked))
     } catch (error) {
       if (!(error instanceof api.ApiError) || error.status !== 409 || tries === 0) throw error
-      this.#set(adopt(this.#session, error.current ?? (await api.getNotebook(this.id))))
+      this.#set(adopt(this.#session, error.current ?? (await api.getNotebook(this.id)), asked))
       await this.#attempt(change, tries - 1)
     }
   }
