@@ -21,6 +21,12 @@ def size_of(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
+def is_undone(cell: Mapping[str, Any]) -> bool:
+    """Whether what a cell shows has been taken back. It is noted in its metadata, where an imported notebook may say anything."""
+    noted = cell["metadata"].get("cellblock")
+    return isinstance(noted, dict) and bool(noted.get("undone"))
+
+
 def clean(text: str) -> str:
     """Text that can be written as UTF-8: lone surrogates become U+FFFD."""
     if text.isascii():

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from typing_extensions import TypedDict
 
-from cellblock.content import Content, Malformed, Output, clean, error_output, plain
+from cellblock.content import Content, Malformed, Output, clean, error_output, is_undone, plain
 from cellblock.errors import CellNotFound, InvalidRequest, StaleRevision, TooLarge
 from cellblock.execution import FINAL, MAX_COUNT, Event, Status
 from cellblock.outputs import Outputs
@@ -392,11 +392,6 @@ class Notebook:
     def _forget(self, cell_id: str) -> None:
         self._live.pop(cell_id, None)
         self._display_ids.pop(cell_id, None)
-
-
-def is_undone(cell: Cell) -> bool:
-    noted = cell["metadata"].get("cellblock")
-    return isinstance(noted, dict) and bool(noted.get("undone"))
 
 
 def _at_rest(cell: Cell) -> Cell:

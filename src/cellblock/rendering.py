@@ -16,8 +16,9 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
-from cellblock.content import Output
+from cellblock.content import Output, is_undone
 
+UNDONE = "Undone: what follows was made without it."
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 FRAMED = ("image/svg+xml", "text/html")
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.?|[\x00-\x08\x0b-\x1f\x7f]")
@@ -33,7 +34,7 @@ def strip_ansi(text: str) -> str:
 
 
 def to_py(view: Mapping[str, Any]) -> str:
-    """The percent format: `# %%` before code, `# %% [markdown]` before commented text; magics are commented out."""
+    """The percent format: `# %%` before code, `# %% [markdown]` before commented text; magics and undone code are comments."""
     return "\n".join(_py_cell(cell) for cell in view["cells"])
 
 
@@ -41,6 +42,8 @@ def _py_cell(cell: Mapping[str, Any]) -> str:
     lines = cell["source"].splitlines()
     if cell["type"] != "code":
         return "\n".join(["# %% [markdown]", *(_comment(line) for line in lines), ""])
+    if is_undone(cell):
+        return "\n".join(["# %%", _comment(UNDONE), *(_comment(line) for line in lines), ""])
     if lines and lines[0].startswith("%%"):
         return "\n".join(["# %%", *(_comment(line) for line in lines), ""])
     if not _is_python(cell["source"]):
@@ -76,6 +79,7 @@ def to_md(view: Mapping[str, Any]) -> str:
         if cell["type"] != "code":
             parts.append(cell["source"].rstrip() + "\n")
             continue
+        parts += [f"*{UNDONE}*\n"] if is_undone(cell) else []
         parts.append(_fence(cell["source"], "python"))
         parts += [_md_output(output) for output in cell["outputs"]]
     return "\n".join(parts)
@@ -144,7 +148,10 @@ def _html_cell(cell: Mapping[str, Any]) -> str:
     count = cell["execution_count"] if cell["execution_count"] is not None else " "
     source = html.escape(cell["source"])
     code = f'<div class="code"><span class="count">[{count}]</span><pre><code>{source}</code></pre></div>'
-    return f'<section class="cell">{code}<div class="outputs">{outputs}</div></section>'
+    shown = f'{code}<div class="outputs">{outputs}</div>'
+    if is_undone(cell):
+        return f'<section class="cell undone"><p>{UNDONE}</p>{shown}</section>'
+    return f'<section class="cell">{shown}</section>'
 
 
 def _markdown(source: str) -> str:
@@ -264,6 +271,8 @@ pre { margin: 0; padding: .5rem .75rem; overflow-x: auto; white-space: pre-wrap;
 .code { position: relative; background: var(--code); border-radius: 4px; }
 .count { position: absolute; right: .5rem; top: .5rem; color: var(--soft); font: 11px ui-monospace, monospace; }
 .outputs { margin-top: .25rem; }
+.undone p { margin: 0 0 .25rem; color: var(--soft); font-size: 13px; }
+.undone .code, .undone .outputs { filter: grayscale(1); opacity: .55; }
 .stderr { color: var(--soft); }
 .error { border-left: 2px solid var(--red); }
 img { display: block; max-width: 100%; margin: .5rem 0; }

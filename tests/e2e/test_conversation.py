@@ -157,6 +157,34 @@ def test_conversations_are_found_by_what_was_said_in_them_by_keys(page: Page) ->
     page.keyboard.press("Enter")
     expect(page).to_have_url(address)
     expect(page.locator(QUESTIONS)).to_have_count(2)
+    shown = page.locator("[data-found]")
+    expect(shown).to_contain_text("the kudu has horns in a spiral")
+    expect(shown).to_be_focused()
+    assert complaints(page) == []
+
+
+def test_what_a_search_has_found_is_shown_and_marked_however_far_up_it_stands(page: Page) -> None:
+    long = "\n\n".join(f"Paragraph {n} of a long answer." for n in range(40))
+    scripted(page, "Say: all about okapis", f"Say: {long}", "Say: the end")
+    listed = page.get_by_role("navigation", name="Conversations")
+    expect(page.get_by_text("all about okapis (1)")).not_to_be_in_viewport()
+    listed.get_by_role("searchbox").fill("okapis")
+    listed.get_by_role("link", name=re.compile("okapis")).click()  # it is open already
+    expect(page.locator("[data-found]")).to_contain_text("all about okapis")
+    expect(page.locator("[data-found]")).to_be_in_viewport()
+    assert marked_words(page) == ["okapis"]
+    listed.get_by_role("searchbox").fill("paragraph 3 read_csv")
+    expect(listed.get_by_role("listitem")).to_have_text("Nothing was said in these words")
+    listed.get_by_role("searchbox").fill("paragraph")
+    listed.get_by_role("link", name=re.compile("okapis")).click()
+    expect(page.locator("[data-found]")).to_contain_text("Paragraph 39")
+    page.reload()
+    expect(page.locator("[data-found]")).to_have_count(0)
+
+
+def marked_words(page: Page) -> list[str]:
+    found: list[str] = page.evaluate("() => [...CSS.highlights.get('found')].map((range) => range.toString())")
+    return found
 
 
 def test_what_could_be_asked_next_is_offered_and_asked_by_a_click(page: Page) -> None:

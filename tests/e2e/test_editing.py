@@ -62,6 +62,35 @@ def test_moved_by_keys_the_cell_keeps_the_focus(page: Page, session: str, api: A
     saved(page, api, session, ["three = 3", "one = 1", "two = 2"])
 
 
+def test_no_key_is_lost_on_a_cell_that_changes(page: Page, session: str, api: APIRequestContext) -> None:
+    """Keys follow each other without a moment between them, and none of them is waited for."""
+    three(page)
+    cells(page).nth(1).focus()
+    rapidly(page, "m", "d", "d")
+    expect(cells(page)).to_have_count(2)
+    expect(cells(page).nth(1)).to_contain_text("three = 3")
+    rapidly(page, "m", "y", "a", "Escape", "o", "b")
+    page.keyboard.type("four = 4")
+    saved(page, api, session, ["one = 1", "", "four = 4", "three = 3"])
+    page.keyboard.press("Escape")
+    rapidly(page, "v", "ArrowUp", "d", "d")  # nothing was copied
+    saved(page, api, session, ["one = 1", "four = 4", "three = 3"])
+
+
+def rapidly(page: Page, *keys: str) -> None:
+    """Keys as they come when they are held down together: each a task of its own, with no frame between them."""
+    page.evaluate(
+        """async (keys) => {
+            const { port1, port2 } = new MessageChannel()
+            for (const key of keys) {
+                document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }))
+                await new Promise((done) => { port1.onmessage = done; port2.postMessage(0) })
+            }
+        }""",
+        list(keys),
+    )
+
+
 def test_a_deleted_cell_comes_back_where_it_was_with_its_outputs(
     page: Page, session: str, api: APIRequestContext
 ) -> None:

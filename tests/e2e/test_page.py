@@ -110,6 +110,20 @@ def test_a_call_in_the_chat_is_one_line_that_leads_to_its_cell(page: Page) -> No
     expect(line).to_contain_text("read_csv")
 
 
+def test_a_question_about_the_sample_is_one_click_on_an_empty_page(page: Page) -> None:
+    page.goto("/")
+    questions = page.get_by_role("group", name="Questions about the sample").get_by_role("button")
+    expect(questions).to_have_count(3)
+    for asked in questions.all_inner_texts():
+        page.get_by_role("button", name=asked).click()
+        expect(page.locator(ANSWERED)).to_be_visible(timeout=30_000)
+        expect(page.locator("[data-turn=user]")).to_contain_text("sales.csv")
+        expect(page.locator("[data-turn=user]")).to_contain_text(asked)
+        ended(cells(page).last, "ok")
+        page.get_by_role("button", name="New conversation").click()
+        expect(questions).to_have_count(3)
+
+
 def test_everything_is_reached_by_keyboard(page: Page, picture: Callable[[str], None]) -> None:
     page.goto("/")
     expect(page.get_by_role("textbox", name="Your question")).to_be_focused()

@@ -88,6 +88,24 @@ def test_a_copy_is_read_by_somebody_else_and_stays_as_it_was(
     expect(reader.locator("[contenteditable=true], textarea, input")).to_have_count(0)
 
 
+def test_what_is_undone_is_grey_in_a_copy_too(page: Page, session: str, reader: Page) -> None:
+    for code in ("x = 1", "x = 2\nprint(x)"):
+        page.request.post("/api/jupyter/execute", data={"kernel_id": session, "code": code, "snapshot": "always"})
+    assert page.request.post(f"/api/jupyter/kernel/{session}/undo").ok
+    link = page.request.post(f"/api/chat/{session}/shares").json()["path"]
+    reader.goto(link)
+    expect(cells(reader)).to_have_count(2)
+    expect(reader.locator("[data-undone]")).to_have_count(1)
+    expect(cells(reader).nth(1)).to_have_accessible_name("Cell 2, code, undone")
+    expect(cells(reader).nth(1)).to_contain_text("Undone: what follows was made without it.")
+    code, shown = (cells(reader).nth(at).locator("pre span").first for at in (1, 0))
+    assert code.evaluate(COLOUR) != shown.evaluate(COLOUR)
+    assert complaints(reader) == []
+
+
+COLOUR = "text => getComputedStyle(text).color"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_copy_and_its_dialog_are_accessible(page: Page, reader: Page, scheme: Any) -> None:
     for one in (page, reader):

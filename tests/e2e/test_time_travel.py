@@ -68,7 +68,7 @@ def test_a_cell_is_taken_back_and_had_again(
     assert printed(api, session, "x") == "2"
     page.reload()
     expect(page.locator("[data-undone]")).to_have_count(1)
-    expect(page.get_by_text("Undone: the kernel stands before it.")).to_be_visible()
+    expect(page.get_by_text("Undone: the kernel does not stand on it.")).to_be_visible()
     expect(redo).to_have_count(0)  # something has run since: what is undone cannot be had again
 
 
@@ -104,6 +104,26 @@ def test_undo_and_redo_by_keys_and_by_name(page: Page, session: str, api: APIReq
     command(page, "back to before")
     expect(cells(page).nth(1)).to_have_attribute("data-undone", "")
     assert printed(api, session, "x") == "1"
+
+
+def test_a_kernel_that_goes_to_sleep_takes_its_states_along_and_what_stood_is_brought_back(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    run_kept(api, page, session, "x = 1", "x = 2", "y = 3")
+    go_back(page, 1)
+    redo = page.get_by_role("button", name="Redo", exact=True)
+    expect(redo).to_have_count(1)
+    assert api.post(f"/api/jupyter/kernel/{session}/release").ok
+    banner = page.get_by_role("status").filter(has_text="the states to go back to are gone")
+    expect(banner).to_contain_text("The kernel is gone because")
+    expect(redo).to_have_count(0)  # there is nothing it could lead to
+    banner.get_by_role("button", name="Run all").click()
+    expect(cells(page).first.get_by_label("Run 1", exact=True)).to_be_attached()
+    expect(page.locator("[data-kernel=idle]")).to_be_visible()
+    assert printed(api, session, "x, globals().get('y')") == "1 None"
+    assert marked(page) == [False, True, True]
+    timeline(page)
+    expect(page.get_by_text("No states are kept yet.")).to_be_visible()
 
 
 def test_a_state_that_is_not_kept_is_said(page: Page, session: str, api: APIRequestContext) -> None:

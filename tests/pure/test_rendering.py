@@ -52,6 +52,23 @@ if x:
 """)
 
 
+def test_what_is_undone_is_marked_in_every_form_and_does_not_run_in_the_script(notebook: Notebook) -> None:
+    cell = notebook.add("x = 1\n%%time")
+    cell["metadata"]["cellblock"] = {"undone": True}
+    notebook.add("x = 2")
+    told = "Undone: what follows was made without it."
+    assert notebook.to_py() == f"# %%\n# {told}\n# x = 1\n# %%time\n\n# %%\nx = 2\n"
+    assert notebook.to_md().count(f"*{told}*\n\n```python\nx = 1") == notebook.to_md().count(told) == 1
+    assert notebook.to_html().count(f'<section class="cell undone"><p>{told}</p>') == 1
+    assert [cell["metadata"] for cell in notebook.to_ipynb()["cells"]] == [{"cellblock": {"undone": True}}, {}]
+
+
+@pytest.mark.parametrize("said", [None, True, "undone", {"undone": 0}, []])
+def test_a_notebook_from_elsewhere_may_say_anything_where_it_is_noted(notebook: Notebook, said: object) -> None:
+    notebook.add("x = 1")["metadata"]["cellblock"] = said
+    assert "Undone" not in notebook.to_html() + notebook.to_md() + notebook.to_py()
+
+
 def test_python_that_only_looks_like_magics_is_left_alone(notebook: Notebook) -> None:
     source = "x = '''\n%not a magic\n!nor this\n'''"
     notebook.add(source)

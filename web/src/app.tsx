@@ -2,6 +2,7 @@
 import { PanelLeft } from 'lucide-react'
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { Conversations, THEMES } from './chat/conversations.tsx'
+import type { Find } from './chat/chat.tsx'
 import type { ModelChoice } from './chat/composer.tsx'
 import { Start } from './chat/start.tsx'
 import { useUploads } from './chat/uploads.ts'
@@ -52,7 +53,9 @@ export function App() {
     shown.current = id
   }, [id, uploads])
 
-  const open = (next: string | null): void => {
+  const [find, setFind] = useState<(Find & { readonly id: string | null }) | null>(null)
+  const open = (next: string | null, wanted = ''): void => {
+    setFind(wanted === '' ? null : { id: next, words: wanted })
     goTo(next)
     if (!matchMedia(WIDE).matches) setSide(false)
   }
@@ -65,6 +68,13 @@ export function App() {
       setFirst(null)
       setProblem(asProblem(error))
     })
+  }
+
+  const sample = (question: string | null): void => {
+    sampleFile()
+      .then((file) => uploads.add([file]))
+      .then((sent) => sent && question !== null && setFirst(question))
+      .catch((error: unknown) => setProblem(asProblem(error)))
   }
 
   const menu = !side && (
@@ -121,7 +131,7 @@ export function App() {
               limit={limits.told}
               starting={first !== null}
               onAsk={ask}
-              onSample={() => void sampleFile().then((file) => uploads.add([file]))}
+              onSample={sample}
             />
           </>
         ) : (
@@ -136,13 +146,14 @@ export function App() {
             model={model}
             limits={limits}
             menu={menu}
+            find={find?.id === id ? find : null}
           />
         )}
       </main>
       {over === 'palette' && <Palette onClose={() => setOver(null)} />}
       {over === 'shortcuts' && <Shortcuts onClose={() => setOver(null)} />}
       <section id={MENUS} aria-label={words.common.menus} />
-      <DropTarget onFiles={uploads.add} limit={limits.told} />
+      <DropTarget onFiles={(files) => void uploads.add(files)} limit={limits.told} />
     </div>
   )
 }

@@ -7,7 +7,7 @@ import { StatesView } from './artifacts/notebook/states.tsx'
 import { VariablesView } from './artifacts/notebook/variables.tsx'
 import { SessionStore } from './artifacts/notebook/store.ts'
 import { Tab, Toolbar, type Pane } from './artifacts/notebook/toolbar.tsx'
-import { Chat } from './chat/chat.tsx'
+import { Chat, type Find } from './chat/chat.tsx'
 import { ShareDialog } from './chat/share.tsx'
 import { isBuiltIn, type ModelChoice } from './chat/composer.tsx'
 import type { Uploads } from './chat/uploads.ts'
@@ -41,6 +41,7 @@ export interface WorkspaceProps {
   readonly model: ModelChoice
   readonly limits: Limits
   readonly menu: ReactNode
+  readonly find: Find | null
 }
 
 export function Workspace(props: WorkspaceProps) {
@@ -144,6 +145,8 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
             </div>
             <Chat
               id={id}
+              title={props.title}
+              find={props.find}
               history={conversation.messages}
               running={conversation.running}
               wish={first ?? wish}

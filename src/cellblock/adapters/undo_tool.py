@@ -6,10 +6,11 @@ A model names cells by the numbers it was told, `[3]`; a number is looked up amo
 from typing import Any
 
 from cellblock.adapters.tool import plain
+from cellblock.content import is_undone
 from cellblock.errors import NoState
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.views import TravelView
-from cellblock.notebook import NotebookView, is_undone
+from cellblock.notebook import NotebookView
 
 UNDO_NAME = "undo"
 

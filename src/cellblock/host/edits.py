@@ -17,9 +17,11 @@ class Edits:
     changed: Callable[[str], None]
     used: Callable[[], None]
 
-    def add_cell(self, *, type: CellType, source: str, after: str | None, revision: int | None) -> NotebookView:
+    def add_cell(
+        self, *, type: CellType, source: str, after: str | None, id: str | None, revision: int | None
+    ) -> NotebookView:
         self.notebook.require(revision)
-        self.added(self.notebook.add(source, type=type, after=after)["id"])
+        self.added(self.notebook.add(source, type=type, after=after, id=id)["id"])
         return self.notebook.view()
 
     def edit_cell(

@@ -340,10 +340,13 @@ class Interpreter:
         type: Literal["code", "markdown"] = "code",
         source: str = "",
         after: str | None = None,
+        cell_id: str | None = None,
         revision: int | None = None,
     ) -> NotebookView:
-        """A new cell behind cell `after`, or at the end. CellNotFound, StaleRevision (with the `current` notebook)."""
-        return (await self._session(owner, id)).edits.add_cell(type=type, source=source, after=after, revision=revision)
+        """A new cell behind cell `after`, or at the end; `cell_id` if that is a good id nobody has. CellNotFound,
+        StaleRevision (with the `current` notebook)."""
+        edits = (await self._session(owner, id)).edits
+        return edits.add_cell(type=type, source=source, after=after, id=cell_id, revision=revision)
 
     async def edit_cell(
         self,

@@ -5,11 +5,12 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import { StickToBottom, useStickToBottomContext } from 'use-stick-to-bottom'
 import { ArrowDown } from 'lucide-react'
 import { fixesIn, type Fix } from '../core/asking.ts'
-import { captionsIn, followUps, keyOf, pageOf, spentOn, turns, writing, type Message, type ToolItem } from '../core/chat.ts'
+import { captionsIn, followUps, keyOf, pageOf, spentOn, turns, turnWith, writing, type Message, type ToolItem, type Turn } from '../core/chat.ts'
 import { words } from '../core/words.ts'
 import { dollars, short } from '../core/format.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { announce } from '../ui/live.tsx'
+import { markWords } from '../ui/mark.ts'
 import { chatTransport } from '../wire/chat.ts'
 import { ApiError, chooseAnswer, stopConversation } from '../wire/client.ts'
 import { Composer, ModelNote, type ModelChoice } from './composer.tsx'
@@ -18,6 +19,7 @@ import type { Uploads } from './uploads.ts'
 
 export interface ChatProps {
   readonly id: string
+  readonly title: string | null
   readonly history: readonly Message[]
   readonly running: boolean
   /** A question asked elsewhere: before this conversation was there, or about a cell. It waits for its turn. */
@@ -35,6 +37,12 @@ export interface ChatProps {
   readonly uploads: Uploads
   readonly model: ModelChoice
   readonly prompts: readonly string[]
+  /** Words that a search has found in this conversation: where they stand is shown. */
+  readonly find: Find | null
+}
+
+export interface Find {
+  readonly words: string
 }
 
 const RECONNECT = [300, 1000, 2000, 4000, 8000]
@@ -134,6 +142,7 @@ export function Chat(props: ChatProps) {
     [cellNumber, cellUndone, showCell],
   )
   const next = useMemo(() => (answering ? [] : followUps(shown, props.prompts)), [answering, shown, props.prompts])
+  const found = useFound(props.find, props.title, shown)
   const lastTurn = shown.at(-1)
   const told = lastTurn?.role === 'assistant' && lastTurn.problem !== null
 
@@ -142,7 +151,7 @@ export function Chat(props: ChatProps) {
       <StickToBottom className="relative min-h-0 flex-1 overflow-hidden" resize="instant" initial="instant">
         <StickToBottom.Content className="mx-auto flex max-w-[720px] flex-col gap-6 px-4 pt-6 pb-6 md:px-6" role="log" aria-label={words.chat.conversation} aria-live="off">
           {shown.map((turn, at) => (
-            <TurnView key={keyOf(shown, at)} turn={turn} last={at === shown.length - 1} final={at >= shown.length - 2} idle={!answering} actions={actions} />
+            <TurnView key={keyOf(shown, at)} turn={turn} last={at === shown.length - 1} final={at >= shown.length - 2} idle={!answering} actions={actions} found={found?.at === at ? found.words : null} />
           ))}
           {chat.status === 'submitted' && <p className="text-sm text-ink-3">{words.chat.thinking}</p>}
           {chat.error && !told && (
@@ -151,6 +160,7 @@ export function Chat(props: ChatProps) {
           {shown.length === 0 && !answering && <Prompts title={words.chat.youCouldAsk} prompts={props.prompts} onChoose={send} />}
           {text === '' && <Prompts title={words.chat.askNext} prompts={next} onChoose={send} />}
         </StickToBottom.Content>
+        <ShowFound found={found} />
         <ToEnd />
       </StickToBottom>
       <div className="mx-auto w-full max-w-[720px] shrink-0 px-3 pb-3 md:px-5 md:pb-5">
@@ -169,6 +179,35 @@ export function Chat(props: ChatProps) {
       </div>
     </div>
   )
+}
+
+interface Found extends Find {
+  readonly at: number
+}
+
+/** The turn a search has led to, as it was when the search was made. */
+function useFound(find: Find | null, title: string | null, shown: readonly Turn[]): Found | null {
+  const latest = useRef({ title, shown })
+  latest.current = { title, shown }
+  return useMemo(() => {
+    const at = find === null ? null : turnWith(latest.current.shown, latest.current.title, find.words)
+    return find === null || at === null ? null : { ...find, at }
+  }, [find])
+}
+
+/** Scrolls to what was found, marks the words there, and gives it the focus. */
+function ShowFound({ found }: { found: Found | null }) {
+  const { stopScroll, contentRef } = useStickToBottomContext()
+  useEffect(() => {
+    const turn = contentRef.current?.querySelector<HTMLElement>('[data-found]')
+    if (found === null || !turn) return
+    stopScroll()
+    turn.focus({ preventScroll: true })
+    turn.scrollIntoView({ block: turn.offsetHeight > innerHeight / 2 ? 'start' : 'center' })
+    announce(words.search.shown)
+    return markWords(turn, found.words.split(/\s+/))
+  }, [found, stopScroll, contentRef])
+  return null
 }
 
 /** What the conversation has taken so far, where a provider counts. */

@@ -13,7 +13,8 @@ import type { ConversationItem } from '../wire/types.ts'
 export interface ConversationsProps {
   readonly items: readonly ConversationItem[]
   readonly current: string | null
-  readonly onOpen: (id: string | null) => void
+  /** `wanted`: the words it was found by. */
+  readonly onOpen: (id: string | null, wanted?: string) => void
   readonly onRename: (id: string, title: string) => void
   readonly onDelete: (id: string) => void
   readonly onHide: () => void
@@ -76,7 +77,7 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
                 item={item}
                 wanted={wanted}
                 current={item.id === current}
-                onOpen={() => onOpen(item.id)}
+                onOpen={() => onOpen(item.id, wanted.trim())}
                 onRename={() => setRenaming(item.id)}
                 onDelete={() => setDoomed(item)}
               />

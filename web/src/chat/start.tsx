@@ -1,7 +1,8 @@
 // An empty page: what it is for, a place to ask, and a data set to try it with.
 import { Table } from 'lucide-react'
 import { useState } from 'react'
-import { SAMPLE_ABOUT, SAMPLE_NAME } from '../sample/sample.ts'
+import { SAMPLE_ABOUT, SAMPLE_NAME, SAMPLE_PROMPTS } from '../sample/sample.ts'
+import { Button } from '../ui/button.tsx'
 import { Composer, ModelNote, type ModelChoice } from './composer.tsx'
 import { words } from '../core/words.ts'
 import type { Uploads } from './uploads.ts'
@@ -20,7 +21,8 @@ export function Start({
   /** A kernel is on its way for what was asked. */
   starting: boolean
   onAsk: (text: string) => void
-  onSample: () => void
+  /** Takes the sample data set, and asks this about it. */
+  onSample: (question: string | null) => void
 }) {
   const [text, setText] = useState('')
   return (
@@ -49,7 +51,8 @@ export function Start({
         )}
         <button
           type="button"
-          onClick={onSample}
+          onClick={() => onSample(null)}
+          disabled={starting}
           className="mt-6 flex w-full items-center gap-3 rounded-lg border border-line px-4 py-3 text-left hover:bg-hover"
         >
           <Table size={18} className="shrink-0 text-ink-3" />
@@ -58,6 +61,13 @@ export function Start({
             <span className="block text-sm text-ink-3">{SAMPLE_ABOUT}</span>
           </span>
         </button>
+        <div role="group" aria-label={words.start.sampleQuestions} className="mt-2 flex flex-col items-start gap-1">
+          {SAMPLE_PROMPTS.map((question) => (
+            <Button key={question} onClick={() => onSample(question)} disabled={starting} className="h-auto min-h-8 px-4 py-1.5 text-left font-normal whitespace-normal!">
+              {question}
+            </Button>
+          ))}
+        </div>
         <p className="mt-4 text-xs text-ink-3">{limit}</p>
       </div>
     </div>

@@ -1,10 +1,10 @@
 // The transcript: questions, answers, and the cells an answer made, each one line that leads to it.
 import { ArrowUpRight, Check, ChevronLeft, ChevronRight, CircleAlert, Copy, History, LoaderCircle, Pencil, RefreshCw } from 'lucide-react'
-import { memo, useMemo, useState, type KeyboardEvent, type ReactNode } from 'react'
+import { memo, useEffect, useMemo, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { wishIn } from '../core/asking.ts'
 import { never } from '../core/outputs.ts'
 import { words } from '../core/words.ts'
-import { cellsOf, pageOf, wordsOf, type Item, type ToolItem, type Turn, type UndoItem } from '../core/chat.ts'
+import { cellsOf, hasWord, pageOf, wordsOf, type Item, type ToolItem, type Turn, type UndoItem } from '../core/chat.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { Markdown } from '../ui/markdown.tsx'
 
@@ -27,17 +27,19 @@ export interface TurnProps {
   readonly final: boolean
   /** No answer is being written. */
   readonly idle: boolean
+  /** The words a search has found here. */
+  readonly found?: string | null
   readonly actions: TurnActions
 }
 
 export const TurnView = memo(function TurnView(props: TurnProps) {
-  const { turn, last, idle, actions } = props
+  const { turn, last, idle, actions, found = null } = props
   if (turn.role === 'user') return <Question {...props} turn={turn} />
   return (
-    <div className="group/turn flex flex-col gap-3" data-turn="assistant" data-state={turn.state}>
+    <div className={`group/turn flex flex-col gap-3 ${found === null ? '' : FOUND}`} data-turn="assistant" data-state={turn.state} {...foundHere(found)}>
       {turn.kernel !== null && <p className="text-xs text-ink-3" data-kernel-note>{turn.kernel}</p>}
       {turn.items.map((item, at) => (
-        <ItemView key={at} item={item} actions={actions} />
+        <ItemView key={at} item={item} found={found} actions={actions} />
       ))}
       {cellsOf(turn).some(actions.cellUndone) && !(last && !idle) && (
         <p className="text-xs text-ink-3" data-not-standing>{words.turns.notStanding}</p>
@@ -58,6 +60,13 @@ export const TurnView = memo(function TurnView(props: TurnProps) {
   )
 })
 
+const FOUND = 'rounded-sm bg-accent-wash shadow-[0_0_0_8px_var(--accent-wash)]'
+
+/** What a search has led to can have the focus. */
+function foundHere(found: string | null): { tabIndex?: number; 'data-found'?: string } {
+  return found === null ? {} : { tabIndex: -1, 'data-found': '' }
+}
+
 /** Between the answers to one question. At an end a button stays where it is, so that the focus does. */
 function Pager({ turn, idle, actions }: { turn: Turn; idle: boolean; actions: TurnActions }) {
   const page = pageOf(turn)
@@ -76,7 +85,7 @@ function Pager({ turn, idle, actions }: { turn: Turn; idle: boolean; actions: Tu
   )
 }
 
-function Question({ turn, final, idle, actions }: TurnProps & { turn: Extract<Turn, { role: 'user' }> }) {
+function Question({ turn, final, idle, actions, found = null }: TurnProps & { turn: Extract<Turn, { role: 'user' }> }) {
   const [editing, setEditing] = useState(false)
   const wish = useMemo(() => wishIn(turn.text), [turn.text])
   if (editing) {
@@ -93,9 +102,9 @@ function Question({ turn, final, idle, actions }: TurnProps & { turn: Extract<Tu
     )
   }
   return (
-    <div className="group/turn -mb-5 flex flex-col items-end gap-1" data-turn="user">
+    <div className="group/turn -mb-5 flex flex-col items-end gap-1" data-turn="user" {...foundHere(found)}>
       {turn.files.length > 0 && <p className="text-xs text-ink-3">{turn.files.join(', ')}</p>}
-      <div className="max-w-[88%] rounded-xl bg-hover px-4 py-2 break-words">
+      <div className={`max-w-[88%] rounded-xl px-4 py-2 break-words ${found === null ? 'bg-hover' : 'bg-accent-wash'}`}>
         <p className="whitespace-pre-wrap">{wish?.said ?? turn.text}</p>
         {wish && (
           <details className="text-sm">
@@ -198,14 +207,14 @@ export function Problem({ message, hint, onRetry }: { message: string; hint: str
   )
 }
 
-function ItemView({ item, actions }: { item: Item; actions: TurnActions }) {
+function ItemView({ item, found, actions }: { item: Item; found: string | null; actions: TurnActions }) {
   switch (item.kind) {
     case 'text':
       return <Markdown text={item.text} live={item.live} />
     case 'reasoning':
       return <Thoughts text={item.text} live={item.live} />
     case 'tool':
-      return <ToolLine item={item} actions={actions} />
+      return <ToolLine item={item} found={found} actions={actions} />
     case 'undo':
       return <UndoLine item={item} />
     default:
@@ -241,8 +250,11 @@ const PHASES: Record<ToolItem['phase'], string> = {
   failed: words.turns.codeFailed,
 }
 
-function ToolLine({ item, actions }: { item: ToolItem; actions: TurnActions }) {
+function ToolLine({ item, found, actions }: { item: ToolItem; found: string | null; actions: TurnActions }) {
   const [open, setOpen] = useState(false)
+  useEffect(() => {
+    if (found !== null && hasWord(item.code, found)) setOpen(true)
+  }, [found, item.code])
   const number = item.cellId === null ? null : actions.cellNumber(item.cellId)
   const busy = item.phase === 'writing' || item.phase === 'running'
   return (

@@ -17,7 +17,8 @@ export interface UploadView {
 
 export interface Uploads {
   readonly list: readonly UploadView[]
-  readonly add: (files: readonly File[]) => void
+  /** Whether all of them came through, when it is known. */
+  readonly add: (files: readonly File[]) => Promise<boolean>
   readonly cancel: (key: number) => void
   /** Puts away what is done or failed. */
   readonly clear: () => void
@@ -42,7 +43,7 @@ export function useUploads(options: UploadOptions): Uploads {
     const change = (key: number, next: Partial<UploadView>): void =>
       setList((before) => before.map((one) => (one.key === key ? { ...one, ...next } : one)))
 
-    const send = async (key: number, file: File): Promise<void> => {
+    const send = async (key: number, file: File): Promise<boolean> => {
       try {
         const id = await latest.current.session()
         const upload = uploadFile(id, file, (sent, total) => change(key, { progress: total > 0 ? sent / total : 0 }))
@@ -50,14 +51,16 @@ export function useUploads(options: UploadOptions): Uploads {
         await upload.done
         change(key, { state: 'done', progress: 1 })
         latest.current.onDone(file.name)
+        return true
       } catch (error) {
         change(key, { state: 'failed', problem: error instanceof ApiError ? error.message : String(error) })
+        return false
       } finally {
         running.current.delete(key)
       }
     }
 
-    const add = (files: readonly File[]): void => {
+    const add = async (files: readonly File[]): Promise<boolean> => {
       const { limit } = latest.current
       const views = files.map((file): UploadView => {
         const over = limit !== null && file.size > limit
@@ -65,7 +68,8 @@ export function useUploads(options: UploadOptions): Uploads {
         return { key: ++keys, name: file.name, size: file.size, progress: 0, state: over ? 'failed' : 'sending', problem }
       })
       setList((before) => [...before.filter((one) => one.state !== 'failed'), ...views])
-      for (const [at, view] of views.entries()) if (view.state === 'sending') void send(view.key, files[at]!)
+      const sent = await Promise.all(views.map((view, at) => view.state === 'sending' && send(view.key, files[at]!)))
+      return sent.every(Boolean)
     }
 
     const cancel = (key: number): void => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { followUps, found, keyOf, marked, pageOf, spentOn, TOOL, turns, wordsOf, writing, type Message, type Part } from './chat.ts'
+import { followUps, found, hasWord, keyOf, marked, pageOf, spentOn, TOOL, turns, turnWith, wordsOf, writing, type Message, type Part } from './chat.ts'
 import { dollars, short } from './format.ts'
 
 const assistant = (id: string, parts: Part[], metadata?: unknown): Message => ({ id, role: 'assistant', parts, metadata })
@@ -33,6 +33,31 @@ describe('turns', () => {
   test('parts this page does not know are left out', () => {
     const [turn] = turns([assistant('1', [{ type: 'step-start' }, { type: 'source-url' }, { type: 'text', text: '  ' }])])
     expect(turn?.role === 'assistant' && turn.items).toEqual([])
+  })
+})
+
+describe('where a search leads', () => {
+  const shown = turns([
+    user('Load the sales'),
+    assistant('1', [{ type: 'text', text: 'Done.' }, call('1', 'output-available', 'pd.read_csv("sales.csv")'), { type: 'undo' }]),
+    { ...user('Plot sales by Region'), id: 'u2' },
+    assistant('2', [{ type: 'reasoning', text: 'umbrella' }, { type: 'text', text: 'Here.' }]),
+  ])
+  test('is the first turn with most of the words', () => {
+    expect(turnWith(shown, null, 'sales')).toBe(0)
+    expect(turnWith(shown, null, 'REGION sales')).toBe(2)
+    expect(turnWith(shown, null, 'read_csv')).toBe(1)
+  })
+  test('is not about words of the title, unless there are no others', () => {
+    expect(turnWith(shown, 'Sales of 2025', 'sales region')).toBe(2)
+    expect(turnWith(shown, 'Sales of 2025', 'sales')).toBe(0)
+  })
+  test('is nowhere when nobody said it, or only thought it', () => {
+    expect(turnWith(shown, null, 'umbrella')).toBeNull()
+    expect(turnWith(shown, null, ' ')).toBeNull()
+  })
+  test('opens code that has one of the words', () => {
+    expect([hasWord('pd.Read_csv()', 'read_csv other'), hasWord('x', 'y'), hasWord('x', '')]).toEqual([true, false, false])
   })
 })
 

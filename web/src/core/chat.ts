@@ -304,6 +304,28 @@ export function marked(text: string, wanted: string): readonly { readonly text: 
   return pieces.map((piece, at) => ({ text: piece, hit: at % 2 === 1 })).filter((piece) => piece.text !== '')
 }
 
+/** The turn that has most of the words a search was for, the first of those; null when none has any. Words of the title count only alone. */
+export function turnWith(shown: readonly Turn[], title: string | null, wanted: string): number | null {
+  const all = wanted.toLowerCase().split(/\s+/).filter(Boolean)
+  const named = (title ?? '').toLowerCase()
+  const left = all.filter((word) => !named.includes(word))
+  const counted = left.length > 0 ? left : all
+  const scores = shown.map((turn) => counted.filter((word) => searchedIn(turn).includes(word)).length)
+  const best = Math.max(0, ...scores)
+  return best === 0 ? null : scores.indexOf(best)
+}
+
+function searchedIn(turn: Turn): string {
+  if (turn.role === 'user') return turn.text.toLowerCase()
+  return turn.items.map((item) => (item.kind === 'text' ? item.text : item.kind === 'tool' ? item.code : '')).join('\n').toLowerCase()
+}
+
+/** Whether a text has one of the words. */
+export function hasWord(text: string, wanted: string): boolean {
+  const folded = text.toLowerCase()
+  return wanted.toLowerCase().split(/\s+/).filter(Boolean).some((word) => folded.includes(word))
+}
+
 /** The conversations whose title has all these words, in any order and case. */
 export function found<Item extends { readonly title: string | null }>(items: readonly Item[], wanted: string): readonly Item[] {
   const parts = wanted.toLowerCase().split(/\s+/).filter(Boolean)

@@ -50,6 +50,47 @@ const result = (more: Record<string, unknown> = {}) => ({
   ...more,
 })
 
+describe('an answer that was overtaken', () => {
+  const run = [event('execution_start', { status: 'running', code: 'a' }, on), event('execution_end', result(), on)]
+  test('does not bring back the state a run had when it was asked for', () => {
+    const asked = play(loaded(cell('a')), run[0]!)
+    const late = notebook([cell('a', 'a', { execution_id: 'x', status: 'running' }), cell('new')], 2)
+    const now = adopt(play(asked, run[1]!), late, asked)
+    expect(now.cells.map((one) => [one.id, one.status])).toEqual([['a', 'ok'], ['new', null]])
+  })
+  test('does not bring back the run before', () => {
+    const asked = loaded(cell('a', 'a', { execution_id: 'earlier', status: 'ok' }))
+    const late = notebook([cell('a', 'b', { execution_id: 'earlier', status: 'ok' })], 2)
+    expect(adopt(play(asked, ...run), late, asked).cells[0]).toMatchObject({ execution_id: 'x', status: 'ok', source: 'b' })
+  })
+  test('that knows more than the events says it', () => {
+    const asked = loaded(cell('a'))
+    expect(adopt(asked, notebook([cell('a', 'a', { execution_id: 'x', status: 'ok' })], 2), asked).cells[0]).toMatchObject({ status: 'ok' })
+  })
+})
+
+describe('a new cell', () => {
+  const add = (session: Session, cellId: string, after: string | null): Session => edit(session, { kind: 'add', cellId, type: 'code', source: '', after })
+  const ids = (session: Session): readonly string[] => session.cells.map((one) => one.id)
+
+  test('is there at once, and stays while the server tells of others', () => {
+    let session = add(loaded(cell('a'), cell('b')), 'new', 'a')
+    expect(ids(session)).toEqual(['a', 'new', 'b'])
+    session = edit(session, { kind: 'type', cellId: 'new', source: 'x = 1' })
+    session = adopt(session, notebook([cell('a'), cell('other'), cell('b')], 2))
+    expect(ids(session)).toEqual(['a', 'new', 'other', 'b'])
+    session = adopt(session, notebook([cell('a'), cell('new', ''), cell('b')], 3))
+    expect(session.cells[1]).toMatchObject({ pending: false, draft: { source: 'x = 1', base: '' } })
+    expect(ids(adopt(session, notebook([cell('a')], 4)))).toEqual(['a'])
+  })
+  test('stands at the top, or at the end when what it follows is gone', () => {
+    expect(ids(add(loaded(cell('a')), 'new', null))).toEqual(['new', 'a'])
+    expect(ids(add(loaded(cell('a')), 'new', 'gone'))).toEqual(['a', 'new'])
+    expect(ids(adopt(add(loaded(cell('a')), 'new', 'a'), notebook([cell('b')], 2)))).toEqual(['b', 'new'])
+    expect(ids(adopt(add(loaded(cell('a')), 'new', null), notebook([cell('a')], 2)))).toEqual(['new', 'a'])
+  })
+})
+
 describe('an execution', () => {
   test('goes from queued to running to its end, with outputs on the way', () => {
     let session = play(loaded(cell('a')), event('execution_start', { status: 'queued', code: 'print(1)' }, on))

@@ -20,6 +20,8 @@ export interface CellView extends Cell {
   readonly draft: { readonly source: string; readonly base: string } | null
   /** The same lines were changed elsewhere: the other version, until a person chooses. */
   readonly conflict: string | null
+  /** Shown at once; the server does not know it yet. */
+  readonly pending: boolean
   readonly clearing: boolean
   readonly startedAt: string | null
   readonly runMs: number | null
@@ -153,15 +155,19 @@ function kernelState(session: Session, content: SessionEvent['content']): Sessio
     ...rest,
     phase,
     input: phase === 'busy' ? session.input : null,
-    notice: typeof notice === 'string' && notice ? notice : session.notice,
+    notice: typeof notice === 'string' && notice ? `${notice} ${words.states.allGone}` : session.notice,
     noticeCell: typeof notice === 'string' && notice ? null : session.noticeCell,
     restored: typeof notice === 'string' && notice ? false : session.restored,
   }
 }
 
-/** The server's notebook, with what a person has typed meanwhile kept on top. */
-export function adopt(session: Session, notebook: Notebook): Session {
+/**
+ * The server's notebook, with what a person has typed meanwhile kept on top. It is the answer to a request, made when the
+ * session was as `asked`: of a run that events have told of since then the answer may know less.
+ */
+export function adopt(session: Session, notebook: Notebook, asked: Session = session): Session {
   const known = new Map(session.cells.map((cell) => [cell.id, cell]))
+  const then = asked === session ? known : new Map(asked.cells.map((cell) => [cell.id, cell]))
   return {
     ...session,
     loaded: true,
@@ -170,8 +176,17 @@ export function adopt(session: Session, notebook: Notebook): Session {
     revision: notebook.revision,
     title: notebook.title,
     environment: notebook.environment,
-    cells: notebook.cells.map((cell) => adoptCell(known.get(cell.id), cell)),
+    cells: withPending(session.cells, notebook.cells.map((cell) => adoptCell(known.get(cell.id), cell, then.get(cell.id)))),
   }
+}
+
+/** Cells that are on their way to the server stay where a person has put them. */
+function withPending(before: readonly CellView[], after: readonly CellView[]): readonly CellView[] {
+  const known = new Set(after.map((cell) => cell.id))
+  return before.reduce<readonly CellView[]>((cells, cell, at) => {
+    if (!cell.pending || known.has(cell.id)) return cells
+    return placed(cells, cell, before[at - 1]?.id ?? null) ?? [...cells, cell]
+  }, after)
 }
 
 /** A snapshot comes in order with the events: it says more than what was folded before it. */
@@ -179,12 +194,13 @@ function ordered(cell: CellView): CellView {
   return { ...cell, execution_id: null, status: null }
 }
 
-function adoptCell(before: CellView | undefined, cell: Cell): CellView {
+function adoptCell(before: CellView | undefined, cell: Cell, asked = before): CellView {
   if (before === undefined) return view(cell)
   const same = before.execution_id === cell.execution_id
-  if (same && isActive(before.status)) return rebase(before, cell.source)
+  const told = asked?.execution_id !== before.execution_id || asked.status !== before.status
+  if (told || (same && isActive(before.status))) return rebase({ ...before, pending: false }, cell.source)
   const outputs = withIds(cell.outputs, before.outputs)
-  const next: CellView = same ? { ...before, ...cell, outputs, undone: noted(cell.metadata).undone } : { ...view(cell), draft: before.draft, conflict: before.conflict }
+  const next: CellView = same ? { ...before, ...cell, outputs, pending: false, undone: noted(cell.metadata).undone } : { ...view(cell), draft: before.draft, conflict: before.conflict }
   return rebase(next, cell.source)
 }
 
@@ -193,6 +209,7 @@ export function view(cell: Cell): CellView {
     ...cell,
     draft: null,
     conflict: null,
+    pending: false,
     clearing: false,
     startedAt: null,
     limit: null,
@@ -211,6 +228,11 @@ function noted(metadata: Cell['metadata'] | undefined): Pick<CellView, 'runMs' |
     created: Array.isArray(files) ? files.filter((path): path is string => typeof path === 'string') : [],
     undone: undone === true,
   }
+}
+
+/** Whether what a cell did has been taken back, as the server notes it. */
+export function isUndone(cell: Cell): boolean {
+  return noted(cell.metadata).undone
 }
 
 /** Whether a person has folded the outputs of a cell away; noted as Jupyter does. */
@@ -445,7 +467,7 @@ function outputEvent(event: SessionEvent): OutputEvent | null {
 export type Edit =
   | { readonly kind: 'type'; readonly cellId: string; readonly source: string }
   | { readonly kind: 'resolve'; readonly cellId: string; readonly keep: 'mine' | 'theirs' }
-  | { readonly kind: 'add'; readonly cell: Cell; readonly after: string | null }
+  | { readonly kind: 'add'; readonly cellId: string; readonly type: CellType; readonly source: string; readonly after: string | null }
   | { readonly kind: 'hide'; readonly cellId: string; readonly hidden: boolean }
   | { readonly kind: 'delete'; readonly cellId: string }
   | { readonly kind: 'move'; readonly cellId: string; readonly after: string | null }
@@ -467,7 +489,7 @@ export function edit(session: Session, change: Edit): Session {
     case 'hide':
       return withCell(session, change.cellId, (cell) => hidden(cell, change.hidden))
     case 'add':
-      return { ...session, cells: placed(session.cells, view(change.cell), change.after) ?? session.cells }
+      return added(session, change)
     case 'delete':
       return { ...session, cells: session.cells.filter((cell) => cell.id !== change.cellId) }
     case 'move':
@@ -483,6 +505,11 @@ export function edit(session: Session, change: Edit): Session {
     default:
       return never(change)
   }
+}
+
+function added(session: Session, { cellId, type, source, after }: Extract<Edit, { kind: 'add' }>): Session {
+  const cell = { ...view({ ...blank(cellId), type, source }), pending: true }
+  return { ...session, cells: placed(session.cells, cell, after) ?? [...session.cells, cell] }
 }
 
 function isWaiting(session: Session, input: InputRequest): boolean {
@@ -527,11 +554,16 @@ export function neighbour(cells: readonly CellView[], id: string, step: 1 | -1):
   return to === 0 ? null : cells[to - 1]!.id
 }
 
-/** Code cells that have something to run, from `from` (included) on. */
+/** Code cells that have something to run, from `from` (included) to `until` (not included). */
 export function runnable(cells: readonly CellView[], from?: string, until?: string): readonly CellView[] {
   const first = from === undefined ? 0 : cells.findIndex((cell) => cell.id === from)
   const last = until === undefined ? cells.length : cells.findIndex((cell) => cell.id === until)
   return cells.slice(Math.max(first, 0), last).filter((cell) => cell.type === 'code' && sourceOf(cell).trim() !== '')
+}
+
+/** Those that bring lost variables back: what is undone, perhaps because it broke the kernel, is not run again. */
+export function recoverable(cells: readonly CellView[], until?: string): readonly CellView[] {
+  return runnable(cells, undefined, until).filter((cell) => !cell.undone)
 }
 
 export function isBusy(session: Session): boolean {

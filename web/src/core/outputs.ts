@@ -49,11 +49,16 @@ function updated(output: Output, event: Extract<OutputEvent, { kind: 'update' }>
   return { ...output, data: event.data, metadata: event.metadata }
 }
 
+export interface Size {
+  readonly width: number
+  readonly height: number
+}
+
 /** What is drawn: consecutive markup is one block, since some libraries spread one figure over several; a figure stands alone. */
 export type Block =
   | { readonly kind: 'text'; readonly name: 'stdout' | 'stderr' | 'result'; readonly text: string }
   | { readonly kind: 'error'; readonly ename: string; readonly evalue: string; readonly traceback: string }
-  | { readonly kind: 'image'; readonly mime: string; readonly data: string; readonly alt: string; readonly width: number | null; readonly svg: string | null; readonly plotted: boolean }
+  | { readonly kind: 'image'; readonly mime: string; readonly data: string; readonly alt: string; readonly width: number | null; readonly size: Size | null; readonly svg: string | null; readonly plotted: boolean }
   | { readonly kind: 'media'; readonly mime: string; readonly data: string }
   | { readonly kind: 'markdown'; readonly text: string }
   | { readonly kind: 'latex'; readonly text: string }
@@ -168,11 +173,30 @@ function imageBlock(mime: string, data: MimeBundle, metadata: MimeBundle): Block
     kind: 'image',
     mime,
     data: content(data[mime]).replace(/\s+/g, ''),
+    size: mime === 'image/png' ? imageSize(content(data[mime])) : null,
     alt: typeof meta?.alt === 'string' ? meta.alt : plotted ? '' : plain || words.figure.image,
     width: typeof meta?.width === 'number' && meta.width > 0 ? meta.width : null,
     svg: 'image/svg+xml' in data ? content(data['image/svg+xml']) : null,
     plotted,
   }
+}
+
+/** The pixels of a PNG, from the first bytes of its base64; null when it is none. */
+export function imageSize(base64: string): Size | null {
+  const head = base64.slice(0, 80).replace(/\s+/g, '').slice(0, 32)
+  if (!/^iVBORw0KGgo[\w+/]{21}$/.test(head)) return null
+  const bytes = bytesOf(head)
+  const number = (at: number): number => bytes.slice(at, at + 4).reduce((sum, byte) => sum * 256 + byte, 0)
+  const size = { width: number(16), height: number(20) }
+  return size.width > 0 && size.height > 0 && size.width <= PIXELS && size.height <= PIXELS ? size : null
+}
+
+const PIXELS = 65_536
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+
+function bytesOf(base64: string): readonly number[] {
+  const bits = [...base64].map((digit) => DIGITS.indexOf(digit).toString(2).padStart(6, '0')).join('')
+  return (bits.match(/.{8}/g) ?? []).map((byte) => parseInt(byte, 2))
 }
 
 function content(value: unknown): string {

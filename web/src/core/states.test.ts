@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { adopt, edit, empty, transition, view, type Session } from './notebook.ts'
+import { adopt, edit, empty, isUndone, recoverable, transition, view, type Session } from './notebook.ts'
 import { redoable, rowsOf, told, wayTo } from './states.ts'
 import type { Cell, KeptState, SessionEvent } from '../wire/types.ts'
 
@@ -24,6 +24,21 @@ function end(kernelState: string, status: string, notice: string | null): Sessio
   const content = { status, kernel_state: kernelState, notice, outputs: [], execution_count: 2, files: [], timing: null, truncated: false, spill: null, limit: null }
   return event('execution_end', 'c2', '2', content)
 }
+
+describe('a kernel that has gone with its states', () => {
+  it('is told with what went with it, and all that stands is offered to be run again', () => {
+    const gone = { kernel: { state: 'released', queue: 0 }, notice: 'The kernel is gone because it was idle.' }
+    const asleep = transition(session(cell('c1', '1'), cell('c2', '2', true), cell('c3', '3')), event('kernel_state', null, null, gone))
+    expect(asleep).toMatchObject({ phase: 'released', restored: false, noticeCell: null })
+    expect(asleep.notice).toMatch(/^The kernel is gone because it was idle. Its variables and the states to go back to are gone;/)
+    expect(recoverable(asleep.cells).map((one) => one.id)).toEqual(['c1', 'c3'])
+    expect(recoverable(asleep.cells, 'c3').map((one) => one.id)).toEqual(['c1'])
+  })
+})
+
+it('a copy of a cell says whether it is undone', () => {
+  expect([cell('c1', null), cell('c1', null, true)].map(isUndone)).toEqual([false, true])
+})
 
 describe('the timeline', () => {
   const states = [state('1'), state('2', true), state(null, true)]

@@ -1,5 +1,6 @@
 // What a link shows: a conversation and its notebook as they were, to read. Nothing here reaches a session.
 import { useEffect, useMemo, useRef, useState } from 'react'
+import { useGrowing } from '../artifacts/notebook/near.ts'
 import { Tab } from '../artifacts/notebook/toolbar.tsx'
 import { Banner } from '../ui/banner.tsx'
 import { Button } from '../ui/button.tsx'
@@ -10,6 +11,7 @@ import { ThemeMenu } from '../chat/conversations.tsx'
 import { TurnView, type TurnActions } from '../chat/turns.tsx'
 import { captionsIn, turns } from '../core/chat.ts'
 import { moment } from '../core/format.ts'
+import { isUndone } from '../core/notebook.ts'
 import { words } from '../core/words.ts'
 import * as api from '../wire/client.ts'
 import type { SharedCopy } from '../wire/types.ts'
@@ -37,6 +39,7 @@ function Copy({ copy }: { copy: SharedCopy }) {
   const [tab, setTab] = useState<'chat' | 'notebook'>(copy.messages.length > 0 ? 'chat' : 'notebook')
   const box = useRef<HTMLDivElement>(null)
   const shown = useMemo(() => turns(copy.messages), [copy])
+  const drawn = useGrowing(copy.cells.length)
   const captions = useMemo(() => captionsIn(shown), [shown])
   const actions = useMemo((): TurnActions => {
     const show = (cellId: string): void => {
@@ -48,7 +51,8 @@ function Copy({ copy }: { copy: SharedCopy }) {
       })
     }
     const numbers = new Map(copy.cells.map((cell, at) => [cell.id, at + 1]))
-    return { ...READING, cellNumber: (id) => numbers.get(id) ?? null, cellUndone: () => false, showCell: show }
+    const gone = new Set(copy.cells.filter(isUndone).map((cell) => cell.id))
+    return { ...READING, cellNumber: (id) => numbers.get(id) ?? null, cellUndone: (id) => gone.has(id), showCell: show }
   }, [copy])
   return (
     <>
@@ -80,7 +84,7 @@ function Copy({ copy }: { copy: SharedCopy }) {
           right={
             <div className="min-h-0 flex-1 overflow-y-auto bg-surface" tabIndex={0} role="group" aria-label={say.notebook} data-notebook>
               <div className="mx-auto flex max-w-[920px] flex-col gap-5 px-2 pt-5 pb-24 md:px-5">
-                {copy.cells.map((cell, at) => (
+                {copy.cells.slice(0, drawn).map((cell, at) => (
                   <StillCell key={cell.id} cell={cell} position={at + 1} caption={captions.get(cell.id) ?? null} />
                 ))}
                 {copy.cells.length === 0 && <p className="py-16 text-center text-sm text-ink-3">{say.noCells}</p>}

@@ -14,6 +14,7 @@ export function Menu({ trigger, children, align = 'end' }: { trigger: ReactNode;
           align={align}
           sideOffset={4}
           collisionPadding={8}
+          onCloseAutoFocus={(event) => elsewhere() && event.preventDefault()}
           className="z-50 max-h-(--radix-dropdown-menu-content-available-height) max-w-80 min-w-44 overflow-y-auto rounded-lg border border-line bg-surface p-1 text-sm shadow-lg shadow-black/10"
         >
           {children}
@@ -21,6 +22,12 @@ export function Menu({ trigger, children, align = 'end' }: { trigger: ReactNode;
       </Radix.Portal>
     </Radix.Root>
   )
+}
+
+/** What was chosen has moved the focus already: it does not go back to the button. */
+function elsewhere(): boolean {
+  const held = document.activeElement
+  return held !== null && held !== document.body && held.closest('[role=menu]') === null
 }
 
 const ITEM =

@@ -969,11 +969,13 @@ export interface components {
         };
         /**
          * CellIn
-         * @description A new cell, at the end or after another.
+         * @description A new cell, at the end or after another. `id` is what it is called where that is a good name nobody has.
          */
         CellIn: {
             /** After */
             after?: string | null;
+            /** Id */
+            id?: string | null;
             /**
              * Source
              * @default

@@ -195,7 +195,7 @@ export const getNotebook = (id: string): Promise<Notebook> => json(`${KERNEL}/${
 
 // Nobody loses anything by a new or a moved cell: only edits and deletions name the revision they were made against.
 
-export const addCell = (id: string, cell: { type: string; source: string; after?: string }): Promise<Notebook> =>
+export const addCell = (id: string, cell: { id: string; type: string; source: string; after?: string }): Promise<Notebook> =>
   json(`${KERNEL}/${id}/notebook/cells`, { method: 'POST', json: cell })
 
 export const editCell = (

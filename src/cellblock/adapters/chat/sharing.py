@@ -15,6 +15,7 @@ from cellblock.adapters.chat import history
 from cellblock.adapters.chat.request import Owner
 from cellblock.adapters.problems import Problem
 from cellblock.adapters.wire import Json, dumps
+from cellblock.content import is_undone
 from cellblock.errors import RunActive
 from cellblock.host.interpreter import Interpreter, Share
 from cellblock.notebook import Cell, NotebookView
@@ -98,11 +99,12 @@ def still(cell: Cell) -> Cell:
     """A cell without what belongs to its session: nothing runs here, and no file can be had."""
     hidden = cell["metadata"].get("jupyter")
     ended = cell["status"] not in ("queued", "running")
+    metadata: dict[str, Any] = {"jupyter": hidden} if isinstance(hidden, dict) else {}
     return {
         **cell,
         "status": cell["status"] if ended else None,
         "execution_id": None,
-        "metadata": {"jupyter": hidden} if isinstance(hidden, dict) else {},
+        "metadata": {**metadata, **({"cellblock": {"undone": True}} if is_undone(cell) else {})},
     }
 
 

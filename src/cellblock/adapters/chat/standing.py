@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from cellblock.adapters.chat.history import CellRef, Turn
 from cellblock.adapters.undo_tool import undone_cells
+from cellblock.content import is_undone
 from cellblock.errors import CellblockError, NoState
 from cellblock.host.interpreter import Interpreter
-from cellblock.notebook import NotebookView, is_undone
+from cellblock.notebook import NotebookView
 
 WENT = "The kernel is back where it stood before this question."
 STAYED = "The kernel goes on as it is: {why}"

@@ -71,7 +71,7 @@ class Notebooks:
         """Add a cell at the end, or after another."""
         return _view(
             await self.interpreter.add_cell(
-                owner, id, type=body.type, source=body.source, after=body.after, revision=revision
+                owner, id, type=body.type, source=body.source, after=body.after, cell_id=body.id, revision=revision
             ),
             201,
         )

@@ -99,8 +99,9 @@ class Inspect(Complete):
 
 
 class CellIn(Strict):
-    """A new cell, at the end or after another."""
+    """A new cell, at the end or after another. `id` is what it is called where that is a good name nobody has."""
 
+    id: Text | None = None
     type: Literal["code", "markdown"]
     source: Text = ""
     after: Text | None = None

@@ -23,14 +23,15 @@ export interface CellActions {
 export function cellActions(store: SessionStore, ask: (question: string) => void): CellActions {
   const cells = (): readonly CellView[] => store.getView().session.cells
   const at = (id: string): number => cells().findIndex((cell) => cell.id === id)
-  const into = (id: string | null): void => {
-    if (id) focusEditor(id)
+  const into = (id: string): void => focusEditor(id)
+  const onto = (id: string | null): void => {
+    if (id) onceDrawn(id, () => focusCell(id))
   }
 
   const run: CellActions['run'] = (id, then) => {
     void (store.cell(id)?.type === 'code' ? store.run(id) : store.save(id))
     const next = cells()[at(id) + 1]
-    if (then === 'insert' || (then === 'next' && !next)) void store.add('code', id).then(into)
+    if (then === 'insert' || (then === 'next' && !next)) into(store.add('code', id))
     else if (then === 'next' && next) focusCell(next.id)
   }
   const remove = (id: string): void => {
@@ -42,7 +43,7 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
   }
   const insert = (id: string, where: 'above' | 'below'): void => {
     const above = cells()[at(id) - 1]?.id ?? null
-    void store.add('code', where === 'below' ? id : above).then(into)
+    into(store.add('code', where === 'below' ? id : above))
   }
   const move = (id: string, step: 1 | -1): void => {
     void store.move(id, step)
@@ -50,8 +51,8 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
     requestAnimationFrame(() => focusCell(id))
   }
   const retype = (id: string, type: CellType): void => {
+    focusCell(id) // its editor, which may have it, is another one
     void store.retype(id, type)
-    requestAnimationFrame(() => focusCell(id)) // it is drawn anew
   }
   const travel = async (way: Promise<string | null>): Promise<void> => {
     const id = await way
@@ -78,14 +79,14 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
       case 'insertBelow':
         return insert(id, 'below')
       case 'duplicate':
-        return void store.duplicate(id).then((added) => added && focusSoon(added))
+        return onto(store.duplicate(id))
       case 'copy':
         return store.copy(id)
       case 'cut':
         store.copy(id)
         return remove(id)
       case 'paste':
-        return void store.paste(id).then((added) => added && focusSoon(added))
+        return onto(store.paste(id))
       case 'moveUp':
         return move(id, -1)
       case 'moveDown':
@@ -125,9 +126,9 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
       case 'restartRunAll':
         return void store.restart().then(() => store.runAll())
       case 'addCode':
-        return void store.add('code').then(into)
+        return into(store.add('code'))
       case 'addText':
-        return void store.add('markdown').then(into)
+        return into(store.add('markdown'))
       default:
         return never(command)
     }
@@ -185,24 +186,46 @@ export function boxOf(id: string): HTMLElement | null {
 export function focusCell(id: string): void {
   const box = boxOf(id)
   box?.focus({ preventScroll: true })
-  box?.scrollIntoView({ block: 'nearest', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' })
+  if (box) reveal(box)
 }
 
-/** A cell that React may not have drawn yet. */
-function focusSoon(id: string, tries = 20): void {
-  if (boxOf(id)) focusCell(id)
-  else if (tries > 0) requestAnimationFrame(() => focusSoon(id, tries - 1))
+/** What is near is scrolled to. A long way is gone at once: cells on it have no more than a guessed height until they are seen. */
+function reveal(box: HTMLElement): void {
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches
+  if ('near' in box.dataset) box.scrollIntoView({ block: 'nearest', behavior: still ? 'auto' : 'smooth' })
+  else arrive(box, 6)
+}
+
+/** Frame by frame, as heights become known. */
+function arrive(box: HTMLElement, frames: number): void {
+  box.scrollIntoView({ block: 'nearest', behavior: 'instant' })
+  if (frames > 0) requestAnimationFrame(() => arrive(box, frames - 1))
+}
+
+/** React draws a cell that was just added at the end of what happens now, or else soon. */
+function onceDrawn(id: string, act: (box: HTMLElement) => void, tries = 60): void {
+  const look = (left: number): void => {
+    const box = boxOf(id)
+    if (box) act(box)
+    else if (left > 0) requestAnimationFrame(() => look(left - 1))
+  }
+  if (boxOf(id)) look(0)
+  else queueMicrotask(() => look(tries))
 }
 
 export function focusEditor(id: string): void {
   withEditor(id, (content) => content.focus())
 }
 
-/** The editor of a cell, also of one that React has not drawn yet, or that is made only when it comes near the window. */
-function withEditor(id: string, act: (content: HTMLElement) => void, tries = 60): void {
-  const box = boxOf(id)
-  const content = box?.querySelector<HTMLElement>('.cm-content')
-  if (content) return act(content)
-  if (box) wantEditor(box)
-  if (tries > 0) requestAnimationFrame(() => withEditor(id, act, tries - 1))
+/** The editor of a cell, also of one that is made only when somebody wants it. */
+function withEditor(id: string, act: (content: HTMLElement) => void): void {
+  onceDrawn(id, (box) => {
+    const look = (left: number): void => {
+      const content = box.querySelector<HTMLElement>('.cm-content')
+      if (content) act(content)
+      else if (left > 0) requestAnimationFrame(() => look(left - 1))
+    }
+    wantEditor(box)
+    look(60) // CodeMirror itself may still be on its way
+  })
 }

@@ -3,6 +3,7 @@ import { ChevronRight, Download, Play, Redo2, Sparkles, Square } from 'lucide-re
 import { memo, useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { CELL_COMMANDS } from '../../core/commands.ts'
 import { bytes, duration } from '../../core/format.ts'
+import { heightOf } from '../../core/height.ts'
 import { isActive, OUTCOMES, outputsHidden, sourceOf, type CellView, type InputRequest } from '../../core/notebook.ts'
 import { bare } from '../../core/text.ts'
 import { announce } from '../../ui/live.tsx'
@@ -14,6 +15,7 @@ import { complete, fileUrl, inspect } from '../../wire/client.ts'
 import { applies, type CellActions } from './actions.ts'
 import { Editor, type EditorHandle } from './editor.tsx'
 import { command } from './keys.ts'
+import { placeOf, useStage } from './near.ts'
 import { Outputs } from './outputs.tsx'
 import type { SessionStore } from './store.ts'
 import { Proposed } from './proposed.tsx'
@@ -54,7 +56,9 @@ export const Cell = memo(function Cell({
 }) {
   const box = useRef<HTMLElement>(null)
   const editor = useRef<EditorHandle>(null)
+  const stage = useStage(box)
   const [editing, setEditing] = useState(false)
+  useEffect(() => setEditing(false), [cell.type])
   const source = sourceOf(cell)
   const rendered = cell.type === 'markdown' && !editing && source.trim() !== ''
 
@@ -75,6 +79,7 @@ export const Cell = memo(function Cell({
       data-cell={cell.id}
       data-status={cell.status ?? ''}
       data-undone={cell.undone ? '' : undefined}
+      {...placeOf(stage, heightOf(cell, source))}
       tabIndex={0}
       aria-label={words.cell.label(position, cell.type === 'code', cell.status && cell.status !== 'ok' ? OUTCOMES[cell.status] : cell.undone ? words.states.undone : null)}
       onKeyDown={(event) => onKey(event, box.current, () => command(event, cell.id, edit, actions))}
@@ -91,8 +96,10 @@ export const Cell = memo(function Cell({
           ) : (
             <div className={`rounded-md border bg-well focus-within:border-line-strong ${cell.conflict === null ? 'border-transparent' : 'border-bad'}`}>
               <Editor
+                key={cell.type}
                 handle={editor}
                 source={source}
+                stage={stage}
                 options={{
                   label: words.cell.editor(cell.type === 'code'),
                   code: cell.type === 'code',
@@ -110,7 +117,7 @@ export const Cell = memo(function Cell({
             </div>
           )}
           {cell.status === 'running' && <div className="sweep absolute inset-x-1 -bottom-px h-0.5 rounded-full bg-accent-wash" aria-hidden />}
-          <Tools cell={cell} actions={actions} onRun={() => run('stay')} onEdit={edit} rendered={rendered} />
+          {stage === 'there' && <Tools cell={cell} actions={actions} onRun={() => run('stay')} onEdit={edit} rendered={rendered} />}
         </div>
         {cell.conflict !== null && <Conflict theirs={cell.conflict} onChoose={(keep) => store.resolve(cell.id, keep)} />}
         {proposed !== null && <Proposed before={source} after={proposed} onSettle={(take) => onSettle(cell.id, take)} />}

@@ -27,7 +27,15 @@ export interface EditorOptions {
 
 const access = new Compartment()
 
-export function makeEditor(parent: HTMLElement, source: string, options: EditorOptions, hooks: () => EditorHooks): EditorView {
+/** `before` is the state of an editor that stood here: its document, its history and its selection go on. */
+export function makeEditor(
+  parent: HTMLElement,
+  source: string,
+  options: EditorOptions,
+  hooks: () => EditorHooks,
+  before: EditorState | null = null,
+): EditorView {
+  if (before !== null) return new EditorView({ parent, state: before })
   const changed = EditorView.updateListener.of((update) => {
     const typed = update.transactions.some((one) => one.docChanged && !one.annotation(Transaction.remote))
     if (typed) hooks().onChange(update.state.doc.toString())

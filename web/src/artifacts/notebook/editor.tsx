@@ -1,14 +1,18 @@
-// The editor as a component. Far from the window the code stands as text; near it, coloured; and CodeMirror, which takes
-// its time, comes when the browser has nothing better to do, or at once when a person wants it.
-import { useEffect, useImperativeHandle, useMemo, useRef, useState, type ReactNode, type Ref } from 'react'
+// The editor as a component. Far from the window the code stands as text; near it, coloured; CodeMirror, which takes its
+// time, comes with the rest of the cell, or at once when a person wants it, and goes with the distance.
+import { useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type Ref } from 'react'
+import { flushSync } from 'react-dom'
+import type { EditorState } from '@codemirror/state'
 import type { EditorView } from '@codemirror/view'
 import type { EditorHooks, EditorOptions } from './editor.ts'
+import type { Stage } from './near.ts'
 
 export interface EditorHandle {
   readonly focus: () => void
 }
 
-let loaded: typeof import('./editor.ts') | null = null
+type Chunk = typeof import('./editor.ts')
+let loaded: Chunk | null = null
 const chunk = import('./editor.ts').then((module) => (loaded = module))
 
 /** The cursor of the editor in `element` goes to a line, counted from 1. */
@@ -23,54 +27,66 @@ export function wantEditor(element: HTMLElement): void {
   element.querySelector('[data-editor]')?.dispatchEvent(new Event(WANTED))
 }
 
-type Stage = 'far' | 'near' | 'made'
-
 export function Editor({
   source,
   options,
   hooks,
   readOnly = false,
+  stage = 'there',
   handle,
 }: {
   source: string
   options: EditorOptions
   hooks: EditorHooks
   readOnly?: boolean
+  /** How much of its cell is there. */
+  stage?: Stage
   handle?: Ref<EditorHandle>
 }) {
   const box = useRef<HTMLDivElement>(null)
   const view = useRef<EditorView>(null)
+  /** What an editor that was taken down knew: its history, its selection. */
+  const kept = useRef<EditorState>(null)
   const latest = useRef({ hooks, source, readOnly })
   const wanted = useRef(false)
-  const [stage, setStage] = useState<Stage>(readOnly ? 'made' : 'far')
+  const [due, setDue] = useState(stage === 'there')
   const [made, setMade] = useState(false)
-  useEffect(() => {
+  useLayoutEffect(() => {
     latest.current = { hooks, source, readOnly }
   })
 
   useEffect(() => {
-    if (stage === 'made') return
-    return whenNear(box.current!, (next) => setStage((now) => (now === 'made' ? now : next)))
+    const element = box.current
+    const make = (): void => flushSync(() => setDue(true))
+    if (stage === 'there') setDue(true)
+    if (stage === 'far' && !view.current?.hasFocus) setDue(wanted.current)
+    element?.addEventListener(WANTED, make)
+    return () => element?.removeEventListener(WANTED, make)
   }, [stage])
 
-  useEffect(() => {
-    if (stage !== 'made') return
+  useLayoutEffect(() => {
+    if (!due) return
     let gone = false
-    void chunk.then(({ makeEditor, setReadOnly }) => {
+    const make = ({ makeEditor, setReadOnly, follow }: Chunk): void => {
       if (gone || !box.current) return
-      view.current = makeEditor(box.current, latest.current.source, options, () => latest.current.hooks)
+      view.current = makeEditor(box.current, latest.current.source, options, () => latest.current.hooks, kept.current)
+      follow(view.current, latest.current.source)
       setReadOnly(view.current, latest.current.readOnly)
       if (wanted.current) view.current.focus()
+      wanted.current = false
       setMade(true)
-    })
+    }
+    if (loaded) make(loaded)
+    else void chunk.then(make)
     return () => {
       gone = true
+      kept.current = view.current?.state ?? null
       view.current?.destroy()
       view.current = null
       setMade(false)
     }
     // A cell's kind and label are fixed for the life of its editor: its key holds them.
-  }, [stage, options.label, options.code, options.hint])
+  }, [due, options.label, options.code, options.hint])
 
   useEffect(() => {
     if (loaded && view.current) loaded.follow(view.current, source)
@@ -80,24 +96,24 @@ export function Editor({
   }, [readOnly])
 
   const focus = (): void => {
-    wanted.current = true
-    setStage('made')
+    wanted.current = view.current === null
+    flushSync(() => setDue(true)) // the next key is meant for it
     view.current?.focus()
   }
   useImperativeHandle(handle, () => ({ focus }))
 
   return (
     <div ref={box} data-editor className="min-w-0 overflow-hidden">
-      {!made && <Standing source={source} coloured={stage !== 'far' && options.code} onWanted={focus} />}
+      {!made && <Standing source={source} coloured={stage !== 'far' && options.code} onWanted={focus} wrapped={!options.code} />}
     </div>
   )
 }
 
 /** The code before its editor, which takes its place soon, or without one: then it scrolls. */
-export function Standing({ source, coloured, onWanted }: { source: string; coloured: boolean; onWanted?: () => void }) {
+export function Standing({ source, coloured, onWanted, wrapped = false }: { source: string; coloured: boolean; onWanted?: () => void; wrapped?: boolean }) {
   const shown = useColours(source, coloured)
   return (
-    <pre className={`mono px-3 py-2.5 whitespace-pre ${onWanted ? 'overflow-hidden' : 'overflow-x-auto'}`} onPointerDown={onWanted} tabIndex={onWanted ? undefined : 0}>
+    <pre className={`mono px-3 py-2.5 ${wrapped ? 'break-words whitespace-pre-wrap' : 'whitespace-pre'} ${onWanted ? 'overflow-hidden' : 'overflow-x-auto'}`} onPointerDown={onWanted} tabIndex={onWanted ? undefined : 0}>
       {shown || ' '}
     </pre>
   )
@@ -113,50 +129,4 @@ function useColours(source: string, coloured: boolean): ReactNode {
     if (!coloured || !ready) return text
     return loaded!.colours(text).map((piece, at) => (piece.look ? <span key={at} className={piece.look}>{piece.text}</span> : piece.text))
   }, [text, coloured, ready])
-}
-
-const NEAR = '600px'
-
-/** Coloured when it comes near; an editor soon after, and at once when it is wanted. */
-function whenNear(box: HTMLElement, onStage: (stage: Stage) => void): () => void {
-  const make = (): void => onStage('made')
-  const observer = new IntersectionObserver(
-    (seen) => {
-      if (!seen.at(-1)?.isIntersecting) return void waiting.delete(make)
-      onStage('near')
-      soon(make)
-    },
-    { rootMargin: NEAR },
-  )
-  observer.observe(box)
-  box.addEventListener(WANTED, make)
-  return () => {
-    waiting.delete(make)
-    observer.disconnect()
-    box.removeEventListener(WANTED, make)
-  }
-}
-
-// Editors are made one by one between other work; what has been scrolled by meanwhile is left out.
-
-const PATIENCE = 500
-const waiting = new Set<() => void>()
-let asked = false
-
-function soon(make: () => void): void {
-  waiting.add(make)
-  if (asked) return
-  asked = true
-  if ('requestIdleCallback' in window) requestIdleCallback(next, { timeout: PATIENCE })
-  else setTimeout(next, 30)
-}
-
-function next(): void {
-  asked = false
-  const [make] = waiting
-  if (!make) return
-  waiting.delete(make)
-  make()
-  const [another] = waiting
-  if (another) soon(another)
 }

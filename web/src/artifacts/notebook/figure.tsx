@@ -18,7 +18,7 @@ export function Picture({ block, alt, place }: { block: ImageBlock; alt: string;
   return (
     <figure className="group/figure relative w-fit max-w-full">
       <button type="button" aria-label={words.figure.enlargeThis(alt)} onClick={() => setZoomed(true)} className="block cursor-zoom-in rounded">
-        <img src={source} alt={alt} width={block.width ?? undefined} className="block max-w-full rounded" />
+        <img src={source} alt={alt} {...measures(block)} decoding="async" className="block h-auto max-w-full rounded" />
       </button>
       <FigureTools>
         {block.mime === 'image/png' && <CopyPicture data={block.data} />}
@@ -40,6 +40,13 @@ export function Picture({ block, alt, place }: { block: ImageBlock; alt: string;
       )}
     </figure>
   )
+}
+
+/** Its place is kept before it is decoded. */
+function measures({ width, size }: ImageBlock): { width?: number; height?: number } {
+  if (size === null) return width === null ? {} : { width }
+  const shown = width ?? size.width
+  return { width: shown, height: Math.round((shown * size.height) / size.width) }
 }
 
 /** Buttons at the corner of a figure: there for a pointer and for the keyboard. For a finger they stand below, and cover nothing. */

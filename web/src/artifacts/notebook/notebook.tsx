@@ -1,7 +1,7 @@
 // The notebook beside the chat: toolbar, cells, and the cell a model is writing.
 import { Plus } from 'lucide-react'
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
-import { isActive, placeInLine, runnable, type Session } from '../../core/notebook.ts'
+import { Component, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
+import { isActive, placeInLine, recoverable, type Session } from '../../core/notebook.ts'
 import { sourceOf } from '../../core/notebook.ts'
 import { proposals, type Fix } from '../../core/asking.ts'
 import { redoable } from '../../core/states.ts'
@@ -10,6 +10,7 @@ import { Button } from '../../ui/button.tsx'
 import { Banner } from '../../ui/banner.tsx'
 import { focusCell, type CellActions } from './actions.ts'
 import { Cell, DraftCell } from './cell.tsx'
+import { useGrowing } from './near.ts'
 import { words } from '../../core/words.ts'
 import type { SessionStore, StoreView } from './store.ts'
 
@@ -56,9 +57,10 @@ export function NotebookView({
       <div className="mx-auto flex max-w-[920px] flex-col gap-5 px-2 pt-5 pb-24 md:px-5">
         <Notices store={store} view={view} />
         {session.loaded && session.cells.length === 0 && draft === null && <Nothing />}
+        <KeptFocus>
         {session.cells.slice(0, drawn).map((cell, at) => (
           <Cell
-            key={`${cell.id}:${cell.type}`}
+            key={cell.id}
             cell={cell}
             position={at + 1}
             store={store}
@@ -73,6 +75,7 @@ export function NotebookView({
             redo={redo === cell.id}
           />
         ))}
+        </KeptFocus>
         {draft !== null && <DraftCell code={draft.code} label={draft.phase === 'writing' ? words.notebook.beingWritten : words.notebook.aboutToRun} />}
         {session.loaded && <AddCell actions={actions} />}
       </div>
@@ -82,19 +85,30 @@ export function NotebookView({
   )
 }
 
-const AT_ONCE = 16
-
-/** How many of many cells are drawn: a long notebook comes in pieces, a frame each, so that the page answers meanwhile. */
-function useGrowing(count: number): number {
-  const [drawn, setDrawn] = useState(0)
-  const shown = count - drawn <= AT_ONCE ? count : drawn + AT_ONCE
-  useEffect(() => {
-    if (shown === count) return setDrawn(count)
-    const frame = requestAnimationFrame(() => setDrawn(shown))
-    return () => cancelAnimationFrame(frame)
-  }, [shown, count])
-  return shown
+interface Held {
+  readonly cell: Element
+  readonly at: number
 }
+
+/** The focus is never lost: where a change takes away what had it, its cell has it then, or the cell that stands in that place. */
+class KeptFocus extends Component<{ children: ReactNode }> {
+  override getSnapshotBeforeUpdate(): Held | null {
+    const cell = document.activeElement?.closest('[data-cell]')
+    return cell ? { cell, at: boxes().indexOf(cell) } : null
+  }
+
+  override componentDidUpdate(_props: unknown, _state: unknown, held: Held | null): void {
+    if (held === null || document.activeElement !== document.body) return
+    const here = held.cell.isConnected ? held.cell : (boxes()[held.at] ?? boxes().at(-1))
+    if (here instanceof HTMLElement) here.focus({ preventScroll: true })
+  }
+
+  override render(): ReactNode {
+    return this.props.children
+  }
+}
+
+const boxes = (): readonly Element[] => [...document.querySelectorAll('[data-cell]')]
 
 function alreadyThere(session: Session, code: string): boolean {
   const last = session.cells.findLast((cell) => cell.type === 'code')
@@ -153,7 +167,7 @@ function Notices({ store, view }: { store: SessionStore; view: StoreView }) {
         <Banner
           onClose={() => store.apply({ kind: 'dismiss' })}
           action={
-            !session.restored && session.cells.length > 0 && <RunAgain store={store} before={session.noticeCell} cells={session.cells} />
+            !session.restored && recoverable(session.cells).length > 0 && <RunAgain store={store} before={session.noticeCell} cells={session.cells} />
           }
         >
           {session.notice}
@@ -170,9 +184,9 @@ function Notices({ store, view }: { store: SessionStore; view: StoreView }) {
 
 /** What brings lost variables back: the cells above the one that missed them, or all. */
 function RunAgain({ store, before, cells }: { store: SessionStore; before: string | null; cells: Session['cells'] }) {
-  const above = before !== null && runnable(cells, undefined, before).length > 0
+  const above = before !== null && recoverable(cells, before).length > 0
   return (
-    <Button look="outline" onClick={() => void (above ? store.runAll(undefined, before) : store.runAll())}>
+    <Button look="outline" onClick={() => void store.recover(above ? before : undefined)}>
       {above ? words.notebook.runAllAbove : words.common.runAll}
     </Button>
   )

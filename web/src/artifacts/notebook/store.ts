@@ -6,6 +6,7 @@ import {
   empty,
   isActive,
   neighbour,
+  recoverable,
   runnable,
   sourceOf,
   transition,
@@ -114,7 +115,8 @@ export class SessionStore {
 
   #set(next: Session): void {
     const said = announcement(this.#session, next)
-    const marked = next.ended !== this.#session.ended || !this.#session.loaded
+    const gone = next.phase === 'released' && this.#session.phase !== 'released'
+    const marked = next.ended !== this.#session.ended || !this.#session.loaded || gone
     this.#session = next
     if (marked && next.cells.some((cell) => cell.undone)) void this.lookAtStates()
     if (said !== null) this.#announce(said)
@@ -154,7 +156,11 @@ export class SessionStore {
   }
 
   async refresh(): Promise<void> {
-    await this.#try(async () => this.#set(adopt(this.#session, await api.getNotebook(this.id))))
+    const asked = this.#session
+    await this.#try(async () => {
+      const notebook = await api.getNotebook(this.id)
+      this.#set(adopt(this.#session, notebook, asked))
+    })
   }
 
   // edits of a person
@@ -197,19 +203,29 @@ export class SessionStore {
     void this.save(cellId)
   }
 
-  /** A new cell behind `after`, at the top with null, at the end without it: its id. */
-  async add(type: CellType, after?: string | null, source = ''): Promise<string | null> {
-    const before = new Set(this.#session.cells.map((cell) => cell.id))
-    const place = typeof after === 'string' ? { after } : {}
-    await this.#mutate(() => api.addCell(this.id, { type, source, ...place }))
-    const added = this.#session.cells.find((cell) => !before.has(cell.id))?.id ?? null
-    if (added === null) return null
-    if (after === null && before.size > 0) await this.#moveTo(added, null)
-    this.#did({ kind: 'added', cellId: added, type, source, after: above(this.#session.cells, added) })
-    return added
+  /** A new cell behind `after`, at the top with null, at the end without it: its id. It is there at once. */
+  add(type: CellType, after?: string | null, source = ''): string {
+    const { cells } = this.#session
+    const cellId = newId()
+    const place = after === undefined ? (cells.at(-1)?.id ?? null) : after
+    this.apply({ kind: 'add', cellId, type, source, after: place })
+    this.#did({ kind: 'added', cellId, type, source, after: place })
+    void this.#add({ id: cellId, type, source, ...(place === null ? {} : { after: place }) }, place === null && cells.length > 0)
+    return cellId
   }
 
-  async duplicate(cellId: string): Promise<string | null> {
+  async #add(cell: { id: string; type: CellType; source: string; after?: string }, top: boolean): Promise<void> {
+    let known = false
+    await this.#mutate(async () => {
+      const answer = await api.addCell(this.id, cell)
+      known = true
+      return answer
+    })
+    if (!known) this.apply({ kind: 'delete', cellId: cell.id })
+    else if (top) await this.#mutate(() => api.moveCell(this.id, cell.id, null))
+  }
+
+  duplicate(cellId: string): string | null {
     const cell = this.cell(cellId)
     return cell ? this.add(cell.type, cellId, sourceOf(cell)) : null
   }
@@ -219,7 +235,7 @@ export class SessionStore {
     if (cell) this.#clip = { type: cell.type, source: sourceOf(cell) }
   }
 
-  async paste(after: string): Promise<string | null> {
+  paste(after: string): string | null {
     return this.#clip ? this.add(this.#clip.type, after, this.#clip.source) : null
   }
 
@@ -334,14 +350,14 @@ export class SessionStore {
     }
   }
 
-  /** A cell the server no longer has comes back as a new one with the same source. */
+  /** A cell the server no longer has comes back without its outputs. */
   #restore({ cellId, type, source, after }: Extract<Action, { kind: 'restore' }>): Promise<void> {
     const place = (): string | null => standing(this.#session.cells, after)
     return this.#mutate(() =>
       api.restoreCell(this.id, cellId, place()).catch((error: unknown) => {
         if (!(error instanceof api.ApiError) || error.status !== 404) throw error
         const at = place()
-        return api.addCell(this.id, { type, source, ...(at === null ? {} : { after: at }) })
+        return api.addCell(this.id, { id: cellId, type, source, ...(at === null ? {} : { after: at }) })
       }),
     )
   }
@@ -354,12 +370,13 @@ export class SessionStore {
   }
 
   async #attempt(change: (revision: number) => Promise<Notebook> | null, tries: number): Promise<void> {
+    const asked = this.#session
     try {
-      const answer = await change(this.#session.revision)
-      if (answer !== null && answer.revision >= this.#session.revision) this.#set(adopt(this.#session, answer))
+      const answer = await change(asked.revision)
+      if (answer !== null && answer.revision >= this.#session.revision) this.#set(adopt(this.#session, answer, asked))
     } catch (error) {
       if (!(error instanceof api.ApiError) || error.status !== 409 || tries === 0) throw error
-      this.#set(adopt(this.#session, error.current ?? (await api.getNotebook(this.id))))
+      this.#set(adopt(this.#session, error.current ?? (await api.getNotebook(this.id)), asked))
       await this.#attempt(change, tries - 1)
     }
   }
@@ -380,11 +397,20 @@ export class SessionStore {
   }
 
   /** Code cells from the first (or `from`) on, one after another, until one does not end well. */
-  async runAll(from?: string, until?: string): Promise<void> {
+  runAll(from?: string, until?: string): Promise<void> {
+    return this.#inTurn(runnable(this.#session.cells, from, until))
+  }
+
+  /** What stands is run again, up to `until`: in a fresh kernel that brings its variables back. */
+  recover(until?: string): Promise<void> {
+    return this.#inTurn(recoverable(this.#session.cells, until))
+  }
+
+  async #inTurn(cells: readonly CellView[]): Promise<void> {
     const turn = Date.now()
     this.#runAll = turn
     this.#publish()
-    for (const cell of runnable(this.#session.cells, from, until)) {
+    for (const cell of cells) {
       if (this.#runAll !== turn) return
       const execution = await this.run(cell.id)
       if (execution === null || (await this.#ended(cell.id, execution)) !== 'ok') break
@@ -484,6 +510,11 @@ export class SessionStore {
   cell(id: string): CellView | undefined {
     return this.#session.cells.find((cell) => cell.id === id)
   }
+}
+
+/** An id nobody has; `randomUUID` is only there for pages that came over HTTPS or loopback. */
+function newId(): string {
+  return [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 /** Two steps as one. */
