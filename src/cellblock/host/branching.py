@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
+from cellblock.content import is_undone
 from cellblock.errors import BranchLimit, NoState, Unavailable
 from cellblock.execution import Result
 from cellblock.host import copying
@@ -21,7 +22,7 @@ from cellblock.host.timeline import ORIGIN, Step, Timeline
 from cellblock.host.travel import Travel, silently
 from cellblock.host.views import BranchView, KernelView
 from cellblock.host.workspace import Workspace
-from cellblock.notebook import Cell, is_undone
+from cellblock.notebook import Cell
 
 Lookup = Callable[[str], Awaitable[tuple[str, Result]]]  # of an execution: its code and its Result
 
