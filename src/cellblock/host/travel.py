@@ -5,7 +5,7 @@ A snapshot lives in the sandbox of its kernel, ends with it, and is never more t
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from cellblock.host.workspace import Scan, Workspace
 MODEL_DOORS = frozenset({"chat", "mcp"})
 TAKE_SECONDS = 10.0
 WEIGH_SECONDS = 0.5  # from a cell until its states are weighed
+SOON = (0.005, 0.02, 0.1, 0.0)  # seconds after which a snapshot that has just been forked is asked for again
 
 log = structlog.get_logger("cellblock.travel")
 
@@ -158,8 +159,13 @@ class Travel:
     async def _soon(self, kernel: Kernel) -> None:
         """Not after each of many small cells: to weigh a process holds up its own page faults, some 2 ms."""
         await asyncio.sleep(WEIGH_SECONDS)
-        if kernel.alive:
+        if kernel.alive and self._may_be_too_large(kernel):
             self._begin_weighing(kernel)
+
+    def _may_be_too_large(self, kernel: Kernel) -> bool:
+        """Not while all of the sandbox takes less than its states may; that is cheap to know only where a cgroup counts."""
+        counted = kernel.process.cgroups.get("version")
+        return not counted or kernel.process.usage().memory_bytes > self.config.snapshot_limit
 
     def _begin_weighing(self, kernel: Kernel) -> None:
         if self.timeline.states and (self._weighing is None or self._weighing.done()):
@@ -173,7 +179,7 @@ class Travel:
     async def _weigh_once(self, kernel: Kernel) -> bool:
         """Whether states had to go."""
         asked, running = self.timeline.names, self._running
-        found = await kernel.process.snapshots()
+        found = await _found(kernel)
         if not kernel.alive:
             return False
         kept = {name: pid for name, pid in found.items() if name in self.timeline.names}
@@ -358,3 +364,14 @@ async def silently(kernel: Kernel, **asked: Any) -> None:
 
 def _ignored(_: object) -> None:
     """Nothing that is said meanwhile belongs to anybody."""
+
+
+async def _found(kernel: Kernel) -> Mapping[str, int]:
+    """The snapshots there are, by name, and the pid of each: 0 of one that does not say in time where it is."""
+    found: Mapping[str, int] = {}
+    for pause in SOON:
+        found = await kernel.process.snapshots()
+        if all(found.values()):
+            break
+        await asyncio.sleep(pause)
+    return found
