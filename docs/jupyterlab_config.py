@@ -98,3 +98,4 @@ class Sessions(GatewaySessionManager):
 
 c.ServerApp.contents_manager_class = Conversations  # noqa: F821  (Jupyter gives `c`)
 c.ServerApp.session_manager_class = Sessions  # noqa: F821
+c.ContentsManager.files_handler_params = {"path": ""}  # noqa: F821  (Jupyter's handler of downloads wants one, and asks us)

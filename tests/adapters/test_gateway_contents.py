@@ -1,6 +1,7 @@
 """Jupyter's REST API for contents: a folder for each session, with its notebook, the one everybody sees, and its files."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -57,6 +58,9 @@ def seen(live: Live, kernel: str) -> list[dict[str, Any]]:
 # names
 
 
+MODEL = set("name path type writable created last_modified mimetype content format".split())
+
+
 @given(st.text(max_size=100))
 def test_a_folders_name_leads_back_to_its_session(title: str) -> None:
     name = places.folder(title, ID)
@@ -91,7 +95,10 @@ def test_every_session_is_a_folder_with_its_notebook(live: Live, kernel: str, fo
     assert folder in [each["path"] for each in root["content"]]
     inner = {each["name"]: each for each in get(live, folder)["content"]}
     assert {name: each["type"] for name, each in inner.items()} == {"notebook.ipynb": "notebook", "data": "directory"}
-    assert get(live, folder, content="0")["content"] is None
+    for path in ("", folder, f"{folder}/notebook.ipynb", f"{folder}/data", f"{folder}/data/a.csv"):
+        model = get(live, path, content="0")
+        assert model.keys() >= MODEL, path  # as Jupyter's own server demands of every model
+        assert (model["content"], model["format"]) == (None, None)
 
 
 def test_its_notebook_is_the_one_everybody_sees(live: Live, kernel: str, folder: str) -> None:
@@ -104,6 +111,9 @@ def test_its_notebook_is_the_one_everybody_sees(live: Live, kernel: str, folder:
     save(live, f"{folder}/notebook.ipynb", model["content"])
     assert [each["source"] for each in seen(live, kernel)] == ["print('from the chat')", "# mine"]
     assert seen(live, kernel)[0]["status"] == "ok"  # what an editor does not know of a cell stays
+    downloaded = get(live, f"{folder}/notebook.ipynb", type="file")
+    assert (downloaded["type"], downloaded["format"]) == ("file", "text")
+    assert len(json.loads(downloaded["content"])["cells"]) == 2
 
 
 def test_saving_while_a_cell_runs_loses_no_output(live: Live, kernel: str, folder: str) -> None:

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -93,11 +95,30 @@ def together(tmp_path: Path) -> Iterator[Both]:
 
 def test_a_conversations_notebook_is_opened_run_and_saved_in_jupyterlab(configured: Both, window: Page) -> None:
     url, live = configured
-    conversation_in_laboratory(url, live, window)
-    made = window.request.post(f"{url}/api/contents?token={TOKEN}", data={"type": "notebook"})  # as its launcher does
-    assert made.ok, made.text()
-    new = next(each for each in live.get("/api/jupyter/kernel").json()["items"] if not each["title"])
-    assert new["id"][:8] in made.json()["path"]
+    folder = conversation_in_laboratory(url, live, window)
+    new = asked(window, f"{url}/api/contents", "POST", {"type": "notebook"})  # as its launcher does
+    untitled = next(each["id"] for each in live.get("/api/jupyter/kernel").json()["items"] if not each["title"])
+    assert untitled[:8] in new["path"]
+
+    inside = f"{url}/api/contents/{quote(folder)}"
+    assert asked(window, inside, "POST", {"copy_from": f"{folder}/storms.txt"})["name"] == "storms-Copy1.txt"
+    renamed = asked(window, f"{inside}/storms-Copy1.txt", "PATCH", {"path": f"{folder}/kept.txt"})
+    assert renamed["path"] == f"{folder}/kept.txt"
+    asked(window, f"{inside}/storms.txt", "DELETE")
+    assert {each["name"] for each in asked(window, inside)["content"]} >= {"notebook.ipynb", "kept.txt"}
+    assert not window.request.get(f"{inside}/storms.txt?token={TOKEN}").ok
+    saved = asked(window, f"{inside}/kept.txt/checkpoints", "POST")
+    assert [each["id"] for each in asked(window, f"{inside}/kept.txt/checkpoints")] == [saved["id"]]
+    assert window.request.get(f"{url}/files/{quote(folder)}/kept.txt?token={TOKEN}").text() == "three\n"
+    downloaded = window.request.get(f"{url}/files/{quote(folder)}/notebook.ipynb?token={TOKEN}").json()
+    assert downloaded["cells"][0]["source"] in ("# edited in the laboratory", ["# edited in the laboratory"])
+
+
+def asked(window: Page, url: str, method: str = "GET", body: object = None) -> Any:
+    """What JupyterLab's server answers to its own page."""
+    answer = window.request.fetch(f"{url}?token={TOKEN}", method=method, data=body)
+    assert answer.ok, answer.text()
+    return json.loads(answer.text() or "null")
 
 
 @pytest.mark.slow
@@ -105,8 +126,8 @@ def test_a_conversations_notebook_is_opened_run_and_saved_behind_one_address(tog
     conversation_in_laboratory(*together, window)
 
 
-def conversation_in_laboratory(url: str, live: httpx2.Client, window: Page) -> None:
-    """What a cell says that is run there, the chat's page shows; what is edited and saved there, too."""
+def conversation_in_laboratory(url: str, live: httpx2.Client, window: Page) -> str:
+    """What a cell says that is run there, the chat's page shows; what is edited and saved there, too. Its folder."""
     id = live.post("/api/jupyter/kernel", json={"title": "Storms of May"}).json()["id"]
     live.put(f"/api/jupyter/kernel/{id}/files/storms.txt", content=b"three\n")
     live.post("/api/jupyter/execute", json={"code": "x = 20\nprint('from the chat')", "kernel_id": id})
@@ -114,7 +135,8 @@ def conversation_in_laboratory(url: str, live: httpx2.Client, window: Page) -> N
     page.goto(f"{live.base_url}/c/{id}?token={TOKEN}")
     expect(page.get_by_text("from the chat", exact=True).first).to_be_visible()
 
-    notebook = Lab(window, url, f"Storms of May ({id[:8]})/notebook.ipynb")
+    folder = f"Storms of May ({id[:8]})"
+    notebook = Lab(window, url, f"{folder}/notebook.ipynb")
     expect(notebook.cell(0).locator(".jp-OutputArea-output")).to_have_text("from the chat\n")
     expect(window.get_by_role("listitem", name="storms.txt")).to_be_visible()
     expect(notebook.run(0, "print(open('storms.txt').read(), x + 1)")).to_have_text("three\n 21\n")
@@ -128,3 +150,4 @@ def conversation_in_laboratory(url: str, live: httpx2.Client, window: Page) -> N
     cells = live.get(f"/api/jupyter/kernel/{id}/notebook").json()["cells"]
     assert [cell["source"] for cell in cells][:2] == ["# edited in the laboratory", "print('a new cell', x)"]
     assert cells[1]["outputs"][0]["text"] == "a new cell 20\n"
+    return folder

@@ -74,6 +74,7 @@ def _model(path: str, kind: str, modified: str, format: str | None) -> Model:
         "path": path,
         "last_modified": modified,
         "created": modified,
+        "content": None,
         "format": format,
         "mimetype": None,
         "writable": True,

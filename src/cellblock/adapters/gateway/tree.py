@@ -77,7 +77,9 @@ class Tree:
         spot = await self.spot(path)
         if spot is None:
             return models.directory("", "1970-01-01T00:00:00Z", await self._folders() if content else None)
-        if spot.is_notebook and kind != "file":
+        if spot.is_notebook and kind == "file" and content:
+            return await self._downloaded(spot, format)
+        if spot.is_notebook:
             return await self.notebook(spot, content)
         if not spot.inside:
             return await self._folder(spot, "", content)
@@ -88,6 +90,11 @@ class Tree:
         if content:
             ipynb = models.as_notebook((await self.interpreter.export(self.owner, spot.id, "ipynb")).body)
         return models.notebook(spot.given, spot.desk.changed, ipynb)
+
+    async def _downloaded(self, spot: Spot, format: str | None) -> Model:
+        """A session's notebook as the file it would be."""
+        data = (await self.interpreter.export(self.owner, spot.id, "ipynb")).body
+        return models.filled(models.file(spot.given, spot.desk.changed, len(data)), data, "file", format)
 
     async def _folders(self) -> list[Model]:
         found: list[Model] = []
