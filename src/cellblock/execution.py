@@ -286,6 +286,7 @@ class Execution:
         self._outputs.close()
         self._final = {**self._so_far(), "files": list(files), "usage": usage or _UNKNOWN}
         self._final["notice"] = " ".join(filter(None, (self.notice, notice))) or None
+        self._outputs.clear(wait=False)  # the Result has them
         return [*events, self._event("execution_end", dict(self._final))]
 
     @property
