@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from gateways import Begin, Gateway, Kind, elsewhere
+from gateways import Begin, Gateway, Kind, elsewhere, end_all
 from interpreting import Bench, small, text
 
 from cellblock.host.interpreter import Interpreter
@@ -72,8 +72,7 @@ def _started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kin
         return made[kind]
 
     yield started
-    for gateway in made.values():
-        gateway.end()
+    end_all(made.values())
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -113,5 +112,4 @@ async def gateways(tmp_path: Path) -> AsyncIterator[Callable[..., Coroutine[Any,
         return [await gateway.up() for gateway in new]
 
     yield started
-    for gateway in made:
-        gateway.end()
+    end_all(made)
