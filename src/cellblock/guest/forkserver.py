@@ -67,6 +67,11 @@ class Child:
     group: str
     branches: list["Seated"] = field(default_factory=list)
 
+    def close(self) -> None:
+        """Nobody will be handed its ends."""
+        for end in (self.server, *(each.server for each in self.branches)):
+            end.close()
+
     def living(self) -> list["Seated"]:
         """Branches whose connections init has not closed."""
         poll = select.poll()
@@ -91,7 +96,8 @@ class Seated(NamedTuple):
 class ForkServer:
     """`groups`: cgroups, if any; `leftover`: those still to be removed; `children`: the sandboxes, by the pid of their init.
 
-    `kernels`: at level full, the pid of each kernel and that of its init.
+    `kernels`: at level full, the pid of each kernel and that of its init. `unheard`: sandboxes that have ended while there
+    was no server; what was said of their end waits in the server's end.
     """
 
     nursery: Nursery = field(init=False)
@@ -105,6 +111,7 @@ class ForkServer:
     serial: int = 0
     next_group: str = ""
     kernels: dict[int, int] = field(default_factory=dict)
+    unheard: list[Child] = field(default_factory=list)
     filling: list[object] = field(default_factory=list)
     own_pid_namespace: int = -1
     prefixes: list[str] = field(default_factory=list)
@@ -296,12 +303,15 @@ class ForkServer:
             self._end()
 
     def _resume(self, message: Resume) -> None:
-        """Hands the new server every sandbox there is."""
+        """Hands the new server every sandbox there is, those first that have ended since the last one went."""
         self.control.wait = message.wait
-        for child in self.children.values():
+        ended, self.unheard = self.unheard, []
+        for child in (*ended, *self.children.values()):
             self._tell(child.launch, child.server)
             for branch in child.living():
                 self._tell(branch.launch, branch.server)
+        for child in ended:
+            child.close()
         self._tell(self.ready)
 
     def _end(self) -> NoReturn:
@@ -461,8 +471,11 @@ class ForkServer:
             gone = Gone(self.groups.oom_kills(child.group), self.groups.memory_peak(child.group))
             self.leftover.append(child.group)
         tell(child.connection, gone)
-        for end in (child.server, child.connection, *(each.server for each in child.branches)):
-            end.close()
+        child.connection.close()
+        if self.control.connection is None:
+            self.unheard.append(child)
+        else:
+            child.close()
 
     def _end_orphans(self) -> None:
         """Without a PID namespace: an init was killed, and what it had has come to us."""

@@ -109,7 +109,6 @@ contents = [
         HTML,
         {
             "data that is a list": '{"data": ["x"], "metadata": {}}',
-            "data nested too deep": '{"data": {"application/json": json.loads("[" * 200 + "]" * 200)}, "metadata": {}}',
             "a hundred representations": '{"data": {f"text/{n}": "x" for n in range(100)}, "metadata": {}}',
             "metadata that is a text": '{"data": {"text/plain": "x"}, "metadata": "x"}',
             "a display_id that is an object": '{"data": {}, "metadata": {}, "transient": {"display_id": {}}}',
@@ -161,8 +160,21 @@ contents = [
         "out('spoke')",
     ),
 ]
+# honest code may nest so deep: what is too much of it is left out
+DEEP = '{"data": {"application/json": json.loads("[" * 200 + "]" * 200)}, "metadata": {}}'
+contents += [
+    Attack("display_data: data nested too deep", SAYING.format(type="display_data"), DEEP, HTML, "ok"),
+    Attack(
+        "display_data: data nested deeper than can be read",
+        "p = parts_of('display_data', {'data': {'text/plain': 'spoke'}, 'metadata': {}})\nput('iopub', signed(LIE))",
+        "[*p[:3], b'{\"data\": {\"application/json\":' + b'[' * 50_000 + b']' * 50_000 + b'}, \"metadata\": {}}']",
+        "p",
+        "ok",
+    ),
+]
 # an unanswered question counts only where somebody may answer
-contents[-1] = Attack(**{**contents[-1].__dict__, "stdin": True})
+asking = next(n for n, each in enumerate(contents) if each.name.startswith("input_request"))
+contents[asking] = Attack(**{**contents[asking].__dict__, "stdin": True})
 
 # --- what belongs to somebody else, or to nobody ---------------------------------------------------------------------
 
