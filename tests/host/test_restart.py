@@ -284,13 +284,15 @@ def children(pid: int) -> list[int]:
 def kernels_of(fork_server: int) -> list[int]:
     """The kernels of a fork server, whose pid is that of its process outside of its PID namespace."""
     [inside] = children(fork_server)
-    return [pid for pid in children(inside) if depth(pid) > depth(inside)]  # not what makes their inits
+    helpers = children(inside)
+    inits = next(each for each in helpers if any(is_first(pid) for pid in children(each)))
+    return [pid for each in helpers if each != inits for pid in children(each)]
 
 
-def depth(pid: int) -> int:
-    """In how many PID namespaces a process is."""
+def is_first(pid: int) -> bool:
+    """Whether it is the first of its PID namespace."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(len(line.split()) for line in lines if line.startswith("NSpid:"))
+    return next(line.split()[-1] == "1" for line in lines if line.startswith("NSpid:"))
 
 
 async def test_a_fork_server_that_nobody_comes_for_ends_with_its_kernels(serve: Serve, tmp_path: Path) -> None:

@@ -296,21 +296,21 @@ ends = [
     Attack(
         "unlinking its sockets, which is not permitted",
         "out('spoke'); LIE",
-        "os.unlink('/run/cb/k-1')",
-        "os.stat('/run/cb/k-1')",
+        "os.unlink(f'{RUN}/k-1')",
+        "os.stat(f'{RUN}/k-1')",
         "error",
     ),
     Attack(
         "replacing its sockets, which is not permitted",
         "out('spoke'); open('mine', 'w'); LIE",
-        "os.replace('mine', '/run/cb/k-1')",
+        "os.replace('mine', f'{RUN}/k-1')",
         "os.replace('mine', 'k-1')",
         "error",
     ),
     Attack(
         "half-open connections to itself, as many as it may",
         "held = []\ntry:\n    while LIE:\n        one = socket.socket(socket.AF_UNIX); held.append(one); one.settimeout(1)\n"
-        "        one.connect('/run/cb/k-2')\nexcept OSError: pass\nfor one in held: one.close()\nout('spoke')",
+        "        one.connect(f'{RUN}/k-2')\nexcept OSError: pass\nfor one in held: one.close()\nout('spoke')",
         "True",
         "not held",
         "ok",
@@ -398,4 +398,4 @@ floods = [
     ),
 ]
 
-FAMILIES = (bytes_, contents, strangers, ends, floods)
+FAMILIES = {"bytes": bytes_, "contents": contents, "strangers": strangers, "ends": ends, "floods": floods}
