@@ -61,7 +61,7 @@ async def interpreter_at(level: str, **config: Any) -> AsyncIterator[Bench]:
             await interpreter.aclose()
 
 
-def tested_as_ordinary_user(file: str, selected: str, patience: float) -> str:
+def as_ordinary_user(file: str, selected: str, patience: float) -> str:
     """Runs some of these tests as one, and gives what pytest said. `file` below tests/host; `selected` as for its -k."""
     module = environments()
     python = module.environment((*module.PACKAGES, *SERVER))
@@ -98,4 +98,4 @@ def copy_to(place: Path, source: Path) -> None:
 
 
 if __name__ == "__main__":
-    print(tested_as_ordinary_user(sys.argv[1], sys.argv[2], 600.0))
+    print(as_ordinary_user(sys.argv[1], sys.argv[2], 600.0))

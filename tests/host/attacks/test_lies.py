@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from _pytest.mark import ParameterSet
 from interpreting import MIB, Bench, text
-from leveled import LEVELS, interpreter_at, tested_as_ordinary_user
+from leveled import LEVELS, as_ordinary_user, interpreter_at
 from lies import FAMILIES, LIAR, SPOKE, Attack
 
 from cellblock.execution import Result
@@ -136,7 +136,7 @@ async def test_a_lie_ends_as_it_should(
 @pytest.mark.skipif(os.getuid() != 0, reason="the tests do not run as root: all of these have been an ordinary user's")
 @pytest.mark.parametrize("selected", AS_USER)
 def test_lies_in_kernels_of_an_ordinary_user_end_as_they_should(selected: str) -> None:
-    said = tested_as_ordinary_user("attacks/test_lies.py", f"{selected} and test_a_lie", patience=500)
+    said = as_ordinary_user("attacks/test_lies.py", f"{selected} and test_a_lie", patience=500)
     _, family, _ = selected.split("/")
     assert f"{len(FAMILIES[family])} passed" in said
 
