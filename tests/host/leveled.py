@@ -20,9 +20,10 @@ from cellblock.host.launcher import Environment
 LEVELS = ("full", "unprivileged")
 ROOT = Path(__file__).resolve().parents[2]
 ORDINARY = 12345
-SERVER = (  # what these tests need besides what kernels do
-    "aiosqlite alembic httpx2 hypothesis markdown-it-py pytest pytest-asyncio pytest-timeout sqlalchemy structlog websockets"
-).split()
+SERVER = """
+aiosqlite alembic httpx2 hypothesis markdown-it-py pydantic pytest pytest-asyncio pytest-timeout sqlalchemy[asyncio]
+structlog websockets
+""".split()  # what these tests need besides what kernels do
 TESTED = ("pyproject.toml", "src/cellblock", "tests/conftest.py", "tests/host", "tests/guest/environment.py")
 
 
