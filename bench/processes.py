@@ -84,16 +84,17 @@ def holdings(server: int) -> dict[str, float]:
 
 
 def stem(server: int) -> set[int]:
-    """The fork servers: what the server has started, and each one's second half, PID 1 of its namespace."""
+    """The fork servers: what the server has started, each one's second half, PID 1 of its namespace, and that one's helpers."""
     tree = parents()
     first = {pid for pid, parent in tree.items() if parent == server}
-    return first | {pid for pid, parent in tree.items() if parent in first and is_first_of_its_namespace(pid)}
+    second = {pid for pid, parent in tree.items() if parent in first and numbers(pid)[1:] == ["1"]}
+    return first | second | {pid for pid, parent in tree.items() if parent in second and len(numbers(pid)) == 2}
 
 
-def is_first_of_its_namespace(pid: int) -> bool:
-    """PID 1 of a namespace just below ours."""
+def numbers(pid: int) -> list[str]:
+    """Its pid in each PID namespace it is in, ours first."""
     found = [line.split()[1:] for line in lines(f"/proc/{pid}/status") if line.startswith("NSpid:")]
-    return bool(found) and len(found[0]) == 2 and found[0][1] == "1"
+    return found[0] if found else []
 
 
 def groups(pid: int) -> set[str]:

@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeAlias
 Output: TypeAlias = dict[str, Any]
 
 MAX_DEPTH = 64
+SHOWN_DEPTH = MAX_DEPTH - 16  # of what is shown: with it, a notebook stays one that can be read
+TOO_DEEP = f"[… nested deeper than {SHOWN_DEPTH} …]"
 MAX_ERROR = 64 << 10
 MAX_ID = 256
 MAX_REPRESENTATIONS = 64  # of one display; honest ones have ten at most
@@ -83,6 +85,17 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
     raise Malformed(f"{type(value).__name__} is not a JSON value")
 
 
+def shortened(value: Any, depth: int = SHOWN_DEPTH) -> Any:
+    """As `plain`, but what is nested deeper is left out, and a text says so."""
+    if not isinstance(value, list | dict):
+        return plain(value)
+    if depth == 0:
+        return TOO_DEEP
+    if isinstance(value, list):
+        return [shortened(item, depth - 1) for item in value]
+    return {clean(_key(key)): shortened(item, depth - 1) for key, item in value.items()}
+
+
 def _key(key: object) -> str:
     if isinstance(key, str):
         return key
@@ -90,12 +103,12 @@ def _key(key: object) -> str:
 
 
 def bundle(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A MIME bundle as nbformat wants it: text as one string, JSON types as they are, nothing else."""
+    """A MIME bundle as nbformat wants it: text as one string, JSON types as they are but for their depths, nothing else."""
     if len(data) > MAX_REPRESENTATIONS:
         raise Malformed(f"a display with more than {MAX_REPRESENTATIONS} representations")
     made: dict[str, Any] = {}
     for mime, value in data.items():
-        value = plain(value)
+        value = shortened(value)
         if isinstance(value, list) and not _is_json(mime) and all(isinstance(line, str) for line in value):
             value = "".join(value)
         if value is not None:
@@ -183,7 +196,7 @@ class Content:
         raise Malformed("a stream is stdout or stderr")
 
     def display(self, output_type: str) -> Output:
-        metadata = plain(self.mapping("metadata"))
+        metadata = shortened(self.mapping("metadata"))
         return {"output_type": output_type, "data": bundle(self.mapping("data")), "metadata": metadata}
 
     def display_id(self) -> str | None:

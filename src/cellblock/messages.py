@@ -4,7 +4,8 @@ The fork server is born with one control connection: it reads `Configure` and an
 carries both ends of a socket pair: one for the sandbox's init, the other, the server's own, to be kept for its successor.
 `End` ends everything. A connection that closes without it was a server that has gone: for `wait` seconds another one may
 come through the rendezvous. It hears `Here`, and says `End`, or `Resume` and hears each sandbox's `Launch` again, without
-the key and with the server's end beside it, and then `Ready`.
+the key and with the server's end beside it, and then `Ready`. Sandboxes that have ended meanwhile are among them, with
+their `Exit` and `Gone` still to be heard.
 
 That SEQPACKET pair is one sandbox's life. The server hears, in order, `Bound` (with the kernel's pidfd and init's), at some
 time `Exit` (the kernel process ended), and last `Gone` (nothing of the sandbox is left). `Refused`
@@ -207,10 +208,14 @@ class Snapshots:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The kernel has ended, its snapshots have not. `for_memory`: init ended it, because there is no cgroup to do that."""
+    """The kernel has ended, its snapshots have not. `for_memory`: init ended it, because there is no cgroup to do that.
+
+    `group` names its cgroup, for a server that has not heard `Bound`.
+    """
 
     names: tuple[str, ...] = ()
     for_memory: bool = False
+    group: str = ""
     op: Literal["left"] = "left"
 
 

@@ -86,6 +86,22 @@ TRAVELS = "deaths,kept,usable,chain,attacked,leaves"
 ALL = "works,lacks,leftovers,handover,bombs,shared"
 
 
+DIAGONAL = {(0, "full"), (ORDINARY, "unprivileged")}
+AT_ALL = ("test_levels.py",)  # ordinary work is tried in every corner, always
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is run as each user and at each level: in `make test` each of them once, in `make test-all` every pair.
+
+    Who is no root has one user, and both levels always.
+    """
+    for item in items:
+        values = item.callspec.params if hasattr(item, "callspec") else {}
+        pair = values.get("user"), values.get("level")
+        if ROOT and None not in pair and pair not in DIAGONAL and item.path.name not in AT_ALL:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(params=USERS, scope="session")
 def user(request: pytest.FixtureRequest) -> int:
     chosen: int = request.param

@@ -8,19 +8,23 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSTRAINTS = ROOT / "constraints.txt"
 CANDIDATES = (Path("/usr/bin/python3"), Path(sys.executable).resolve())  # the second may lie where others cannot go
+PLACE = "/var/tmp/cellblock-test-env-"
 PACKAGES = ("ipykernel", "numpy", "pandas", "matplotlib", "altair", "plotly", "nbformat", "pyseccomp")
 
 
-def environment() -> Path:
+def environment(packages: Sequence[str] = PACKAGES) -> Path:
     """The interpreter of the environment, made when it is not there yet. CalledProcessError when it cannot be."""
+    if sys.prefix.startswith(PLACE):
+        return Path(sys.executable)  # we are in one
     interpreter = next(path for path in CANDIDATES if new_enough(path))
-    recipe = CONSTRAINTS.read_bytes() + " ".join(PACKAGES).encode() + os.fsencode(interpreter.resolve())
-    place = Path(f"/var/tmp/cellblock-test-env-{os.getuid()}-{hashlib.sha256(recipe).hexdigest()[:12]}")
+    recipe = CONSTRAINTS.read_bytes() + " ".join(packages).encode() + os.fsencode(interpreter.resolve())
+    place = Path(f"{PLACE}{os.getuid()}-{hashlib.sha256(recipe).hexdigest()[:12]}")
     python = place / "bin" / "python"
     with open(f"{place}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -28,7 +32,7 @@ def environment() -> Path:
             uv = [sys.executable, "-m", "uv"]
             subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", interpreter, place], check=True)
             install = [*uv, "pip", "install", "--quiet", "--python", python, "--compile-bytecode"]
-            subprocess.run([*install, "-c", CONSTRAINTS, *PACKAGES], check=True)
+            subprocess.run([*install, "-c", CONSTRAINTS, *packages], check=True)
             subprocess.run(["chmod", "-R", "a+rX", place], check=True)
             (place / "complete").touch()
     return python

@@ -135,6 +135,7 @@ async def test_what_is_kept_has_a_bound_and_the_oldest_go_first(iopub: tuple[Xpu
     client = await subscriber(path)
     kept = [(await client.hear())[1][0] for _ in range(4)]
     assert kept == [6, 7, 8, 9]
+    assert channel.dropped > 6 * (KEPT // 5)  # and it is known how much
 
 
 async def test_a_subscriber_hears_its_topics_only(iopub: tuple[Xpub, Path]) -> None:

@@ -37,10 +37,22 @@ async def ended(pids: list[int], fds: list[int]) -> None:
         assert ready[0], f"{pid} still runs"
 
 
+def offspring(pid: int) -> list[int]:
+    """Its own children."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def trunk(launcher: int) -> tuple[int, int, int]:
+    """Of a fork server at level full: the process inside, its nursery, and the template."""
+    [inside] = offspring(launcher)
+    nursery, template = offspring(inside)
+    return inside, nursery, template
+
+
 async def test_the_template_has_one_task_and_no_package_of_the_server(tmp_path: Path) -> None:
     async with workbench(tmp_path, "full") as bench, bench.kernel():
-        template = children(bench.launcher.pid)[0]
-        assert os.listdir(f"/proc/{template}/task") == [str(template)]
+        for pid in trunk(bench.launcher.pid):
+            assert os.listdir(f"/proc/{pid}/task") == [str(pid)]
         loaded = set(bench.launcher.facts["modules"])
         assert "cellblock.guest.kernel" in loaded
         assert {name for name in loaded if not name.startswith("cellblock.guest")} == {
@@ -48,6 +60,31 @@ async def test_the_template_has_one_task_and_no_package_of_the_server(tmp_path: 
             "cellblock.messages",
             "cellblock.zmtp",
         }
+
+
+async def test_the_template_forks_kernels_and_hears_nothing_of_them(tmp_path: Path) -> None:
+    async with workbench(tmp_path, "full", preload=()) as bench, bench.kernel() as client, bench.kernel() as other:
+        _, _, template = trunk(bench.launcher.pid)
+        assert {client.process.pid, other.process.pid} <= set(offspring(template))
+        assert client.process.key.encode() in memory_of(client.process.pid)
+        held = memory_of(template)
+        assert b"cellblock.guest" in held
+        for process in (client.process, other.process):
+            assert process.key.encode() not in held
+            assert process.home.name.encode() not in held
+        assert other.process.key.encode() not in memory_of(client.process.pid)
+
+
+def memory_of(pid: int) -> bytes:
+    """What a process may write to."""
+    held = []
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            if " rw-p " in line:
+                start, end = (int(each, 16) for each in line.split()[0].split("-"))
+                memory.seek(start)
+                held.append(memory.read(end - start))
+    return b"".join(held)
 
 
 async def test_only_what_is_allowed_reaches_the_fork_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,6 +207,16 @@ async def test_when_the_fork_server_is_killed_its_kernels_end_and_it_is_noticed(
             await bench.launch()
 
 
+@pytest.mark.parametrize("helper", [1, 2], ids=["nursery", "template"])
+async def test_a_fork_server_ends_with_either_of_its_helpers(tmp_path: Path, helper: int) -> None:
+    async with workbench(tmp_path, "full", preload=()) as bench:
+        await bench.launch()
+        pids = children(bench.launcher.pid)
+        fds = [os.pidfd_open(pid) for pid in pids]
+        os.kill(trunk(bench.launcher.pid)[helper], signal.SIGKILL)
+        await ended(pids, fds)
+
+
 LONELY = """
 import asyncio, sys
 sys.path[:0] = sys.argv[1:3]
@@ -200,11 +247,12 @@ async def test_when_the_server_dies_abruptly_everything_of_it_ends(tmp_path: Pat
 
 def census(pid: int) -> dict[str, int]:
     """What spawning might leave behind, on the server's side and the fork server's."""
-    template = children(pid)[0]
+    inside, _, template = trunk(pid)
     return {
         "own descriptors": len(os.listdir("/proc/self/fd")),
-        "template's descriptors": len(os.listdir(f"/proc/{template}/fd")),
-        "template's mounts": len(Path(f"/proc/{template}/mountinfo").read_text().splitlines()),
+        "the fork server's descriptors": len(os.listdir(f"/proc/{inside}/fd")),
+        "the template's descriptors": len(os.listdir(f"/proc/{template}/fd")),
+        "mounts": len(Path(f"/proc/{inside}/mountinfo").read_text().splitlines()),
         "processes": len(children(pid)),
     }
 

@@ -110,7 +110,7 @@ def test_the_writer_of_version_2_makes_limits_reads_and_removes(tree: Path) -> N
     assert (tree / "cgroup.subtree_control").read_text() == "+memory +pids +cpu"
     groups.create("one")
     groups.limit("one", Policy("full", memory=5_000_000, processes=7, cpus=0.5))
-    groups.join("one")
+    groups.join("one", 0)
     written = {file: (groups.directory / "one" / file).read_text() for file in DirectoryGroups.FILES}
     assert written == {
         "memory.max": "5000000",

@@ -66,6 +66,21 @@ async def test_a_number_that_json_lacks_is_shown_without_a_word_about_it(bench: 
     assert output["data"]["application/json"] == {"x": "nan"}
 
 
+@pytest.mark.parametrize("levels", [60, 500, 20_000])
+async def test_json_that_is_nested_very_deep_costs_nobody_a_kernel(bench: Bench, levels: int) -> None:
+    kernel_id = await bench.kernel()
+    code = (
+        f"import sys; sys.setrecursionlimit(100_000)\nx = 'bottom'\nfor _ in range({levels}): x = [x]\n"
+        "display({'application/json': x, 'text/plain': 'deep'}, raw=True)"
+    )
+    shown = await bench.run(code, kernel_id)
+    assert (shown["status"], shown["kernel_state"]) == ("ok", "kept")
+    [output] = shown["outputs"]
+    said = output["data"]["text/plain"] if "data" in output else output["evalue"]
+    assert said == "deep" or "too deeply" in said
+    assert text(await bench.run("y = 5; print(y)", kernel_id)) == "5\n"
+
+
 async def test_a_spill_that_would_follow_a_symlink_is_not_written(bench: Bench) -> None:
     kernel_id = await bench.kernel()
     code = "import os; os.symlink('/tmp', '.cellblock'); print('x' * 200_000)"

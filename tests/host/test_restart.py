@@ -127,6 +127,12 @@ print("done")
 """
 
 
+OPENED = (
+    "[each for fd in __import__('os').listdir('/proc/self/fd') "
+    "if '/run/' in (each := __import__('os').path.realpath(f'/proc/self/fd/{fd}'))]"
+)
+
+
 async def test_variables_and_ids_live_through_a_crash_of_the_server(serve: Serve) -> None:
     first = await serve()
     kernel = await first.ask("await bench.kernel(title='Kept')")
@@ -138,6 +144,7 @@ async def test_variables_and_ids_live_through_a_crash_of_the_server(serve: Serve
     assert (after["status"], after["outputs"][0]["text"]) == ("ok", "[1, 2, 3]\n")
     assert (after["notice"], after["execution_count"]) == (None, 2)
     assert await second.ask(f"bench.pid({kernel!r})") == pid
+    assert await second.ask(OPENED) == []  # nothing of the sockets' names is needed once they are connected to
     view = await second.ask(f"await bench.view({kernel!r})")
     assert (view["title"], view["state"], view["execution_count"]) == ("Kept", "idle", 2)
     assert (await second.ask("interpreter.sessions.statistics()"))["idle"] == 1
@@ -277,13 +284,15 @@ def children(pid: int) -> list[int]:
 def kernels_of(fork_server: int) -> list[int]:
     """The kernels of a fork server, whose pid is that of its process outside of its PID namespace."""
     [inside] = children(fork_server)
-    return [pid for pid in children(inside) if depth(pid) > depth(inside)]  # not what makes their inits
+    helpers = children(inside)
+    inits = next(each for each in helpers if any(is_first(pid) for pid in children(each)))
+    return [pid for each in helpers if each != inits for pid in children(each)]
 
 
-def depth(pid: int) -> int:
-    """In how many PID namespaces a process is."""
+def is_first(pid: int) -> bool:
+    """Whether it is the first of its PID namespace."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(len(line.split()) for line in lines if line.startswith("NSpid:"))
+    return next(line.split()[-1] == "1" for line in lines if line.startswith("NSpid:"))
 
 
 async def test_a_fork_server_that_nobody_comes_for_ends_with_its_kernels(serve: Serve, tmp_path: Path) -> None:
@@ -294,6 +303,13 @@ async def test_a_fork_server_that_nobody_comes_for_ends_with_its_kernels(serve: 
     await server.crash()
     await over(fds)
     assert remains(tmp_path / "data") == []
+
+
+async def there(path: Path) -> None:
+    """A file that code makes."""
+    async with asyncio.timeout(PATIENCE):
+        while not await asyncio.to_thread(path.exists):
+            pass
 
 
 async def over(pidfds: list[int]) -> None:
@@ -353,9 +369,7 @@ async def test_what_ended_while_there_was_no_server_has_its_whole_result(serve: 
     await first.ask(f"await printed(bench, {running!r})")
     await cast_off(first)
     (workspace(tmp_path, kernel) / "go").touch()
-    async with asyncio.timeout(PATIENCE):
-        while not await asyncio.to_thread((workspace(tmp_path, kernel) / "ended").exists):
-            pass
+    await there(workspace(tmp_path, kernel) / "ended")
     second = await serve()
     ended = await second.ask(f"await bench.wait({running!r})")
     assert (ended["status"], ended["error"]["ename"], ended["kernel_state"]) == ("error", "ZeroDivisionError", "kept")
@@ -381,22 +395,88 @@ async def test_limits_and_interrupts_hold_for_what_is_followed(serve: Serve) -> 
     assert (await second.ask(f"await bench.run('1', {kernel!r})"))["status"] == "ok"
 
 
-@pytest.mark.slow
-async def test_a_kernel_that_ended_while_there_was_no_server_is_told_to_be_lost(serve: Serve, tmp_path: Path) -> None:
+async def test_what_was_too_much_to_keep_while_there_was_no_server_is_said_to_be_missing(
+    serve: Serve, tmp_path: Path
+) -> None:
     first = await serve()
     kernel = await first.ask("await bench.kernel()")
-    await first.ask(f"await bench.run('x = 1', {kernel!r})")
-    running = await first.ask(f"await bench.submit({UNTIL_GO + 'os._exit(3)'!r}, {kernel!r})")
+    code = UNTIL_GO + "for _ in range(12): print('x' * (1 << 20), flush=True)\nopen('ended', 'w').close()"
+    running = await first.ask(f"await bench.submit({code!r}, {kernel!r})")
     await first.ask(f"await printed(bench, {running!r})")
-    fds = [os.pidfd_open(await first.ask(f"bench.pid({kernel!r})"))]
     await cast_off(first)
     (workspace(tmp_path, kernel) / "go").touch()
-    await over(fds)
+    await there(workspace(tmp_path, kernel) / "ended")
     second = await serve()
     ended = await second.ask(f"await bench.wait({running!r})")
-    assert (ended["status"], ended["kernel_state"], ended["outputs"][0]["text"]) == ("kernel_died", "lost", "begun\n")
+    assert (ended["status"], ended["kernel_state"]) == ("ok", "kept")
+    assert "more than a kernel keeps" in ended["notice"]
     after = await second.ask(f"await bench.run('1', {kernel!r})")
-    assert "server was restarted" in after["notice"]
+    assert after["notice"] is None
+
+
+async def end_unheard(first: Server, data: Path, kernel: str, running: Any) -> None:
+    """The server goes, then its kernel, by the code that runs or, where none does, by a signal."""
+    pid = await first.ask(f"bench.pid({kernel!r})")
+    fds = [os.pidfd_open(pid)]
+    await cast_off(first)
+    if running:
+        (workspace(data, kernel) / "go").touch()
+    else:
+        os.kill(pid, signal.SIGKILL)
+    await over(fds)
+
+
+@pytest.mark.parametrize("snapshot", ["never", "always"])
+async def test_a_kernel_that_ended_while_there_was_no_server_is_told_of_and_comes_back_where_it_can(
+    serve: Serve, tmp_path: Path, snapshot: str
+) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    await first.ask(f"await bench.run('x = 1', {kernel!r}, snapshot={snapshot!r})")
+    code = UNTIL_GO + "os._exit(3)"
+    running = await first.ask(f"await bench.submit({code!r}, {kernel!r}, snapshot={snapshot!r})")
+    waiting = await first.ask(f"await bench.submit('print(\"x\" in globals())', {kernel!r}, snapshot={snapshot!r})")
+    await first.ask(f"await printed(bench, {running!r})")
+    await end_unheard(first, tmp_path, kernel, running)
+    second = await serve()
+    ended = await second.ask(f"await bench.wait({running!r})")
+    state = "restored" if snapshot == "always" else "lost"
+    assert (ended["status"], ended["kernel_state"], ended["outputs"][0]["text"]) == ("kernel_died", state, "begun\n")
+    assert "its process exited with 3" in ended["notice"]
+    assert "lost with the kernel" in ended["notice"]
+    after = await second.ask(f"await bench.wait({waiting!r})")
+    assert (after["status"], after["outputs"][0]["text"]) == ("ok", f"{state == 'restored'}\n")
+    assert ("exited with 3" in (after["notice"] or "")) == (state == "lost")
+
+
+@pytest.mark.parametrize("snapshot", ["never", pytest.param("always", marks=pytest.mark.slow)])
+async def test_an_idle_kernel_that_ended_while_there_was_no_server_is_told_of(
+    serve: Serve, tmp_path: Path, snapshot: str
+) -> None:
+    first = await serve()
+    kernel = await first.ask("await bench.kernel()")
+    await first.ask(f"await bench.run('x = 1', {kernel!r}, snapshot={snapshot!r})")
+    await first.ask(f"await bench.run('y = 2', {kernel!r}, snapshot={snapshot!r})")
+    await end_unheard(first, tmp_path, kernel, None)
+    second = await serve()
+    after = await second.ask(f'await bench.run(\'print("x" in globals(), "y" in globals())\', {kernel!r})')
+    assert (after["status"], after["outputs"][0]["text"]) == ("ok", f"{snapshot == 'always'} False\n")
+    assert "its process was killed by signal 9 while no server was there" in after["notice"]
+
+
+@pytest.mark.slow
+async def test_a_kernel_that_ran_out_of_memory_while_there_was_no_server_says_so(serve: Serve, tmp_path: Path) -> None:
+    first = await serve(memory_limit=256 << 20)
+    kernel = await first.ask("await bench.kernel()")
+    await first.ask(f"await bench.run('x = 1', {kernel!r}, snapshot='always')")
+    code = UNTIL_GO + "held = []\nwhile True: held.append(bytearray(b'x' * (8 << 20)))"
+    running = await first.ask(f"await bench.submit({code!r}, {kernel!r}, snapshot='always')")
+    await first.ask(f"await printed(bench, {running!r})")
+    await end_unheard(first, tmp_path, kernel, running)
+    second = await serve(memory_limit=256 << 20)
+    ended = await second.ask(f"await bench.wait({running!r})")
+    assert (ended["status"], ended["kernel_state"]) == ("out_of_memory", "restored")
+    assert (await second.ask(f"await bench.run('print(x)', {kernel!r})"))["outputs"][0]["text"] == "1\n"
 
 
 @pytest.mark.slow

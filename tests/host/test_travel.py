@@ -1,26 +1,21 @@
 """Back and forth in a session's states: after deaths and errors, by undo and redo, with its files, at both levels."""
 
 import asyncio
-import importlib.util
 import os
 import select
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from conftest import Start
-from interpreting import MIB, OWNER, Bench, small, text
+from interpreting import MIB, OWNER, Bench, text
+from leveled import LEVELS, interpreter_at
 
 from cellblock.errors import KernelBusy, NoState
 from cellblock.execution import Result
 from cellblock.host import aside
-from cellblock.host.interpreter import Interpreter
-from cellblock.host.launcher import Environment
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -29,32 +24,11 @@ GREEDY = "held = []\nwhile True: held.append(bytearray(20 << 20))"
 ENDLESS = "print('on', flush=True)\nwhile True: pass"
 
 
-def open_environment() -> Path:
-    """The interpreter of an environment that every user may run, as the guest's tests have it."""
-    path = Path(__file__).parents[1] / "guest/environment.py"
-    spec = importlib.util.spec_from_file_location("guest_environment", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: Path = module.environment()
-    return found
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="session", params=["full", "unprivileged"])
+@pytest_asyncio.fixture(loop_scope="session", scope="session", params=LEVELS)
 async def traveller(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     """An interpreter that keeps the state before every cell, at each level."""
-    place = Path(tempfile.mkdtemp(prefix="cellblock-travel-", dir="/var/tmp"))
-    place.chmod(0o755)  # without namespaces a kernel of root's walks to its files by the host's own paths
-    environment = Environment(python=str(open_environment()), preload=())
-    config = small(place / "data", sandbox=request.param, snapshot="always", environments=[environment])
-    interpreter = await Interpreter.start(config)
-    try:
-        await interpreter.ready()
-        yield Bench(interpreter)
-    finally:
-        await interpreter.aclose()
-        shutil.rmtree(place)
+    async with interpreter_at(request.param, snapshot="always") as bench:
+        yield bench
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from cellblock.content import MAX_ERROR, Malformed, bundle, clean, cut, error_output, plain
+from cellblock.content import (
+    MAX_ERROR,
+    SHOWN_DEPTH,
+    TOO_DEEP,
+    Malformed,
+    bundle,
+    clean,
+    cut,
+    error_output,
+    plain,
+    shortened,
+)
 from cellblock.outputs import MAX_DISPLAYS, MAX_ERRORS, SPILL_LIMIT, Outputs
 
 LIMIT = 4096
@@ -206,6 +217,26 @@ def test_json_that_is_none_is_told() -> None:
         with pytest.raises(Malformed):
             plain(value)
     assert plain({"a": [float("nan"), float("-inf"), 1.5]}) == {"a": [None, None, 1.5]}
+
+
+def nested(levels: int) -> Any:
+    made: Any = "the bottom"
+    for _ in range(levels):
+        made = [{"a": made}]
+    return made
+
+
+def test_what_is_shown_is_cut_where_it_is_nested_too_deep() -> None:
+    assert shortened(nested(SHOWN_DEPTH // 2)) == nested(SHOWN_DEPTH // 2)
+    whole = bundle({"application/json": nested(200), "text/plain": "x"})
+    text = json.dumps(whole["application/json"], ensure_ascii=False)
+    assert text.count("[{") == SHOWN_DEPTH // 2
+    assert TOO_DEEP in text
+    assert whole["text/plain"] == "x"
+    for value in ({1: [nested(200)]}, [object()], {"a": b"x"}):
+        with pytest.raises(Malformed):
+            shortened(value)
+    assert shortened([float("nan"), "a\ud800", None, True]) == [None, "a\ufffd", None, True]
 
 
 def test_a_display_with_very_many_representations_is_malformed() -> None:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from cellblock.guest import foreign, init, nursery, sandbox, threads
 from cellblock.guest.marks import milliseconds
 from cellblock.guest.seat import House, Seat, tell
-from cellblock.messages import Launch, Refused
+from cellblock.messages import MAX_PACKET, Launch, Refused
 
 
 @dataclass
@@ -31,12 +31,17 @@ class Newborn:
     box: sandbox.Sandbox
     began: float
 
+    @classmethod
+    def ordered(cls, kernel: ModuleType, app: Any, nobodys: sandbox.Sandbox, link: socket.socket) -> "Newborn":
+        """In a fork of the template, which knows of no kernel: what it is to be comes over its link."""
+        order = nursery.Order.decode(link.recv(MAX_PACKET))
+        return cls(kernel, app, order.launch, order.placed(nobodys, {link.fileno()}), order.began)
+
     def join(self, link: socket.socket, output: int) -> NoReturn:
         """Shares the namespaces of an init that has closed them; `link` leads there."""
         self.box.stages["fork"] = milliseconds(self.began)
         forget_signals()
         standard_streams(output)
-        self.box.keep = {link.fileno()}
         self.become_kernel(link, [*sandbox.JOIN, *sandbox.KERNEL], joins=True)
 
     def become_kernel(self, link: socket.socket, steps: Sequence[sandbox.Step], *, joins: bool = False) -> NoReturn:

@@ -120,6 +120,7 @@ class Channel:
         self.peers: list[Peer] = []
         self._kept: deque[tuple[bytes, bytes]] = deque()
         self._kept_size = 0
+        self.dropped = 0  # bytes that were too much to keep, since a client was last told
         self._waiting: list[Callable[[], object]] = []
         self._listener = listener
         self._listener.setblocking(False)
@@ -162,7 +163,9 @@ class Channel:
         self._kept.append((address, data))
         self._kept_size += len(data)
         while self._kept_size > KEPT:
-            self._kept_size -= len(self._kept.popleft()[1])
+            size = len(self._kept.popleft()[1])
+            self._kept_size -= size
+            self.dropped += size
 
     def give(self, peer: Peer, wanted: Callable[[bytes], bool]) -> None:
         """What was kept under a wanted address."""

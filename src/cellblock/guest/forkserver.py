@@ -1,4 +1,7 @@
-"""The template process kernels are forked from: prepares once, then forks on request. One thread; waits for nobody."""
+"""Makes kernels on request: prepares once what all of them are forked from. One thread; waits for nobody but its own helpers.
+
+At level full those are the nursery, which makes inits, and the template, which forks kernels; at others it forks itself.
+"""
 
 import base64
 import gc
@@ -11,13 +14,13 @@ import time
 import traceback
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from cellblock.guest import ending, filesystem, holes, init, limits, linux, rendezvous, sandbox, threads
-from cellblock.guest.birth import Birth, Newborn
 from cellblock.guest.marks import milliseconds
-from cellblock.guest.nursery import Nursery, Order
+from cellblock.guest.nursery import Nursery, Order, nobodys
 from cellblock.guest.seat import tell
+from cellblock.guest.template import Template
 from cellblock.messages import (
     MAX_PACKET,
     Branch,
@@ -34,6 +37,9 @@ from cellblock.messages import (
     decode,
     encode,
 )
+
+if TYPE_CHECKING:
+    from cellblock.guest.birth import Birth, Newborn
 
 SINGLE_THREADED = threads.environment(1) | {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator would start one when pandas imports it
@@ -67,6 +73,11 @@ class Child:
     group: str
     branches: list["Seated"] = field(default_factory=list)
 
+    def close(self) -> None:
+        """Nobody will be handed its ends."""
+        for end in (self.server, *(each.server for each in self.branches)):
+            end.close()
+
     def living(self) -> list["Seated"]:
         """Branches whose connections init has not closed."""
         poll = select.poll()
@@ -91,10 +102,12 @@ class Seated(NamedTuple):
 class ForkServer:
     """`groups`: cgroups, if any; `leftover`: those still to be removed; `children`: the sandboxes, by the pid of their init.
 
-    `kernels`: at level full, the pid of each kernel and that of its init.
+    `kernels`: at level full, the pid of each kernel and that of its init. `unheard`: sandboxes that have ended while there
+    was no server; what was said of their end waits in the server's end.
     """
 
     nursery: Nursery = field(init=False)
+    template: Template = field(init=False)
 
     control: rendezvous.Control
     config: Configure
@@ -105,6 +118,7 @@ class ForkServer:
     serial: int = 0
     next_group: str = ""
     kernels: dict[int, int] = field(default_factory=dict)
+    unheard: list[Child] = field(default_factory=list)
     filling: list[object] = field(default_factory=list)
     own_pid_namespace: int = -1
     prefixes: list[str] = field(default_factory=list)
@@ -191,7 +205,7 @@ class ForkServer:
         os.environ.update(IPYTHONDIR=private, MPLCONFIGDIR=private, HOME=private)
         os.chdir(private)  # Python imports from here: no place that others may write to
         try:
-            self.kernel = _kernel_module()
+            self.kernel, self.birth = _late_modules()
             self.app, facts = self.kernel.prepare(self.config.preload)
         except ImportError as problem:
             raise sandbox.StepFailed("ipykernel", f"{problem}; install ipykernel into {sys.prefix}") from problem
@@ -208,11 +222,22 @@ class ForkServer:
                 "one task", f"{len(tasks)} threads after preloading {', '.join(self.config.preload)}"
             )
         threads.find()
+        if self.full:
+            sandbox.lay_usual_environment()
         gc.collect()
         linux.give_back_memory()
         self.filling = holes.fill()
+        linux.forget_types()
         gc.freeze()
+        if self.full:
+            self.template = Template.start(self._born, self.own_pid_namespace)
         self._prepare_group()
+
+    def _born(self, link: socket.socket, output: int) -> NoReturn:
+        """In a fork of the template."""
+        box = nobodys(self.prefixes, self.program)
+        newborn: Newborn = self.birth.Newborn.ordered(self.kernel, self.app, box, link)
+        newborn.join(link, output)
 
     # --- serving ---------------------------------------------------------------------------------------------------
 
@@ -233,22 +258,21 @@ class ForkServer:
     def _wait(self, wake: int) -> None:
         """Until a server or a child wants something, or it is time for something else."""
         poll = select.poll()
-        nursery = self.nursery.connection.fileno() if self.full else None
-        for fd in (wake, nursery, *self.control.descriptors()):
-            if fd is not None:
-                poll.register(fd, select.POLLIN)
+        helpers = {each.connection.fileno(): each for each in (self.nursery, self.template)} if self.full else {}
+        for fd in (wake, *helpers, *self.control.descriptors()):
+            poll.register(fd, select.POLLIN)
         waits = [self.control.patience(), RETRY_SECONDS if self.leftover else None]
         seconds = min((wait for wait in waits if wait is not None), default=None)
         ready = {fd for fd, _ in poll.poll(None if seconds is None else seconds * 1e3)}
         if wake in ready:
             os.read(wake, 4096)
-        if nursery in ready:
-            self._listen()
+        for fd in ready & helpers.keys():
+            self._listen(helpers[fd])
 
-    def _listen(self) -> None:
-        """Without a nursery there are no more kernels, and nobody to say when one is gone."""
+    def _listen(self, helper: Nursery | Template) -> None:
+        """Without it there are no more kernels, and nobody to say when one is gone."""
         try:
-            self.nursery.listen()
+            helper.listen()
         except OSError:
             self._end()
 
@@ -296,12 +320,15 @@ class ForkServer:
             self._end()
 
     def _resume(self, message: Resume) -> None:
-        """Hands the new server every sandbox there is."""
+        """Hands the new server every sandbox there is, those first that have ended since the last one went."""
         self.control.wait = message.wait
-        for child in self.children.values():
+        ended, self.unheard = self.unheard, []
+        for child in (*ended, *self.children.values()):
             self._tell(child.launch, child.server)
             for branch in child.living():
                 self._tell(branch.launch, branch.server)
+        for child in ended:
+            child.close()
         self._tell(self.ready)
 
     def _end(self) -> NoReturn:
@@ -316,21 +343,31 @@ class ForkServer:
         self._own_home(box)
         with sandbox.named("cgroup"):
             self._limit_group(box.policy)
-        if len(os.listdir("/proc/self/task")) != 1:
-            raise sandbox.StepFailed("one task", "the fork server has grown a thread")
+        if len(os.listdir(f"/proc/{self._forks}/task")) != 1:
+            raise sandbox.StepFailed("one task", "what kernels are forked from has grown a thread")
         log = os.open(f"{box.home}/log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        birth = Birth(Newborn(self.kernel, self.app, launch, box, began), connection, log, self.next_group)
+        group = self.next_group
         try:
-            pid = self._into_init(birth) if self.full else self._fork_init(birth)
+            if self.full:
+                order = Order(launch, box.home, box.uid, box.root, box.grouped, group, began)
+                pid = self._into_init(order, connection, log)
+            else:
+                newborn = self.birth.Newborn(self.kernel, self.app, launch, box, began)
+                pid = self._fork_init(self.birth.Birth(newborn, connection, log, group))
         finally:
             os.close(log)
-        self.children[pid] = Child(connection, server, replace(launch, key=""), birth.group)
+        self.children[pid] = Child(connection, server, replace(launch, key=""), group)
         try:
             self._prepare_group()
         except OSError:
             traceback.print_exc()  # the next launch tries again, and is refused if it cannot
 
-    def _fork_init(self, birth: Birth) -> int:
+    @property
+    def _forks(self) -> int:
+        """The process that the next kernel is forked from, and born in the cgroup of."""
+        return self.template.pid if self.full else os.getpid()
+
+    def _fork_init(self, birth: "Birth") -> int:
         """Forks an init, which forks its kernel."""
         pid = os.fork()
         if pid == 0:
@@ -348,35 +385,21 @@ class ForkServer:
         launch = replace(child.launch, id=branch.id, lineage=branch.lineage)
         child.branches = [*child.living(), Seated(server, launch)]
 
-    def _into_init(self, birth: Birth) -> int:
-        """Forks a kernel into the PID namespace of an init that waits in the nursery: the init's pid."""
+    def _into_init(self, order: Order, connection: socket.socket, log: int) -> int:
+        """Has a kernel forked into the PID namespace of an init that waits in the nursery: the init's pid."""
         spare = self.nursery.take()
         ours, theirs = sandbox.packet_pair()
         output, output_end = os.pipe2(os.O_CLOEXEC)
         try:
-            box = birth.newborn.box
-            order = Order(birth.newborn.launch, box.home, box.uid, box.root, box.grouped, birth.group)
-            spare.hire(order, birth.connection.fileno(), birth.log, output, ours.fileno())
+            ours.send(order.encode())  # past the template, which shall not remember it
+            spare.hire(order, connection.fileno(), log, output, ours.fileno())
             with sandbox.named("PID namespace"):
-                linux.setns(spare.namespace, linux.NEWPID)
-            pid = os.fork()
-            if pid == 0:
-                self.children.clear()
-                birth.newborn.join(theirs, output_end)
+                pid = self.template.fork(theirs.fileno(), output_end, spare.namespace)
         finally:
-            self._come_back()
             for fd in (spare.connection.detach(), spare.namespace, ours.detach(), theirs.detach(), output, output_end):
                 os.close(fd)
         self.kernels[pid] = spare.pid
         return spare.pid
-
-    def _come_back(self) -> None:
-        """To our own PID namespace. Lost in a kernel's, we end, and all kernels with us: the next would be born in there."""
-        try:
-            linux.setns(self.own_pid_namespace, linux.NEWPID)
-        except OSError:
-            traceback.print_exc()
-            os._exit(1)
 
     def _box(self, launch: Launch) -> sandbox.Sandbox:
         if launch.policy.level != self.config.level:
@@ -418,13 +441,13 @@ class ForkServer:
             self.groups.limit(self.next_group, policy)
 
     def _prepare_group(self) -> None:
-        """We wait in the cgroup of the kernel to come, which is born there: to join later costs it 5 to 9 ms."""
+        """What forks it waits in the cgroup of the kernel to come, which is born there: to join later costs it 5 to 9 ms."""
         self.next_group = ""
         if self.groups:
             self.serial += 1
             name = f"{self.groups.token}-{self.serial}"
             self.groups.create(name)
-            self.groups.join(name)
+            self.groups.join(name, self._forks)
             self.next_group = name
 
     def _reap(self) -> None:
@@ -438,20 +461,30 @@ class ForkServer:
             self._ended(pid, os.waitstatus_to_exitcode(status))
 
     def _ended(self, pid: int, status: int) -> None:
-        """One of our children: an init, a kernel in the PID namespace of another init, or an orphan that outlived its own."""
-        if child := self.children.get(self.kernels.pop(pid, 0)):
-            tell(child.connection, Exit(status))
-        elif self.full and pid == self.nursery.pid:
+        """One of our children: a helper, an init, or an orphan that outlived its own."""
+        if self.full and pid in (self.nursery.pid, self.template.pid):
             self._end()
         elif child := self.children.pop(pid, None):
             self._bury(child, status)
 
     def _bury_ended(self) -> None:
-        """The nursery's children: when an init has ended, so has all of its PID namespace."""
-        while self.full and self.nursery.ended:
+        """The helpers' children, at level full: kernels, and inits. When an init has ended, so has all of its PID namespace."""
+        while self.full and (self.template.ended or self.nursery.ended):
+            self._kernels_ended()
+            if not self.nursery.ended:
+                continue
             pid, status = self.nursery.ended.popleft()
+            while pid in self.kernels.values():  # it went first, and the template is about to say so
+                self._listen(self.template)
+                self._kernels_ended()
             if child := self.children.pop(pid, None):
                 self._bury(child, status)
+
+    def _kernels_ended(self) -> None:
+        while self.template.ended:
+            pid, status = self.template.ended.popleft()
+            if child := self.children.get(self.kernels.pop(pid, 0)):
+                tell(child.connection, Exit(status))
 
     def _bury(self, child: Child, status: int) -> None:
         gone = Gone(oom_kills=int(status == init.KILLED_FOR_MEMORY))
@@ -461,8 +494,11 @@ class ForkServer:
             gone = Gone(self.groups.oom_kills(child.group), self.groups.memory_peak(child.group))
             self.leftover.append(child.group)
         tell(child.connection, gone)
-        for end in (child.server, child.connection, *(each.server for each in child.branches)):
-            end.close()
+        child.connection.close()
+        if self.control.connection is None:
+            self.unheard.append(child)
+        else:
+            child.close()
 
     def _end_orphans(self) -> None:
         """Without a PID namespace: an init was killed, and what it had has come to us."""
@@ -480,8 +516,9 @@ class ForkServer:
                 pass  # its last process is on its way out; soon again
 
 
-def _kernel_module() -> ModuleType:
-    """Late, because it imports ipykernel: in the base root, where only the environment is left to import from."""
-    from cellblock.guest import kernel
+def _late_modules() -> tuple[ModuleType, ModuleType]:
+    """What imports ipykernel: in the base root, where only the environment is left to import from. And what a nursery that is
+    forked before need not hold."""
+    from cellblock.guest import birth, kernel
 
-    return kernel
+    return kernel, birth

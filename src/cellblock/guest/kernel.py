@@ -538,10 +538,10 @@ def forget_package() -> None:
 
 
 def private_places(home: str) -> None:
-    """Libraries keep settings and caches in HOME; the template's own places, which some have remembered, are gone."""
+    """Libraries keep settings and caches in HOME, where the environment says so too; the template's own places, which some
+    have remembered, are gone."""
     settings = f"{home}/.config/matplotlib"
     os.makedirs(settings, exist_ok=True)
-    os.environ.update(MPLCONFIGDIR=settings, IPYTHONDIR=f"{home}/.ipython")
     if "matplotlib" in sys.modules:
         matplotlib = sys.modules["matplotlib"]
         matplotlib.get_configdir = matplotlib.get_cachedir = lambda: settings

@@ -5,7 +5,6 @@ What to use is decided from text (`choose`); the writers only write below direct
 
 import os
 import resource
-import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -98,7 +97,7 @@ class Groups:
             self.paths[controller] = path
             self.top[controller] = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             sweep(self.top[controller], older=STALE_SECONDS)
-        self.token = secrets.token_hex(4)  # not our pid, which is 1
+        self.token = os.urandom(4).hex()  # not our pid, which is 1
         self.probe()
 
     def probe(self) -> None:
@@ -132,9 +131,9 @@ class Groups:
     def _memory(self) -> int:
         return self.top["memory" if self.version == 1 else "all"]
 
-    def join(self, name: str) -> None:
+    def join(self, name: str, pid: int) -> None:
         for top in self.top.values():
-            linux.write(f"{name}/cgroup.procs", "0", dir_fd=top)
+            linux.write(f"{name}/cgroup.procs", str(pid), dir_fd=top)
 
     def oom_kills(self, name: str) -> int:
         """0 as well when the group is no longer there."""

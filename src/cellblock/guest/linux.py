@@ -3,6 +3,7 @@
 import ctypes
 import os
 import struct
+import sys
 
 NEWNS, NEWCGROUP, NEWUTS, NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -76,6 +77,13 @@ def give_back_memory() -> None:
     """Free memory that the allocator holds, to the system; where it is glibc's."""
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)
+
+
+def forget_types() -> None:
+    """CPython's cache of what was found on types: a fork would replace each entry, and so write to each name in it."""
+    forget = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None)
+    if forget:
+        forget()
 
 
 def pidfd_open(pid: int) -> int:

@@ -51,7 +51,11 @@ class Ended(NamedTuple):
 
 @dataclass(frozen=True)
 class Order:
-    """What an init is for. Beside it travel the server's connection, the log, the kernel's output, the kernel's link."""
+    """What an init and its kernel are for; `began`: when, by the performance counter.
+
+    To init travel beside it the server's connection, the log, the kernel's output, the kernel's link; over that link it
+    has come to the kernel before.
+    """
 
     launch: Launch
     home: str
@@ -59,6 +63,7 @@ class Order:
     root: bool
     grouped: bool
     group: str
+    began: float
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -69,6 +74,19 @@ class Order:
         launch = raw.pop("launch")
         policy = Policy(**launch.pop("policy"))
         return cls(Launch(policy=policy, **launch), **raw)
+
+    def placed(self, box: sandbox.Sandbox, keep: set[int]) -> sandbox.Sandbox:
+        """A sandbox of nobody's, for this kernel."""
+        return replace(
+            box,
+            policy=self.launch.policy,
+            home=self.home,
+            uid=self.uid,
+            root=self.root,
+            grouped=self.grouped,
+            keep=keep,
+            stages=box.stages,
+        )
 
 
 @dataclass
@@ -136,6 +154,7 @@ class Maker:
     def _serve(self) -> None:
         linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
         gc.disable()  # inits are short programs: a collection would only unshare their pages
+        linux.forget_types()
         gc.freeze()
         wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -195,8 +214,7 @@ class Waiting:
     def run(self) -> NoReturn:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        policy = Policy("full")
-        box = sandbox.Sandbox(policy, "", -1, False, self.prefixes, self.filter, grouped=False, keep=set())
+        box = nobodys(self.prefixes, self.filter)
         failed: sandbox.StepFailed | None = None
         try:
             sandbox.close(box, sandbox.SPARE)
@@ -213,15 +231,7 @@ class Waiting:
         try:
             if failed:
                 raise failed
-            box = replace(
-                box,
-                policy=order.launch.policy,
-                home=order.home,
-                uid=order.uid,
-                root=order.root,
-                grouped=order.grouped,
-                keep=set(fds),
-            )
+            box = order.placed(box, set(fds))
             sandbox.close(box, sandbox.INIT)
             kernel = socket.socket(fileno=link)
             self._invite(kernel)
@@ -244,6 +254,11 @@ class Waiting:
         for fd in namespaces:
             os.close(fd)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+
+
+def nobodys(prefixes: Sequence[str], filter_program: bytes) -> sandbox.Sandbox:
+    """A sandbox before it is known for whom."""
+    return sandbox.Sandbox(Policy("full"), "", -1, False, prefixes, filter_program, grouped=False, keep=set())
 
 
 def namespaces_of(link: socket.socket) -> dict[int, int]:

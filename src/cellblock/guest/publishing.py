@@ -160,8 +160,10 @@ class Publisher(ipykernel.iostream.IOPubThread):
                 traceback.print_exc(file=sys.__stderr__)
 
     def _welcome(self, topic: bytes) -> bytes:
+        """With how many bytes are missing of what was kept."""
         header = self.session.msg_header("iopub_welcome")
-        content = {"subscription": topic.decode(errors="replace")}
+        dropped, self.socket.dropped = self.socket.dropped, 0
+        content = {"subscription": topic.decode(errors="replace")} | ({"dropped": dropped} if dropped else {})
         message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
         return zmtp.message(self.session.serialize(message, topic or None))
 

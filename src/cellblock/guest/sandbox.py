@@ -15,6 +15,7 @@ from cellblock.messages import Level, Policy
 
 CAPABILITY_VERSION = 0x20080522
 INSIDE_UID = 1000
+WORKSPACE = "/workspace"
 KERNEL_OOM_SCORE = 1000
 NAMESPACE_LIMITS = {"max_user_namespaces": 0, "max_inotify_instances": 16}
 SPARE_NAMESPACES = linux.NEWNS | linux.NEWNET | linux.NEWIPC | linux.NEWUTS
@@ -63,7 +64,7 @@ class Sandbox:
 
     @property
     def workspace(self) -> str:
-        return "/workspace" if self.full else f"{self.home}/files"
+        return WORKSPACE if self.full else f"{self.home}/files"
 
     @property
     def branches(self) -> str:
@@ -187,15 +188,30 @@ def _capabilities(sandbox: Sandbox) -> None:
 
 
 def _environment(sandbox: Sandbox) -> None:
+    lay_environment(sandbox.workspace, sandbox.private, threads.granted(sandbox.policy))
+    os.umask(0o022)
+    os.chdir(sandbox.workspace)
+
+
+def lay_environment(workspace: str, private: str, cores: int) -> None:
+    """The variables of a kernel, and no others. The template has those of most already: to set them costs each 0.5 MB."""
+    if _laid == [workspace, private, cores]:
+        return
     kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
     os.environ.clear()
     path = f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
-    os.environ.update(ENVIRONMENT | {"LANG": "C.UTF-8"} | kept | {"PATH": path, "PWD": sandbox.workspace})
-    os.environ.update(
-        threads.environment(threads.granted(sandbox.policy)), HOME=sandbox.private, TMPDIR=sandbox.private
-    )
-    os.umask(0o022)
-    os.chdir(sandbox.workspace)
+    os.environ.update(ENVIRONMENT | {"LANG": "C.UTF-8"} | kept | {"PATH": path, "PWD": workspace})
+    os.environ.update(threads.environment(cores), HOME=private, TMPDIR=private)
+    os.environ.update(MPLCONFIGDIR=f"{private}/.config/matplotlib", IPYTHONDIR=f"{private}/.ipython")
+    _laid[:] = workspace, private, cores
+
+
+def lay_usual_environment() -> None:
+    """In the template at level full."""
+    lay_environment(WORKSPACE, filesystem.TMP, threads.granted(Policy("full")))
+
+
+_laid: list[object] = []
 
 
 SHUT: tuple[Level, ...] = ("full", "unprivileged")
@@ -220,7 +236,7 @@ INIT = (
     Step("user namespace", _user_namespace, FULL),
     Step("namespace limits", _namespace_limits, FULL),
     Step("capabilities", _capabilities, SHUT),
-    Step("environment", _environment),
+    Step("environment", _environment, UNSHIELDED),
 )
 
 
@@ -305,6 +321,7 @@ def shut_init(filter_program: bytes, level: Level) -> None:
     """Once the kernel is born: nothing of init is readable through /proc, it imports nothing from the workspace, and it
     keeps to the same system calls."""
     linux.prctl(linux.DUMPABLE, 0)
+    os.umask(0o022)
     os.chdir("/")
     sys.path[:] = [place for place in sys.path if place]
     if level != "off":

@@ -176,7 +176,7 @@ class Seat:
         if self.pid:
             self.say_bound(self.key)
         elif self.shelf.held:
-            tell(self.connection, Left(self.shelf.names, self.killed_for_memory))
+            self.say_left()
 
     def interrupt(self) -> None:
         if not self.pid:
@@ -241,6 +241,9 @@ class Seat:
         for fd in pidfds:
             os.close(fd)
 
+    def say_left(self) -> None:
+        tell(self.connection, Left(self.shelf.names, self.killed_for_memory, self.house.group))
+
     def end(self) -> bool:
         """The kernel's pidfd says so, where it is not our child."""
         self.ended()
@@ -256,7 +259,7 @@ class Seat:
         if self.wish:
             self.fulfil()
         elif self.shelf.held:
-            tell(self.connection, Left(self.shelf.names, self.killed_for_memory))
+            self.say_left()
         else:
             self.part()
 

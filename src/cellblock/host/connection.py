@@ -23,6 +23,9 @@ WELCOME = 0.05  # seconds for `iopub_welcome`; ipykernel before 7 sends none, ot
 QUIET = 1.0  # seconds of silence between a reply and a missing idle until the kernel is asked
 PARTING = 1.0  # seconds for a kernel that hears us to note that we leave
 LAST_WORDS = 0.5  # seconds for the rest of iopub once another channel has been closed
+MOST_DROPPED = 1 << 50  # bytes; only a liar has dropped more
+UNHEARD = "What it said while no server was there is lost with the kernel."
+DROPPED = "While no server was there the code said more than a kernel keeps: {:,} bytes of it are missing."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Connection:
             None  # the last subscription, and whether it is in force
         )
         self._last_idle = ""
+        self._lacking: str | None = None  # what is known to be missing of what was said before we came
 
     @classmethod
     async def open(
@@ -106,6 +110,14 @@ class Connection:
             raise
         return made
 
+    @classmethod
+    def of_the_ended(cls) -> "Connection":
+        """To a kernel that ended while no server was there: broken from the beginning."""
+        made = cls(Sockets({}, Wire("", ""), max_message=0))
+        made._lacking = UNHEARD
+        made.lost(KernelDied("The kernel ended while no server was there."))
+        return made
+
     async def _until_heard(self) -> None:
         """`iopub_welcome` says that the subscription is in force; without it, any message that comes over iopub."""
         patience = WELCOME
@@ -138,6 +150,7 @@ class Connection:
         noticed by asking the kernel after QUIET seconds. `keeping`: the copy of itself that the kernel makes before;
         `count`: how many executions it shall reckon with before this one.
         """
+        self._lacking = None  # it was said before
         content = {
             "code": code,
             "silent": silent,
@@ -260,7 +273,8 @@ class Connection:
 
     def missed(self) -> str | None:
         """Why output of what has run may be missing although the kernel lives, a sentence; None when nothing is."""
-        return self._transport.missed(self._last_idle)
+        lacking, self._lacking = self._lacking, None
+        return lacking or self._transport.missed(self._last_idle)
 
     # within
 
@@ -321,6 +335,9 @@ class Connection:
         return True
 
     def _welcomed(self, message: KernelMessage) -> None:
+        dropped = message.content.get("dropped")
+        if isinstance(dropped, int) and 0 < dropped < MOST_DROPPED:
+            self._lacking = DROPPED.format(dropped)
         topic, parted = self._parted or (None, None)
         if parted and message.content.get("subscription") == topic and not parted.done():
             parted.set_result(None)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from cellblock.host.config import ExecuteRequest
 from cellblock.host.watching import Watchers
 from cellblock.notebook import CellType, Notebook, NotebookView
 
@@ -68,6 +69,17 @@ class Edits:
         """A cell that is new."""
         content = {"cell": {**self.notebook.cell(cell_id)}, "after": self._before(cell_id)}
         self._edited("cell_added", cell_id, content)
+
+    def cell_of(self, request: ExecuteRequest) -> str:
+        """The cell whose code is to run; a new one, unless there is one, and a text that is executed becomes code: only code
+        has outputs and a count."""
+        id = request.cell_id
+        if id is None or (request.asked is not None and not self.notebook.has(id)):
+            id = self.notebook.add(request.code, id=id)["id"]
+            self.added(id)
+        elif self.notebook.cell(id)["type"] != "code":
+            self.edit_cell(id, source=None, type="code", revision=None)
+        return id
 
     def mark(self, shown: Iterable[tuple[str | None, str]], *, undone: bool) -> None:
         """Cells that show these executions, as (cell, execution), do or do not stand."""

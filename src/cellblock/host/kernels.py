@@ -90,9 +90,15 @@ class Kernel:
     ) -> "Kernel":
         """One that a former server has started; `patience`: seconds it may take to answer. KernelStartFailed.
 
-        `running`: an execution is to be followed, and nothing it has said may be missed.
+        `running`: an execution is to be followed, and nothing it has said may be missed. One that ended while no server was
+        there is not `alive`, and may have left snapshots.
         """
-        await process.until_bound()
+        try:
+            await process.until_bound()
+        except KernelStartFailed:
+            if not process.death.done():
+                raise
+            return cls(id, process.home, uid, environment.name, process, Connection.of_the_ended())
         connection, courier = await connected(process, patience, following=running)
         ours = courier is None and environment.spec is None
         return cls(id, process.home, uid, environment.name, process, connection, courier, ours)

@@ -3,17 +3,18 @@
 import asyncio
 import os
 import socket
-import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 from uuid import uuid4
 
 from cellblock.errors import KernelStartFailed
 from cellblock.host.connection import Connection
 from cellblock.host.death import Death
+from cellblock.host.endpoints import SOCKETS, Endpoints
 from cellblock.host.meter import Meter, NoMeter, ProcessUsage, meter_for
+from cellblock.host.wire import Channel
 from cellblock.messages import (
     BRANCHES,
     MAX_DISPLAY,
@@ -46,9 +47,6 @@ REVIVE_SECONDS = 10.0
 LOOK_SECONDS = 5.0
 MOST_SEATS = 8  # sessions with a kernel in one sandbox
 MAX_MESSAGE = 2 * MAX_DISPLAY  # bytes; no honest kernel sends as much
-
-Channel: TypeAlias = Literal["shell", "iopub", "stdin", "control"]
-SOCKETS: Mapping[Channel, str] = {"shell": "k-1", "iopub": "k-2", "stdin": "k-3", "control": "k-5"}
 
 
 @dataclass(eq=False)
@@ -126,7 +124,7 @@ class Process:
         self._owed = False  # the end of the process before is still to be told
         self._stopping = False
         self._pidfd = self._init_pidfd = -1
-        self._endpoints: dict[Channel, int] = {}
+        self._endpoints = Endpoints(self.home / "run")
         self._meter: Meter = NoMeter()
 
     @property
@@ -168,27 +166,18 @@ class Process:
             raise
 
     def endpoint(self, channel: Channel) -> str:
-        """Where to connect: the socket itself, whatever its name leads to later. KernelStartFailed when it is none."""
-        if channel not in self._endpoints:
-            path = self.home / "run" / f"{self.prefix}{SOCKETS[channel]}"
-            try:
-                fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-            except OSError as problem:
-                raise KernelStartFailed(
-                    f"The kernel's {channel} socket cannot be opened: {problem.strerror}"
-                ) from problem
-            if not stat.S_ISSOCK(os.fstat(fd).st_mode):
-                os.close(fd)
-                raise KernelStartFailed(f"The kernel's {channel} socket has been replaced.")
-            self._endpoints[channel] = fd
-        return f"ipc:///proc/self/fd/{self._endpoints[channel]}"
+        """Where to connect, as a whole name. KernelStartFailed when no socket is there."""
+        return self._endpoints.of(channel, self.prefix)
 
     async def reach(self, patience: float, *, following: bool = False) -> tuple[Connection, None]:
         """The connection to a kernel whose sockets are bound; its files are in our workspace. KernelFault, KernelStartFailed."""
-        endpoints: dict[str, str] = {channel: self.endpoint(channel) for channel in SOCKETS}
-        connection = await Connection.open(
-            endpoints, self.key, max_message=MAX_MESSAGE, timeout=patience, following=following
-        )
+        try:
+            endpoints: dict[str, str] = {channel: self.endpoint(channel) for channel in SOCKETS}
+            connection = await Connection.open(
+                endpoints, self.key, max_message=MAX_MESSAGE, timeout=patience, following=following
+            )
+        finally:
+            self._endpoints.forget()
         return connection, None
 
     async def reachable(self) -> bool:
@@ -277,7 +266,7 @@ class Process:
     def _inherit(self, predecessor: "Process", bound: Bound, fds: list[int]) -> None:
         """Takes a sandbox over from the process before."""
         connection, predecessor._connection = predecessor._connection, None
-        self._kills, self._owed = predecessor._meter.oom_kills(), predecessor._status is None
+        self._owed = predecessor._status is None
         _settle(predecessor._gone, Gone())
         _settle(predecessor.death, Death(-9, False, predecessor._meter.read().memory_peak_bytes))
         predecessor._release()
@@ -306,10 +295,10 @@ class Process:
 
     def _release(self) -> None:
         self._meter.close()
-        for fd in (*self._endpoints.values(), self._pidfd, self._init_pidfd):
+        self._endpoints.forget()
+        for fd in (self._pidfd, self._init_pidfd):
             if fd >= 0:
                 os.close(fd)
-        self._endpoints.clear()
         self._pidfd = self._init_pidfd = -1
 
     def _send(self, message: Message) -> None:
@@ -337,8 +326,7 @@ class Process:
         elif isinstance(message, Exit):
             self._exited(message.status)
         elif isinstance(message, Left):
-            self._left = message
-            self._settled()
+            self._has_left(message)
         elif isinstance(message, Snapshots):
             if self._looking:
                 pids = dict(zip(message.names, map(pid_of, fds), strict=False))
@@ -372,6 +360,7 @@ class Process:
         self.stages = message.stages
         self.key, self.prefix = self.key or message.key, self.prefix or message.prefix
         self._meter = meter_for(self.cgroups, message.group, self.pid)
+        self._kills = self._meter.oom_kills()
         _settle(self.bound, None)
         return []
 
@@ -380,6 +369,12 @@ class Process:
             self._owed = False
             return
         self._status = status
+        self._settled()
+
+    def _has_left(self, message: Left) -> None:
+        self._left = message
+        if isinstance(self._meter, NoMeter):  # it ended before this server heard that it had begun
+            self._meter = meter_for(self.cgroups, message.group, 0)
         self._settled()
 
     def _refused(self, message: Refused) -> None:

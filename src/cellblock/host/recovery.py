@@ -20,6 +20,7 @@ DIED = "The server ended while this ran: the kernel's variables are lost; the no
 NEVER_RAN = "The server ended before this ran."
 CRASHED = "The server was restarted while this ran: output of that moment may be missing."
 UNANSWERED = "it did not answer when the server was started again"
+WITHOUT_SERVER = "while no server was there"
 LEFT = "The server was restarted while this ran."
 
 log = structlog.get_logger("cellblock.recovery")

@@ -360,7 +360,9 @@ class Run:
         if self._interrupt and not execution.complete:
             return "interrupted"
         unheard = self.resumed is not None or self._cut
-        if unheard and self.lost is None and execution.verdict == "kernel_died":  # it had no reply
+        if (
+            unheard and self.lost is None and self._back is None and execution.verdict == "kernel_died"
+        ):  # it had no reply
             execution.notice = " ".join(filter(None, (execution.notice, UNKNOWN_END)))
             return "error" if execution.result()["error"] else "interrupted"
         return None

@@ -29,7 +29,7 @@ from cellblock.host.kernels import Kernel, KernelProcess
 from cellblock.host.patrolling import Patrol
 from cellblock.host.peeking import Peek
 from cellblock.host.policy import speaks_own_syntax
-from cellblock.host.recovery import CRASHED, LEFT, SERVER_ENDED, UNANSWERED
+from cellblock.host.recovery import CRASHED, LEFT, SERVER_ENDED, UNANSWERED, WITHOUT_SERVER
 from cellblock.host.running import LOST, Run
 from cellblock.host.tape import Tape
 from cellblock.host.timeline import Timeline
@@ -141,7 +141,7 @@ class Session:
         self.tape.expect(job.id, request.asked, request.code)
         if request.store:
             changed = self.changed_at
-            job.execution.cell_id = self._cell_for(request)
+            job.execution.cell_id = self.edits.cell_of(request)
             self.changed_at = changed if request.asked else self.changed_at
         self._own_syntax = self._own_syntax or speaks_own_syntax(request.code)
         self.executions.add(job)
@@ -162,19 +162,6 @@ class Session:
             raise KernelNotFound(f"There is no kernel {self.id}.")
         if self.queued >= self.config.queue_limit:
             raise QueueFull(f"{self.queued} executions are waiting for this kernel.", retry_after=1.0)
-
-    def _cell_for(self, request: ExecuteRequest) -> str:
-        if request.cell_id is not None and (request.asked is None or self.notebook.has(request.cell_id)):
-            return self._code_cell(request.cell_id)
-        cell = self.notebook.add(request.code, id=request.cell_id)
-        self.edits.added(cell["id"])
-        return cell["id"]
-
-    def _code_cell(self, cell_id: str) -> str:
-        """A text that is executed becomes code: only code has outputs and a count."""
-        if self.notebook.cell(cell_id)["type"] != "code":
-            self.edits.edit_cell(cell_id, source=None, type="code", revision=None)
-        return cell_id
 
     def emit(self, job: Job, events: list[Event]) -> None:
         """An execution's events: to its own log, the notebook, the watchers, and behind the scenes the store."""
@@ -338,6 +325,8 @@ class Session:
         try:
             kernel = await Kernel.attach(process, id=id, uid=uid, environment=made, patience=patience, running=running)
             await self.travel.recall(kernel, self.notebook.executions())
+            if not (kernel.alive or running):
+                return await self._after_an_end(kernel)
         except CellblockError:
             self._remember_loss(SERVER_ENDED if process.bound.exception() else UNANSWERED)
             await process.stop()
@@ -346,6 +335,16 @@ class Session:
             self._starting = None
         self.adopt(kernel)
         return kernel
+
+    async def _after_an_end(self, kernel: Kernel) -> Kernel:
+        """It ended while no server was there, and nothing ran: what it has left, or a fresh one if something waits."""
+        self.kernel = kernel
+        try:
+            return await self._come_back(kernel, f"its process {kernel.process.death.result().how} {WITHOUT_SERVER}")
+        except KernelStartFailed:
+            if not self.waiting and self.current is None:
+                raise
+        return await self._started()
 
     async def _launch(self) -> Kernel:
         old, self.kernel = self.kernel or self._former, None

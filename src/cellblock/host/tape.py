@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
-from cellblock.content import Malformed, clean, plain
+from cellblock.content import Malformed, clean, shortened
 from cellblock.errors import CellblockError
 from cellblock.execution import Result
 from cellblock.host.log import EventLog, Gap, weight
@@ -171,7 +171,7 @@ class Tape:
         if not self._wanted or (asked is None and (message.parent_id or message.channel != "iopub")):
             return
         try:
-            content, metadata = plain(message.content), plain(message.metadata)
+            content, metadata = shortened(message.content), shortened(message.metadata)
         except Malformed:
             return  # an execution that says so ends with it
         header = _short(message.header)

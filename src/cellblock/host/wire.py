@@ -16,7 +16,12 @@ Channel: TypeAlias = Literal["shell", "iopub", "control", "stdin"]
 DELIMITER = b"<IDS|MSG>"
 MAX_HEADER = 64 << 10
 MAX_VALUES = 2_000_000  # JSON values in one message: small ones cost twenty times their bytes
+DISPLAYS = frozenset({"display_data", "execute_result", "update_display_data"})
 _PARTS = 5  # signature, header, parent, metadata, content
+
+
+class TooDeep(Violation):
+    """JSON with more levels than can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +103,12 @@ class Wire:
         if not hmac.compare_digest(self._sign(parts), frames[at]):
             raise Violation("a message with a wrong signature")
         header = json_object(parts[0], MAX_HEADER)
+        msg_type, content = _readable(_text(header, "msg_type"), parts[3])
         return KernelMessage(
             channel,
-            _text(header, "msg_type"),
+            msg_type,
             self._parent_of(parts[1]),
-            json_object(parts[3]),
+            content,
             json_object(parts[2]) if parts[2] != b"{}" else {},
             tuple(frames[at + _PARTS :]),
             header,
@@ -147,6 +153,17 @@ def _dumps(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
 
 
+def _readable(msg_type: str, data: bytes) -> tuple[str, dict[str, Any]]:
+    """Type and content of a message; a display that is nested too deeply to be read is an error instead. Violation."""
+    try:
+        return msg_type, json_object(data)
+    except TooDeep:
+        if msg_type not in DISPLAYS:
+            raise
+    says = f"{msg_type} is nested too deeply to be shown. Write it to a file."
+    return "error", {"ename": "OutputTooDeep", "evalue": says, "traceback": [f"OutputTooDeep: {says}"]}
+
+
 def json_object(data: bytes, limit: int | None = None) -> dict[str, Any]:
     """A JSON object of at most `limit` bytes and MAX_VALUES values. Violation."""
     if limit is not None and len(data) > limit:
@@ -155,7 +172,9 @@ def json_object(data: bytes, limit: int | None = None) -> dict[str, Any]:
         raise Violation(f"more than {MAX_VALUES:,} values in one message")
     try:
         value = json.loads(data.decode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError) as problem:
+    except RecursionError:
+        raise TooDeep("bad JSON: it is nested too deeply") from None
+    except ValueError as problem:
         raise Violation(f"bad JSON: {type(problem).__name__}") from None
     if not isinstance(value, dict):
         raise Violation("JSON that is no object")

@@ -109,7 +109,6 @@ contents = [
         HTML,
         {
             "data that is a list": '{"data": ["x"], "metadata": {}}',
-            "data nested too deep": '{"data": {"application/json": json.loads("[" * 200 + "]" * 200)}, "metadata": {}}',
             "a hundred representations": '{"data": {f"text/{n}": "x" for n in range(100)}, "metadata": {}}',
             "metadata that is a text": '{"data": {"text/plain": "x"}, "metadata": "x"}',
             "a display_id that is an object": '{"data": {}, "metadata": {}, "transient": {"display_id": {}}}',
@@ -161,8 +160,21 @@ contents = [
         "out('spoke')",
     ),
 ]
+# honest code may nest so deep: what is too much of it is left out
+DEEP = '{"data": {"application/json": json.loads("[" * 200 + "]" * 200)}, "metadata": {}}'
+contents += [
+    Attack("display_data: data nested too deep", SAYING.format(type="display_data"), DEEP, HTML, "ok"),
+    Attack(
+        "display_data: data nested deeper than can be read",
+        "p = parts_of('display_data', {'data': {'text/plain': 'spoke'}, 'metadata': {}})\nput('iopub', signed(LIE))",
+        "[*p[:3], b'{\"data\": {\"application/json\":' + b'[' * 50_000 + b']' * 50_000 + b'}, \"metadata\": {}}']",
+        "p",
+        "ok",
+    ),
+]
 # an unanswered question counts only where somebody may answer
-contents[-1] = Attack(**{**contents[-1].__dict__, "stdin": True})
+asking = next(n for n, each in enumerate(contents) if each.name.startswith("input_request"))
+contents[asking] = Attack(**{**contents[asking].__dict__, "stdin": True})
 
 # --- what belongs to somebody else, or to nobody ---------------------------------------------------------------------
 
@@ -284,21 +296,21 @@ ends = [
     Attack(
         "unlinking its sockets, which is not permitted",
         "out('spoke'); LIE",
-        "os.unlink('/run/cb/k-1')",
-        "os.stat('/run/cb/k-1')",
+        "os.unlink(f'{RUN}/k-1')",
+        "os.stat(f'{RUN}/k-1')",
         "error",
     ),
     Attack(
         "replacing its sockets, which is not permitted",
         "out('spoke'); open('mine', 'w'); LIE",
-        "os.replace('mine', '/run/cb/k-1')",
+        "os.replace('mine', f'{RUN}/k-1')",
         "os.replace('mine', 'k-1')",
         "error",
     ),
     Attack(
         "half-open connections to itself, as many as it may",
         "held = []\ntry:\n    while LIE:\n        one = socket.socket(socket.AF_UNIX); held.append(one); one.settimeout(1)\n"
-        "        one.connect('/run/cb/k-2')\nexcept OSError: pass\nfor one in held: one.close()\nout('spoke')",
+        "        one.connect(f'{RUN}/k-2')\nexcept OSError: pass\nfor one in held: one.close()\nout('spoke')",
         "True",
         "not held",
         "ok",
@@ -329,8 +341,8 @@ def flooding(name: str, lie: str, honest: str = "out('spoke')", **verdict: objec
 
 
 floods = [
-    flooding("40,000 tiny messages", many("stream", "{'name': 'stdout', 'text': '.'}", 40_000)),
     flooding("two streams in turn", many("stream", "{'name': ('stdout', 'stderr')[n % 2], 'text': '.'}", 10_000)),
+    flooding("40,000 tiny messages", many("stream", "{'name': 'stdout', 'text': '.'}", 40_000)),
     flooding("64 MiB of text", many("stream", "{'name': 'stdout', 'text': 'x' * (1 << 18)}", 256)),
     flooding("64 MiB in one print", "print('x' * (64 << 20))", "print('spoke')"),
     flooding(
@@ -386,4 +398,4 @@ floods = [
     ),
 ]
 
-FAMILIES = (bytes_, contents, strangers, ends, floods)
+FAMILIES = {"bytes": bytes_, "contents": contents, "strangers": strangers, "ends": ends, "floods": floods}

@@ -1,14 +1,18 @@
 """Every lie on the wire ends as it should, costs little memory, and nobody else notices."""
 
 import asyncio
+import os
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_asyncio
 from _pytest.mark import ParameterSet
 from interpreting import MIB, Bench, text
+from leveled import LEVELS, as_ordinary_user, interpreter_at
 from lies import FAMILIES, LIAR, SPOKE, Attack
 
 from cellblock.execution import Result
@@ -64,16 +68,43 @@ async def attempt(bench: Bench, attack: Attack, kernel_id: str, what: str, other
 
 
 def shared_out() -> list[ParameterSet]:
-    """Every fourth of each family in `make test`, all in `make test-all`."""
+    """One of each family at each level in `make test`, and some more at full; all of them in `make test-all`."""
     return [
-        pytest.param(attack, id=attack.name, marks=[pytest.mark.slow] if n % 4 else [])
-        for family in FAMILIES
-        for n, attack in enumerate(family)
+        pytest.param(level, attack, id=f"{level}/{family}/{attack.name}", marks=[] if n % OFTEN[level] == 0 else SLOW)
+        for level in LEVELS
+        for family, attacks in FAMILIES.items()
+        for n, attack in enumerate(attacks)
     ]
 
 
+OFTEN = {"full": 8, "unprivileged": 100}
+SLOW = [pytest.mark.slow]
+AS_USER = [f"{level}/{family}/" for level in LEVELS for family in FAMILIES]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def benches() -> AsyncIterator[Callable[[str], Coroutine[Any, Any, Bench]]]:
+    """One interpreter for each level that is asked for."""
+    async with AsyncExitStack() as stack:
+        made: dict[str, Bench] = {}
+
+        async def at(level: str) -> Bench:
+            if level not in made:
+                made[level] = await stack.enter_async_context(interpreter_at(level))
+            return made[level]
+
+        yield at
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def bench(benches: Callable[[str], Coroutine[Any, Any, Bench]], level: str) -> AsyncIterator[Bench]:
+    made = await benches(level)
+    yield made
+    await made.tidy()
+
+
 @pytest.mark.asyncio(loop_scope="session")
-@pytest.mark.parametrize("attack", shared_out())
+@pytest.mark.parametrize(("level", "attack"), shared_out())
 async def test_a_lie_ends_as_it_should(
     bench: Bench, bystander: str, attack: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +129,16 @@ async def test_a_lie_ends_as_it_should(
     await asyncio.to_thread(workspace.write_bytes, "go", b"")
     mine = await bench.wait(victim)
     assert (mine["status"], text(mine)) == ("ok", "mine\n")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(os.getuid() != 0, reason="the tests do not run as root: all of these have been an ordinary user's")
+@pytest.mark.parametrize("selected", AS_USER)
+def test_lies_in_kernels_of_an_ordinary_user_end_as_they_should(selected: str) -> None:
+    said = as_ordinary_user("attacks/test_lies.py", f"{selected} and test_a_lie", patience=500)
+    _, family, _ = selected.split("/")
+    assert f"{len(FAMILIES[family])} passed" in said
 
 
 def test_the_gauge_sees_memory_that_is_taken_for_a_moment() -> None:
