@@ -440,7 +440,7 @@ class ForkServer:
     def _ended(self, pid: int, status: int) -> None:
         """One of our children: an init, a kernel in the PID namespace of another init, or an orphan that outlived its own."""
         if child := self.children.get(self.kernels.pop(pid, 0)):
-            tell(child.connection, Exit(status))
+            tell(child.connection, Exit(status, outside=True))
         elif self.full and pid == self.nursery.pid:
             self._end()
         elif child := self.children.pop(pid, None):

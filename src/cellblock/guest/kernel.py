@@ -61,6 +61,7 @@ from cellblock.guest.marks import milliseconds
 from cellblock.guest.publishing import BoundedSession, Displays, Publisher, Requests, Stream
 from cellblock.guest.shelf import Revival
 from cellblock.guest.snapshots import Keeper, Revived, deaf
+from cellblock.messages import MAX_PACKET
 
 MINIMUM = (7, 0)  # of ipykernel: the first whose handlers are coroutines with contexts of their own
 ROUTERS = ("shell", "control", "stdin")
@@ -235,7 +236,7 @@ class App(ipykernel.kernelapp.IPKernelApp):
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self.keeper.link = link
         Shell.terminals = terminals
-        self._open(key, listeners.bound(sockets))
+        self._open(key, listeners.bound(sockets), link)
 
     def reopen(self, revival: Revival) -> None:
         """A snapshot lives on, as what it was: the same objects, streams and numbers, on channels of its own."""
@@ -244,12 +245,14 @@ class App(ipykernel.kernelapp.IPKernelApp):
         self.kernel.comm_manager.comms.clear()  # their other ends are another kernel's
         if revival.reseed:
             reseed()
-        self._open(revival.key, revival.listeners)
+        self._open(revival.key, revival.listeners, revival.link)
         self.kernel.go_on_counting(revival.count)
 
     def _bury(self) -> None:
         """What the fork has copied of loops and channels. User code may hold them: they are closed, not forgotten."""
         for loop in self.loops:
+            if loop.is_closed():
+                continue  # of a thread that has ended before the kernel lay down
             loop._selector.close()  # first: what it watches it shares with the kernel it was forked from
             loop._ssock.close()
             loop._csock.close()
@@ -261,10 +264,11 @@ class App(ipykernel.kernelapp.IPKernelApp):
         asyncio.set_event_loop(None)
         _graveyard.append((self.loops, self.control_thread, self.channels, self.iopub_thread, self.kernel.shell_stream))
 
-    def _open(self, key: str, sockets: dict[str, socket.socket]) -> None:
+    def _open(self, key: str, sockets: dict[str, socket.socket], link: socket.socket) -> None:
         self._new_life(key)
         self.control_thread = ControlThread(daemon=True)
         self.loops = (asyncio.get_event_loop(), self.control_thread.io_loop.asyncio_loop)
+        self.loops[0].add_reader(link, self._hear, link)
         self._open_channels(sockets)
         self._open_streams()
         self.init_signal()
@@ -363,6 +367,21 @@ class App(ipykernel.kernelapp.IPKernelApp):
             self.keeper.wait(between)
         elif between:
             self.iopub_thread.schedule(functools.partial(self._reap_when_ended, between))
+
+    def _hear(self, link: socket.socket) -> None:
+        """Init wants this state kept, and another one for its kernel."""
+        try:
+            _, [fd], _, _ = socket.recv_fds(link, MAX_PACKET, 1)
+        except (OSError, ValueError):  # init has gone, or a cell has closed the link
+            self.loops[0].remove_reader(link)
+            return
+        self.keeper.lie_down(socket.socket(fileno=fd), self.iopub_thread.parked, self._close)
+
+    def _close(self) -> None:
+        """No thread and no channel any more, as after a fork."""
+        self.control_thread.stop()
+        self.control_thread.join()
+        self.forget_channels()
 
     def _reap_when_ended(self, pid: int) -> None:
         try:
