@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
 
-from cellblock.guest import ending, filesystem, holes, init, limits, linux, rendezvous, sandbox, threads
+from cellblock.guest import ending, filesystem, holes, init, limits, linux, pages, rendezvous, sandbox, threads
 from cellblock.guest.birth import Birth, Newborn
 from cellblock.guest.marks import milliseconds
 from cellblock.guest.nursery import Nursery, Order
@@ -212,6 +212,7 @@ class ForkServer:
         linux.give_back_memory()
         self.filling = holes.fill()
         gc.freeze()
+        list(pages.condensed())
         self._prepare_group()
 
     # --- serving ---------------------------------------------------------------------------------------------------

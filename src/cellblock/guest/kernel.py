@@ -25,7 +25,7 @@ import threading
 import time
 import types
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -54,7 +54,7 @@ from IPython.core.application import BaseIPythonApplication
 from jupyter_client.jsonutil import json_clean
 from jupyter_client.session import Session
 
-from cellblock.guest import leftovers, linux, listeners, shown
+from cellblock.guest import leftovers, linux, listeners, pages, shown
 from cellblock.guest.channels import Channel, Frame, Router, Xpub
 from cellblock.guest.init import report
 from cellblock.guest.marks import milliseconds
@@ -66,6 +66,7 @@ from cellblock.messages import MAX_PACKET
 MINIMUM = (7, 0)  # of ipykernel: the first whose handlers are coroutines with contexts of their own
 ROUTERS = ("shell", "control", "stdin")
 TIDY_SECONDS = 1.0
+TURN_SECONDS = 0.001
 MOST_COUNTED = 1 << 20  # a list is filled up to it
 
 WARM = ("1+1", "x = 40\nprint(x)", "?print", "!true", "%time 1", "%cd .", "await __import__('asyncio').sleep(0)")
@@ -130,6 +131,7 @@ class Kernel(ipykernel.ipkernel.IPythonKernel):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.answers: queue.SimpleQueue[list[Frame]] = queue.SimpleQueue()
+        self.condensed = 0  # the execution count at which its memory was
         self.cells: contextvars.Context | None = None  # one for all: what a cell sets there, the next one finds
 
     def start(self) -> None:
@@ -163,9 +165,17 @@ class Kernel(ipykernel.ipkernel.IPythonKernel):
         self.io_loop.call_later(TIDY_SECONDS, self._tidy, self.execution_count)
 
     def _tidy(self, count: int) -> None:
-        """Gives back what a cell needed for a moment, once nothing has run for a while."""
+        """Gives back what a cell needed for a moment, once nothing has run for a while; what it left is made cheap to fork."""
         if count == self.execution_count:
             linux.give_back_memory()
+            if count != self.condensed:
+                self.condensed = count
+                self._condense(count, pages.condensed())
+
+    def _condense(self, count: int, steps: Iterator[int]) -> None:
+        """Step by step: a request that comes meanwhile does not wait."""
+        if count == self.execution_count and next(steps, None) is not None:
+            self.io_loop.call_later(TURN_SECONDS, self._condense, count, steps)
 
     def _abort_queues(self, subshell_id: str | None = None) -> None:
         """Aborts the requests that have come, up to a mark behind them."""
