@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,22 @@ m.madvise(mmap.{advice})
 a = np.frombuffer(m, np.uint64)
 a.fill(1)"""
 TOUCH, READ = "a += 1", "total = a.sum()"
+OBJECTS = "rows = [{'a': i, 'b': str(i)} for i in range(1_400_000)]"  # 400 MB, none of it larger than 600 bytes
+IDLE_SECONDS = 3.0  # of a kernel, in which it makes small pages huge
+QUARTER = """import numpy as np, pandas as pd
+rng = np.random.default_rng(0)
+a = rng.random(32_000_000)
+frame = pd.DataFrame({'key': (a * 100).astype(int), 'value': a})
+m = a[:4_000_000].reshape(2000, 2000)
+words = [str(i) for i in range(2_000_000)]"""
+REAL = {
+    "puts 0.25 GB in order, in place": "a[:] = rng.random(a.size)|a.sort()",
+    "takes the sine of 0.25 GB, in place": "a[:] = rng.random(a.size)|np.sin(a, out=a)",
+    "makes another column": "|frame['more'] = frame.value * 2 + 1",
+    "groups a table of 0.5 GB": "|total = frame.groupby('key').value.sum()",
+    "multiplies matrices": "|product = m @ m",
+    "goes through 2 million words": "|total = sum(map(len, words))",
+}
 
 
 class Notebook:
@@ -62,6 +79,7 @@ class Notebook:
     def back(self) -> float:
         """Milliseconds of an undo and the first reply after it."""
         self.run("b = 1", "always")
+        self.server.call("GET", f"/api/jupyter/kernel/{self.id}/snapshots")  # the state is there: its fork has ended
         return timed(lambda: (self.server.call("POST", f"/api/jupyter/kernel/{self.id}/undo", {}), self.run("1+1")))
 
     def weight(self) -> float:
@@ -82,8 +100,10 @@ def measure(_: Size) -> list[Figure]:
             if size * 1.3 < room:
                 for pages, advice in PAGES.items():
                     made += by_size(server, size, pages, advice)
+        made += small_objects(server)
         for pages, advice in PAGES.items():
             made += cells(server, pages, advice)
+        made += real(server)
         made.append(chain(server))
     return made + beside()
 
@@ -100,9 +120,52 @@ def by_size(server: Server, size: int, pages: str, advice: str) -> list[Figure]:
     ]
 
 
-def cells(server: Server, pages: str, advice: str) -> list[Figure]:
-    """A cell that writes to all of 1 GB, and one that reads all of it, after a state has been kept."""
+def small_objects(server: Server) -> list[Figure]:
+    """What a state costs of them, right after they were made, and once the kernel has been idle."""
     made = []
+    for when, seconds in (("at once", 0.0), ("after a pause", IDLE_SECONDS)):
+        book = Notebook(server, 0, PAGES["small"])
+        book.run(OBJECTS)
+        time.sleep(seconds)
+        plain, kept = book.added("pass")
+        back = [book.back() for _ in range(ROUNDS)]
+        book.close()
+        what = f"0.4 GB of small objects, {when}"
+        made.append(Figure(f"the state before a cell, {what}", kept - plain, "ms"))
+        made.append(median(back, f"undo to first reply, {what}", goal=40))
+    return made
+
+
+def real(server: Server) -> list[Figure]:
+    """Cells as people write them: what a state before them adds."""
+    book = Notebook(server, 0, PAGES["huge"])
+    book.run(QUARTER)
+    made = []
+    for what, code in REAL.items():
+        prepare, cell = code.split("|")
+        took = []
+        for _ in range(5):
+            for mode in ("never", "always"):
+                book.run(prepare)
+                took.append(book.inside(cell, mode))
+        plain, kept = statistics.median(took[::2]), statistics.median(took[1::2])
+        made.append(Figure(f"a cell that {what}", kept, "ms", factor=1.15, name="stateless", peer=plain))
+    book.close()
+    return made
+
+
+def cells(server: Server, pages: str, advice: str) -> list[Figure]:
+    """A cell that writes to all of 1 GB, and one that reads all of it, after a state has been kept; and what no state could
+    go below: to copy it into fresh memory."""
+    book = Notebook(server, GB, advice)
+    floor = [
+        book.inside(
+            f"n = mmap.mmap(-1, a.nbytes, flags=34); n.madvise(mmap.{advice}); memoryview(n)[:] = m; n.close()", "never"
+        )
+        for _ in range(3)
+    ]
+    book.close()
+    made = [median(floor, f"a copy of 1 GB from {pages} pages into fresh memory")]
     for what, code, goal in (("writes", TOUCH, 1.15), ("reads", READ, 1.02)):
         book = Notebook(server, GB, advice)
         took = [(book.inside(code, "never"), book.inside(code, "always")) for _ in range(5)]

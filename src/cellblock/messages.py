@@ -172,7 +172,7 @@ class Revive:
 
     `key` is its new key; its sockets' names begin with `prefix`; `count`: executions so far; `reseed`: it shall not draw
     the numbers again that its twin has drawn. `Bound`, or `Refused` at step `revive`: then there is no such snapshot, and a
-    kernel that lives goes on.
+    kernel that lives goes on. `keep`: the state that the kernel is in is to be kept under that name, if it can be.
     """
 
     name: str
@@ -180,6 +180,7 @@ class Revive:
     prefix: str
     count: int = 0
     reseed: bool = False
+    keep: str = ""
     op: Literal["revive"] = "revive"
 
 
@@ -225,21 +226,25 @@ class Bound:
 
     Pidfds of kernel and init travel beside it.
 
-    `key` and `prefix` are told to a server that has taken over: nobody else remembers them.
+    `key` and `prefix` are told to a server that has taken over: nobody else remembers them. `outside`: the kernel is the
+    fork server's child, and no child of init's; see `Exit`.
     """
 
     stages: dict[str, float] = field(default_factory=dict)
     group: str = ""
     key: str = ""
     prefix: str = ""
+    outside: bool = False
     op: Literal["bound"] = "bound"
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """The kernel process ended: an exit status ≥ 0, or minus the signal."""
+    """The kernel process ended: an exit status ≥ 0, or minus the signal. `outside`: it was the fork server's child, which
+    says so; it may be a state that sleeps, and no kernel any more."""
 
     status: int
+    outside: bool = False
     op: Literal["exit"] = "exit"
 
 

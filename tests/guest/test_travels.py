@@ -41,6 +41,22 @@ def test_a_revival_of_what_is_not_there_leaves_the_kernel_as_it_is(travelled: Fo
     assert travelled["usable"]["lives"] == "1"
 
 
+@pytest.mark.parametrize(("how", "same"), [("itself", True), ("a copy", False)])
+def test_a_kernel_that_makes_way_is_kept_without_its_locks_and_alarms(travelled: Found, how: str, same: bool) -> None:
+    found = travelled["lies_down"][how]
+    assert found["said"] == ["before\n", ["later", "0.0", "False"], "before\n"]
+    assert found["same"] is same
+
+
+@pytest.mark.parametrize("how", ["itself", "a copy"])
+def test_the_end_of_a_state_that_was_a_kernel_is_not_taken_for_the_kernels(travelled: Found, how: str) -> None:
+    assert travelled["lies_down"][how]["death"] == 3
+
+
+def test_a_kernel_that_does_not_make_way_is_ended(travelled: Found) -> None:
+    assert travelled["lies_down"]["deaf"] == ["before\n", []]
+
+
 def test_fifty_states_in_a_row_grow_neither_descriptors_nor_stack(travelled: Found) -> None:
     (first, depth), (last, final) = (map(int, travelled["chain"][end].split()) for end in ("first", "last"))
     assert abs(last - first) <= 1  # the process between may or may not have been reaped
@@ -63,6 +79,7 @@ def test_stopped_snapshots_are_woken(travelled: Found) -> None:
 def test_registrations_are_limited_and_foreign_processes_refused(travelled: Found) -> None:
     assert len(travelled["attacked"]["floods init"][2]) <= 24
     assert travelled["attacked"]["names a process that is none of its own"][2] == ["s"]
+    assert travelled["attacked"]["says that it sleeps"][2] == ["s"]
 
 
 def test_what_cells_have_started_ends_with_them_and_dropped_snapshots_go(travelled: Found) -> None:

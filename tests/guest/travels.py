@@ -1,6 +1,7 @@
 """Kernels that are forked before a cell and come back: what they still have, and what hostile code can do about it."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,52 @@ async def refusal(process: Process, name: str) -> str:
     return "revived"
 
 
+LATER = """
+import fcntl, os, signal, threading
+f = open('held', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); signal.setitimer(signal.ITIMER_REAL, 60)
+x = 'later'; print(os.getpid())
+"""
+THREAD = "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+LOCKS = "import fcntl; fcntl.lockf(open('held', 'a'), fcntl.LOCK_EX | fcntl.LOCK_NB); print(x)"
+AGAIN = "print(x, signal.getitimer(signal.ITIMER_REAL)[0], f.closed, os.getpid())"
+
+
+async def makes_way(bench: Workbench, more: str = "") -> dict[str, Any]:
+    """A kernel makes way for a state and comes back from there; each time the one that goes is kept."""
+    process = await bench.launch()
+    async with Client(process) as client:
+        await client.run("x = 'before'")
+        there = await client.run(LATER + more, snapshot="s")
+        back = await process.revive("s", count=2, keep="left")
+    async with Client(back) as client:
+        before = await client.run(LOCKS)
+        forth = await back.revive("left", count=3, keep="s")
+    async with Client(forth) as client:
+        again = await client.run(AGAIN)
+        last = await forth.revive("s", count=4, keep="left")
+    async with Client(last) as client:
+        os.kill((await last.snapshots())["left"], 9)  # the end of one that slept is no end of the kernel
+        once_more = await client.run("print(x)")
+        death = await dies(client, "import os; os._exit(3)", "kept")
+    await last.stop()
+    *held, pid = again.text.split()
+    return {"said": [before.text, held, once_more.text], "same": pid == there.text.strip(), "death": death.status}
+
+
+async def lies_down(bench: Workbench) -> dict[str, Any]:
+    """The kernel itself becomes a state, or where it has threads a copy of it; one that does not listen becomes none."""
+    found = {"itself": await makes_way(bench), "a copy": await makes_way(bench, THREAD)}
+    process = await bench.launch()
+    async with Client(process) as client:
+        await client.run("x = 'before'")
+        await client.run("x = 'later'; get_ipython().kernel.parent.keeper.link.close()", snapshot="s")
+        back = await process.revive("s", count=2, keep="left")
+    async with Client(back) as client:
+        found["deaf"] = [(await client.run("print(x)")).text, sorted(await back.snapshots())]
+    await back.stop()
+    return found
+
+
 DESCRIPTORS = """
 import os
 open_ones = 0
@@ -149,6 +196,7 @@ ATTACKS = {
         + REGISTER
         + "kept = [register('s2'), register('s3')]; kept[0].send(b'1'); kept[1].send(b'%d' % os.getppid())"
     ),
+    "says that it sleeps": LINK + REGISTER + "held = register('mine'); held.send(b'%d' % os.getpid())",
     "takes the place of a snapshot": (
         LINK + REGISTER + "held = register('mine')\npid = os.fork()\n"
         "if pid == 0:\n    held.send(b'%d' % os.getpid()); held.recv(4096); os._exit(3)\nheld.close()"

@@ -4,20 +4,21 @@ import ctypes
 import os
 import resource
 import select
-import struct
+from array import array
 
 from cellblock.guest import linux
 
-_POLLED = struct.Struct("=ihh")  # pollfd: descriptor, what is asked, what is answered
+_CLOSED = select.POLLNVAL << 48  # in a pollfd read as one number
 
 
 def opened() -> list[tuple[int, int]]:
     """All from 3 on, and the mode of each."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    asked = ctypes.create_string_buffer(b"".join(_POLLED.pack(fd, 0, 0) for fd in range(3, most)))
-    linux.checked("poll", linux.libc.poll(asked, most - 3, 0))
-    answered = _POLLED.iter_unpack(asked.raw[: (most - 3) * _POLLED.size])
-    found = [(fd, _mode(fd)) for fd, _, said in answered if not said & select.POLLNVAL]
+    asked = array(
+        "q", range(3, most)
+    )  # of struct pollfd: the descriptor below, then what is asked, above what is answered
+    linux.checked("poll", linux.libc.poll(ctypes.c_void_p(asked.buffer_info()[0]), len(asked), 0))
+    found = [(said & 0xFFFFFFFF, _mode(said & 0xFFFFFFFF)) for said in asked if not said & _CLOSED]
     return [(fd, mode) for fd, mode in found if mode is not None]
 
 

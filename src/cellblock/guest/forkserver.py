@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from cellblock.guest import ending, filesystem, holes, init, limits, linux, rendezvous, sandbox, threads
+from cellblock.guest import ending, filesystem, holes, init, limits, linux, pages, rendezvous, sandbox, threads
 from cellblock.guest.marks import milliseconds
 from cellblock.guest.nursery import Nursery, Order, nobodys
 from cellblock.guest.seat import tell
@@ -229,6 +229,7 @@ class ForkServer:
         self.filling = holes.fill()
         linux.forget_types()
         gc.freeze()
+        list(pages.condensed())
         if self.full:
             self.template = Template.start(self._born, self.own_pid_namespace)
         self._prepare_group()
@@ -484,7 +485,7 @@ class ForkServer:
         while self.template.ended:
             pid, status = self.template.ended.popleft()
             if child := self.children.get(self.kernels.pop(pid, 0)):
-                tell(child.connection, Exit(status))
+                tell(child.connection, Exit(status, outside=True))
 
     def _bury(self, child: Child, status: int) -> None:
         gone = Gone(oom_kills=int(status == init.KILLED_FOR_MEMORY))

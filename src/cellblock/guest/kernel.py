@@ -25,7 +25,7 @@ import threading
 import time
 import types
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -54,17 +54,19 @@ from IPython.core.application import BaseIPythonApplication
 from jupyter_client.jsonutil import json_clean
 from jupyter_client.session import Session
 
-from cellblock.guest import leftovers, linux, listeners, shown
+from cellblock.guest import leftovers, linux, listeners, pages, shown
 from cellblock.guest.channels import Channel, Frame, Router, Xpub
 from cellblock.guest.init import report
 from cellblock.guest.marks import milliseconds
 from cellblock.guest.publishing import BoundedSession, Displays, Publisher, Requests, Stream
 from cellblock.guest.shelf import Revival
 from cellblock.guest.snapshots import Keeper, Revived, deaf
+from cellblock.messages import MAX_PACKET
 
 MINIMUM = (7, 0)  # of ipykernel: the first whose handlers are coroutines with contexts of their own
 ROUTERS = ("shell", "control", "stdin")
 TIDY_SECONDS = 1.0
+TURN_SECONDS = 0.001
 MOST_COUNTED = 1 << 20  # a list is filled up to it
 
 WARM = ("1+1", "x = 40\nprint(x)", "?print", "!true", "%time 1", "%cd .", "await __import__('asyncio').sleep(0)")
@@ -129,6 +131,7 @@ class Kernel(ipykernel.ipkernel.IPythonKernel):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.answers: queue.SimpleQueue[list[Frame]] = queue.SimpleQueue()
+        self.condensed = 0  # the execution count at which its memory was
         self.cells: contextvars.Context | None = None  # one for all: what a cell sets there, the next one finds
 
     def start(self) -> None:
@@ -162,9 +165,17 @@ class Kernel(ipykernel.ipkernel.IPythonKernel):
         self.io_loop.call_later(TIDY_SECONDS, self._tidy, self.execution_count)
 
     def _tidy(self, count: int) -> None:
-        """Gives back what a cell needed for a moment, once nothing has run for a while."""
+        """Gives back what a cell needed for a moment, once nothing has run for a while; what it left is made cheap to fork."""
         if count == self.execution_count:
             linux.give_back_memory()
+            if count != self.condensed:
+                self.condensed = count
+                self._condense(count, pages.condensed())
+
+    def _condense(self, count: int, steps: Iterator[int]) -> None:
+        """Step by step: a request that comes meanwhile does not wait."""
+        if count == self.execution_count and next(steps, None) is not None:
+            self.io_loop.call_later(TURN_SECONDS, self._condense, count, steps)
 
     def _abort_queues(self, subshell_id: str | None = None) -> None:
         """Aborts the requests that have come, up to a mark behind them."""
@@ -235,7 +246,7 @@ class App(ipykernel.kernelapp.IPKernelApp):
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self.keeper.link = link
         Shell.terminals = terminals
-        self._open(key, listeners.bound(sockets))
+        self._open(key, listeners.bound(sockets), link)
 
     def reopen(self, revival: Revival) -> None:
         """A snapshot lives on, as what it was: the same objects, streams and numbers, on channels of its own."""
@@ -244,12 +255,14 @@ class App(ipykernel.kernelapp.IPKernelApp):
         self.kernel.comm_manager.comms.clear()  # their other ends are another kernel's
         if revival.reseed:
             reseed()
-        self._open(revival.key, revival.listeners)
+        self._open(revival.key, revival.listeners, revival.link)
         self.kernel.go_on_counting(revival.count)
 
     def _bury(self) -> None:
         """What the fork has copied of loops and channels. User code may hold them: they are closed, not forgotten."""
         for loop in self.loops:
+            if loop.is_closed():
+                continue  # of a thread that has ended before the kernel lay down
             loop._selector.close()  # first: what it watches it shares with the kernel it was forked from
             loop._ssock.close()
             loop._csock.close()
@@ -261,10 +274,11 @@ class App(ipykernel.kernelapp.IPKernelApp):
         asyncio.set_event_loop(None)
         _graveyard.append((self.loops, self.control_thread, self.channels, self.iopub_thread, self.kernel.shell_stream))
 
-    def _open(self, key: str, sockets: dict[str, socket.socket]) -> None:
+    def _open(self, key: str, sockets: dict[str, socket.socket], link: socket.socket) -> None:
         self._new_life(key)
         self.control_thread = ControlThread(daemon=True)
         self.loops = (asyncio.get_event_loop(), self.control_thread.io_loop.asyncio_loop)
+        self.loops[0].add_reader(link, self._hear, link)
         self._open_channels(sockets)
         self._open_streams()
         self.init_signal()
@@ -363,6 +377,21 @@ class App(ipykernel.kernelapp.IPKernelApp):
             self.keeper.wait(between)
         elif between:
             self.iopub_thread.schedule(functools.partial(self._reap_when_ended, between))
+
+    def _hear(self, link: socket.socket) -> None:
+        """Init wants this state kept, and another one for its kernel."""
+        try:
+            _, [fd], _, _ = socket.recv_fds(link, MAX_PACKET, 1)
+        except (OSError, ValueError):  # init has gone, or a cell has closed the link
+            self.loops[0].remove_reader(link)
+            return
+        self.keeper.lie_down(socket.socket(fileno=fd), self.iopub_thread.parked, self._close)
+
+    def _close(self) -> None:
+        """No thread and no channel any more, as after a fork."""
+        self.control_thread.stop()
+        self.control_thread.join()
+        self.forget_channels()
 
     def _reap_when_ended(self, pid: int) -> None:
         try:

@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from cellblock.guest import limits, linux, listeners, sandbox
 from cellblock.guest.ending import Reaped, end_all
@@ -99,9 +100,10 @@ class Seat:
     """`connection` leads to the server, `kernel` to the process `pid`, whose session in the system's sense is `sid`.
 
     `pid` is 0 until the kernel has told it, where that is the fork server's child: then that one tells the server of its end.
-    `key` is the kernel's, for a server that takes over; `bound`: the kernel's stages, once its sockets are. `wish`: the
-    revival that the server has asked for; `prefix`: how the names of the kernel's sockets begin, None before there were any.
-    `lineage`: of a branch, see messages.Branch; `move`: what its kernel has to do before it opens for the first time.
+    `outside` is the pid of that one, also when it sleeps and another one is the kernel. `key` is the kernel's, for a server
+    that takes over; `bound`: the kernel's stages, once its sockets are. `wish`: the revival that the server has asked for;
+    `prefix`: how the names of the kernel's sockets begin, None before there were any. `lineage`: of a branch, see
+    messages.Branch; `move`: what its kernel has to do before it opens for the first time.
     """
 
     house: House
@@ -113,6 +115,7 @@ class Seat:
     prefix: str | None = ""
     lineage: tuple[str, ...] = ()
     sid: int = 0
+    outside: int = 0
     bound: dict[str, float] | None = None
     killed_for_memory: bool = False
     shelf: Shelf = field(default_factory=Shelf)
@@ -166,7 +169,10 @@ class Seat:
             self.drop(message.names)
         elif isinstance(message, Revive):
             self.catch_up()
+            for held in [*self.shelf.held.values()]:
+                self.hear(held)  # one may just have ended: for it no kernel makes way
             self.wish = message
+            self.keep_kernel()
             self.fulfil()
         elif isinstance(message, Stop):
             self.part()
@@ -227,8 +233,8 @@ class Seat:
         measured = {str(k)[:40]: float(v) for k, v in stages.items()} if isinstance(stages, dict) else {}
         self.bound = {**self.house.box.stages, **measured}
         if not self.pid:
-            self.pid = int(str(said["pid"]))
-            self.house.readers[linux.pidfd_open(self.pid)] = self.end
+            self.pid = self.outside = int(str(said["pid"]))
+            self.house.readers[linux.pidfd_open(self.pid)] = partial(self.end, self.pid)
         self.sid = sid_of(self.pid)
         self.say_bound()
 
@@ -237,16 +243,18 @@ class Seat:
         if self.bound is None:
             return
         pidfds = [linux.pidfd_open(pid) for pid in (self.pid, os.getpid())]
-        tell(self.connection, Bound(self.bound, self.house.group, key, self.prefix or ""), *pidfds)
+        outside = self.pid == self.outside
+        tell(self.connection, Bound(self.bound, self.house.group, key, self.prefix or "", outside), *pidfds)
         for fd in pidfds:
             os.close(fd)
 
     def say_left(self) -> None:
         tell(self.connection, Left(self.shelf.names, self.killed_for_memory, self.house.group))
 
-    def end(self) -> bool:
-        """The kernel's pidfd says so, where it is not our child."""
-        self.ended()
+    def end(self, pid: int) -> bool:
+        """A kernel's pidfd says so, where it is not our child. By then it may sleep as a snapshot."""
+        if pid == self.pid:
+            self.ended()
         return False
 
     def ended(self) -> None:
@@ -277,13 +285,16 @@ class Seat:
             self.house.readers[held.connection.fileno()] = lambda: self.hear(held)
 
     def hear(self, held: Held) -> bool:
-        """A snapshot has said where it is, or has ended."""
-        if held.heard(self.house.may_be_snapshot):
-            for seat in list(self.house.seats):  # another one's revival may have waited for it
-                seat.fulfil()
-            return True
-        self.drop([held.name])
-        return False
+        """A snapshot has said where it is, or has ended. One may be the kernel itself, where that was asked for."""
+        asked = self.wish is not None and self.wish.keep == held.name
+        if not held.heard(lambda pid: (asked and pid == self.pid) or self.house.may_be_snapshot(pid)):
+            self.drop([held.name])
+            return False
+        if held.pid and held.pid == self.pid:
+            self.ended()
+        for seat in list(self.house.seats):  # another one's revival may have waited for it
+            seat.fulfil()
+        return True
 
     def show(self) -> None:
         self.catch_up()
@@ -303,15 +314,26 @@ class Seat:
 
     # a state becomes the kernel
 
+    def keep_kernel(self) -> None:
+        """Asks the kernel to become a snapshot, or to leave one, before another takes its place. If it does not, it ends."""
+        if self.wish and self.wish.keep and self.wish.name in self.shelf.held and self.pid and self.kernel:
+            ours, theirs = socket.socketpair()
+            self.hold(self.wish.keep, ours.detach())
+            with theirs:
+                try:
+                    socket.send_fds(self.kernel, [b"lie down"], [theirs.fileno()])
+                except OSError:
+                    pass  # it has closed the link, or does not listen: nobody will speak for that snapshot
+
     def fulfil(self) -> None:
         """Revives what the server wants, once every snapshot has said where it is and the kernel has ended."""
         if self.wish is None:
             return
         held = self.shelf.held.get(self.wish.name)
-        if held is None:
-            self.refuse("There is no such snapshot.")
-        elif any(seat.shelf.ready()[1] for seat in self.house.seats):
+        if any(seat.shelf.ready()[1] for seat in self.house.seats):
             self.house.wake_all()  # what has not said yet where it is could not be spared
+        elif held is None:
+            self.refuse("There is no such snapshot.")
         elif self.pid:
             self.kill()
         else:

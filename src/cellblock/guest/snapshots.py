@@ -1,10 +1,12 @@
 """A snapshot: the kernel forked before a cell. The copy is a kernel that is not open, and sleeps until its init wakes it.
 
 Twice forked, so that init is its parent. It waits on a private socket whose other end init holds, and takes no processor
-time. Nothing it says is believed: init looks for itself whether the process is one of its sandbox.
+time. Nothing it says is believed: init looks for itself whether the process is one of its sandbox. A kernel that makes room
+for another state need not be forked: it can lie down itself.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -23,6 +25,7 @@ from cellblock.guest import descriptors, leftovers, linux, mapped, moving, threa
 from cellblock.guest.shelf import OOM_SCORE, Revival, score
 
 WAIT_SECONDS = 1.0
+OURS = 2  # threads: the one that runs cells, and that of the channels
 
 Parking = Callable[[], AbstractContextManager[None]]
 
@@ -88,8 +91,38 @@ class Keeper:
 
     def _sleep(self, theirs: socket.socket, kept: "Kept") -> None:
         """In the copy, until it is woken, or nobody will ever do that."""
+        self._dream(theirs, kept, stand_alone)
+
+    def lie_down(self, theirs: socket.socket, parked: Parking, close: Callable[[], None]) -> None:
+        """Init wants this state kept behind `theirs`, and another one for its kernel. What it costs does not depend on data.
+
+        `close` ends our own thread, and channels. Where there are others, which would not sleep, the kernel is forked.
+        """
+        with deaf(), theirs:
+            self.reap()
+            try:
+                self.runtimes.rest()
+                if not threads.no_more_than(OURS):
+                    self._fork(theirs, parked)
+                    return
+                kept = Kept.now()
+            except OSError:
+                return
+
+            def lie() -> None:
+                close()
+                let_go_of_locks()
+                stop_alarms()
+
+            self.taking = True  # a twin that is forked of it is no child of a cell's
+            try:
+                self._dream(theirs, kept, lie)
+            finally:
+                self.taking = False
+
+    def _dream(self, theirs: socket.socket, kept: "Kept", lie: Callable[[], None]) -> None:
         try:
-            stand_alone()
+            lie()
             let_go(self.own | {theirs.fileno()})
             theirs.send(str(os.getpid()).encode())
             revival = woken(theirs)
@@ -188,6 +221,19 @@ def let_go(kept: Iterable[int]) -> None:
         if fd not in own and fd != null and (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or not stat.S_IFMT(kind)):
             os.dup2(null, fd, inheritable=False)
     os.close(null)
+
+
+def let_go_of_locks() -> None:
+    """On files, as a fork does: who lies down must not keep who lives from them."""
+    for fd, kind in descriptors.opened():
+        if stat.S_ISREG(kind):
+            with contextlib.suppress(OSError):
+                fcntl.lockf(fd, fcntl.LOCK_UN)
+
+
+def stop_alarms() -> None:
+    for which in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+        signal.setitimer(which, 0)
 
 
 def _reaped(pid: int) -> bool:

@@ -8,6 +8,7 @@ import ctypes
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -33,6 +34,7 @@ SETTERS = {
     "libiomp5": ("omp_set_num_threads",),
 }
 PAUSE_SOFT = 1  # omp_pause_soft
+LOOKS, LOOK_SECONDS = 4, 0.0005
 END_THREADS = "blas_thread_shutdown_"  # OpenBLAS runs it itself before each fork
 
 _loaded: list[Callable[[int], None]] = []
@@ -98,19 +100,29 @@ class _Library(ctypes.Structure):
 _VISIT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Library), ctypes.c_size_t, ctypes.c_void_p)
 
 
+def no_more_than(count: int) -> bool:
+    """Whether this process has so many threads at most. Not by a listing, which may be closed to a kernel; those that have
+    just been ended are on their way out for some microseconds."""
+    for _ in range(LOOKS):
+        if os.stat("/proc/self/task").st_nlink - 2 <= count:
+            return True
+        time.sleep(LOOK_SECONDS)
+    return False
+
+
 class Runtimes:
     """GCC's OpenMP, in as many copies as libraries bring along. Its threads are not there after a fork, and it would wait
-    for them for ever; OpenBLAS and LLVM's OpenMP see to that themselves."""
+    for them for ever; OpenBLAS and LLVM's OpenMP see to that themselves, but a kernel may lie down without a fork."""
 
     def __init__(self) -> None:
         self._adds = -1
-        self._pauses: list[Callable[[int], int]] = []
+        self._pauses: list[Callable[[], object]] = []
 
     def rest(self) -> None:
         """They end the threads they have; the next parallel region makes new ones."""
         self._look()
         for pause in self._pauses:
-            pause(PAUSE_SOFT)
+            pause()
 
     def _look(self) -> None:
         """Not through /proc, which may be closed to a kernel; and only when something has been loaded since."""
@@ -125,9 +137,7 @@ class Runtimes:
         if linux.libc.dl_iterate_phdr(_VISIT(visit), None):
             return
         self._adds = self._loads()
-        paths = [path for path in found if "libgomp" in os.path.basename(path)]
-        libraries = [ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_NOLOAD) for path in paths]
-        self._pauses = [each.omp_pause_resource_all for each in libraries if hasattr(each, "omp_pause_resource_all")]
+        self._pauses = [pause for path in found for pause in _pauses(path)]
 
     def _loads(self) -> int:
         counts: list[int] = []
@@ -138,3 +148,15 @@ class Runtimes:
 
         linux.libc.dl_iterate_phdr(_VISIT(visit), None)
         return counts[0]
+
+
+def _pauses(path: str) -> Iterator[Callable[[], object]]:
+    """What ends a library's threads."""
+    name = os.path.basename(path)
+    if "libgomp" not in name and "openblas" not in name:
+        return
+    library = ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_NOLOAD)
+    if hasattr(library, "omp_pause_resource_all"):
+        yield partial(library.omp_pause_resource_all, PAUSE_SOFT)
+    if hasattr(library, END_THREADS):
+        yield library.blas_thread_shutdown_

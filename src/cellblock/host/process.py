@@ -121,7 +121,7 @@ class Process:
         self._heir: Process | None = None
         self._looking: asyncio.Future[dict[str, int]] | None = None
         self._kills = 0  # by the memory limit, before this process
-        self._owed = False  # the end of the process before is still to be told
+        self._outside: bool | None = None  # the fork server tells of its end, and init does not; not known yet
         self._stopping = False
         self._pidfd = self._init_pidfd = -1
         self._endpoints = Endpoints(self.home / "run")
@@ -233,16 +233,18 @@ class Process:
         except TimeoutError:
             return {}
 
-    async def revive(self, name: str, *, count: int, reseed: bool = False) -> "Process":
+    async def revive(self, name: str, *, count: int, reseed: bool = False, keep: str = "") -> "Process":
         """The snapshot as a kernel process that has taken this one's place; its sockets are bound.
 
-        `count`: executions so far. KernelStartFailed: there is no such snapshot any more; a kernel that lives goes on.
+        `count`: executions so far; `keep`: under that name this one is kept, if it can be.
+
+        KernelStartFailed: there is no such snapshot any more; a kernel that lives goes on.
         """
         heir = self.successor()
         if self._connection is None or self._heir is not None:
             raise KernelStartFailed("The sandbox has ended, and its snapshots with it.")
         self._heir = heir
-        self._send(Revive(name, heir.key, heir.prefix, count, reseed))
+        self._send(Revive(name, heir.key, heir.prefix, count, reseed, keep))
         try:
             async with asyncio.timeout(REVIVE_SECONDS):
                 await asyncio.shield(heir.bound)
@@ -266,7 +268,6 @@ class Process:
     def _inherit(self, predecessor: "Process", bound: Bound, fds: list[int]) -> None:
         """Takes a sandbox over from the process before."""
         connection, predecessor._connection = predecessor._connection, None
-        self._owed = predecessor._status is None
         _settle(predecessor._gone, Gone())
         _settle(predecessor.death, Death(-9, False, predecessor._meter.read().memory_peak_bytes))
         predecessor._release()
@@ -324,7 +325,7 @@ class Process:
         if isinstance(message, Bound):
             fds = self._is_bound(message, fds)
         elif isinstance(message, Exit):
-            self._exited(message.status)
+            self._exited(message)
         elif isinstance(message, Left):
             self._has_left(message)
         elif isinstance(message, Snapshots):
@@ -357,19 +358,18 @@ class Process:
         for fd in fds:
             os.set_inheritable(fd, False)
         self._pidfd, self._init_pidfd = fds
-        self.stages = message.stages
+        self.stages, self._outside = message.stages, message.outside
         self.key, self.prefix = self.key or message.key, self.prefix or message.prefix
         self._meter = meter_for(self.cgroups, message.group, self.pid)
         self._kills = self._meter.oom_kills()
         _settle(self.bound, None)
         return []
 
-    def _exited(self, status: int) -> None:
-        if self._owed:
-            self._owed = False
-            return
-        self._status = status
-        self._settled()
+    def _exited(self, message: Exit) -> None:
+        """It, or a kernel before it that the fork server has started: of that one's end nobody wants to know any more."""
+        if self._outside in (None, message.outside):
+            self._status = message.status
+            self._settled()
 
     def _has_left(self, message: Left) -> None:
         self._left = message

@@ -245,10 +245,10 @@ class Travel:
             place = self.timeline.back()
         return None
 
-    async def _revived(self, kernel: Kernel, state: State, count: int) -> Kernel:
-        """A kernel in a state, in the place of another. Unavailable, and KernelFault: there is none."""
+    async def _revived(self, kernel: Kernel, state: State, count: int, keep: str = "") -> Kernel:
+        """A kernel in a state, in the place of another, which is kept. Unavailable, and KernelFault: there is none."""
         if state.name != ORIGIN:
-            return await kernel.revived(state.name, count=count)
+            return await kernel.revived(state.name, count=count, keep=keep)
         fresh = await self.afresh(kernel)
         await silently(fresh, count=count)
         return fresh
@@ -260,10 +260,9 @@ class Travel:
             raise NoState("That state is not kept any more.")
         left = State(f"left-{uuid.uuid4().hex}", self.config.clock())
         if state.name != ORIGIN:
-            await silently(kernel, keeping=Keeping(left.name))
             await self._keep_files(left.name, None)
         try:
-            revived = await self._revived(kernel, state, count)
+            revived = await self._revived(kernel, state, count, keep=left.name)
         except Unavailable as problem:
             self._change(kernel, self.timeline.only(self.timeline.names - {state.name}))
             kernel.process.drop([left.name])

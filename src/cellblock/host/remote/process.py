@@ -91,7 +91,7 @@ class RemoteProcess:
     def kill(self) -> None:
         self.close()
 
-    async def revive(self, name: str, *, count: int, reseed: bool = False) -> "RemoteProcess":
+    async def revive(self, name: str, *, count: int, reseed: bool = False, keep: str = "") -> "RemoteProcess":
         """KernelStartFailed: nobody can fork it."""
         raise KernelStartFailed("A kernel of another server has no earlier states.")
 
