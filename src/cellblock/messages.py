@@ -31,7 +31,7 @@ Level: TypeAlias = Literal["full", "unprivileged", "off"]
 MAX_PACKET = 64 * 1024
 MAX_STREAM = 256 * 1024  # bytes of one `stream` message of a well-behaved kernel
 MAX_SNAPSHOTS = 24  # of one session
-BRANCHES = tuple(f"{number:02}" for number in range(1, 13))  # names of the directories for workspaces of branches
+BRANCHES = tuple("123456789abc")  # names of the directories that hold workspaces of branches
 MAX_DISPLAY = 8 * 1024 * 1024  # bytes of any other message; a larger one becomes an error output in the kernel
 
 

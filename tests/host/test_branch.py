@@ -1,14 +1,20 @@
 """Branches of sessions: what they begin with, what neither notices of the other, and what becomes of them, at both levels."""
 
+import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from interpreting import OWNER, Bench
-from test_travel import said, traveller, undo
+from interpreting import OWNER, Bench, text
+from test_travel import SEGFAULT, marked, said, traveller, undo
 
+from cellblock.errors import BranchLimit, KernelBusy, KernelLimit, KernelNotFound, NoState, Unavailable
 from cellblock.execution import Result
+from cellblock.host.process import MOST_SEATS, Process
+from cellblock.host.views import BranchView
 
 __all__ = ["traveller"]
 
@@ -21,10 +27,35 @@ async def bench(traveller: Bench) -> AsyncIterator[Bench]:
     await traveller.tidy()
 
 
-async def branch(bench: Bench, kernel_id: str, at: Result | None = None, **options: Any) -> str:
+async def branched(bench: Bench, kernel_id: str, at: Result | None = None, **options: Any) -> BranchView:
     view = await bench.interpreter.branch(OWNER, kernel_id, at=at and at["id"], **options)
     bench.kernels.append(view["id"])
-    return view["id"]
+    return view
+
+
+async def branch(bench: Bench, kernel_id: str, at: Result | None = None, **options: Any) -> str:
+    return (await branched(bench, kernel_id, at, **options))["id"]
+
+
+async def content(bench: Bench, kernel_id: str, path: str) -> bytes:
+    with await bench.interpreter.open_file(OWNER, kernel_id, path) as found:
+        return await found.read(0, found.size)
+
+
+async def write(bench: Bench, kernel_id: str, path: str, data: bytes) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield data
+
+    await bench.interpreter.write_file(OWNER, kernel_id, path, chunks())
+
+
+def process(bench: Bench, kernel_id: str) -> Process:
+    found = bench.process(kernel_id)
+    assert isinstance(found, Process)
+    return found
+
+
+# what it begins with
 
 
 async def test_a_branch_has_the_variables_of_now_and_neither_sees_the_other_change_them(bench: Bench) -> None:
@@ -47,6 +78,350 @@ async def test_a_branch_may_begin_behind_an_execution_whose_state_is_kept(bench:
     assert await said(bench, twig, "print(x)") == "1\n"
     assert await said(bench, trunk, "print(x)") == "3\n"
     await undo(bench, trunk)
-    assert await said(bench, trunk, "print(x)") == "3\n"
-    again = await branch(bench, trunk, first)  # the state is still one
+    again = await branch(bench, trunk, first)  # the state is one still
     assert await said(bench, again, "print(x)") == "1\n"
+
+
+async def test_behind_the_last_execution_is_where_the_kernel_stands(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    last = await bench.run("x = 1", trunk)
+    assert await said(bench, await branch(bench, trunk, last), "print(x)") == "1\n"
+
+
+async def test_an_undone_state_can_be_branched_from(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    last = await bench.run("x = 2", trunk)
+    await undo(bench, trunk)
+    view = await branched(bench, trunk, last)
+    assert await said(bench, view["id"], "print(x)") == "2\n"
+    assert await said(bench, trunk, "print(x)") == "1\n"
+    assert True not in await marked(bench, view["id"])
+
+
+async def test_a_state_that_is_not_kept_is_no_branch(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    first = await bench.run("x = 1", trunk)
+    await said(bench, trunk, "x = 2", snapshot="never")
+    await said(bench, trunk, "x = 3")
+    with pytest.raises(NoState):
+        await branch(bench, trunk, first)
+    with pytest.raises(NoState):
+        await bench.interpreter.branch(OWNER, trunk, at="nothing")
+    assert await said(bench, trunk, "print(x)") == "3\n"
+
+
+async def test_a_kernel_that_is_not_there_has_no_branch(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    await bench.interpreter.release(OWNER, trunk)
+    with pytest.raises(NoState):
+        await branch(bench, trunk)
+
+
+async def test_the_notebook_of_a_branch_ends_where_it_begins(bench: Bench) -> None:
+    trunk = await bench.kernel(title="Sales")
+    first = await bench.run("x = 1\nprint('one')", trunk)
+    second = await bench.run("print('two')", trunk)
+    await bench.interpreter.add_cell(OWNER, trunk, type="markdown", source="after the second")
+    await bench.run("x = 5\nprint('again')", trunk, cell_id=first["cell_id"])
+    view = await branched(bench, trunk, second, title="Another way")
+    assert (view["title"], view["execution_count"]) == ("Another way", 2)
+    assert view["branched_from"] == {"kernel_id": trunk, "execution_id": second["id"]}
+    cells = (await bench.interpreter.notebook(OWNER, view["id"]))["cells"]
+    assert [(cell["source"], cell["execution_count"]) for cell in cells] == [
+        ("x = 1\nprint('one')", 1),
+        ("print('two')", 2),
+    ]
+    assert cells[0]["outputs"][0]["text"] == "one\n"
+    third = await bench.run("print(x)", view["id"])
+    assert (text(third), third["execution_count"]) == ("1\n", 3)
+    whole = await branched(bench, trunk)
+    assert whole["title"] == "Sales"
+    cells = (await bench.interpreter.notebook(OWNER, whole["id"]))["cells"]
+    assert [cell["source"] for cell in cells] == ["x = 5\nprint('again')", "print('two')", "after the second"]
+
+
+NUMBERS = "import random, numpy\nprint(random.random(), numpy.random.random())"
+
+
+async def test_two_branches_draw_the_same_numbers_unless_asked(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "import random\nrandom.random()")
+    twig, other = await branch(bench, trunk), await branch(bench, trunk, reseed=True)
+    draws = [await said(bench, each, "print(random.random())") for each in (trunk, twig, other)]
+    assert draws[0] == draws[1] != draws[2]
+
+
+# files
+
+
+async def test_a_branch_works_in_a_copy_of_the_files(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "open('a.txt', 'w').write('before')\nf = open('a.txt', 'r+')\nf.seek(3)")
+    twig = await branch(bench, trunk)
+    await said(bench, twig, "f.write('BRANCH'); f.close(); open('new.txt', 'w').write('new')")
+    assert await content(bench, twig, "a.txt") == b"befBRANCH"
+    assert await content(bench, trunk, "a.txt") == b"before"
+    assert {entry["path"] for entry in await bench.interpreter.files(OWNER, trunk)} == {"a.txt"}
+    await said(bench, trunk, "f.write('x'); f.close()")
+    assert await content(bench, trunk, "a.txt") == b"befxre"
+    assert await content(bench, twig, "a.txt") == b"befBRANCH"
+
+
+async def test_the_files_of_a_branch_are_as_they_were_in_its_state(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "open('kept', 'w').write('first'); open('gone', 'w').write('here')")
+    at = await bench.run("y = 1", trunk)
+    await said(bench, trunk, "import os; open('kept', 'w').write('second'); os.remove('gone'); open('later', 'w')")
+    view = await branched(bench, trunk, at)
+    assert (view["not_restored"], view["notice"]) == ([], None)
+    listed = await said(bench, view["id"], "import os; print(sorted(os.listdir()), open('kept').read())")
+    assert listed == "['gone', 'kept'] first\n"
+    assert await content(bench, trunk, "kept") == b"second"
+
+
+ABSOLUTE = """
+import os
+place = os.getcwd()
+def attempt(name, how):
+    try:
+        open(f'{place}/{name}', how)
+        return 'opened'
+    except PermissionError:
+        return 'refused'
+"""
+
+
+async def test_a_path_of_the_original_is_refused_in_a_branch(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, f"{ABSOLUTE}\nopen('here', 'w').write('trunk')")
+    twig = await branch(bench, trunk)
+    assert await said(bench, twig, "print(attempt('here', 'r'), attempt('new', 'w'), os.getcwd() == place)") == (
+        "refused refused False\n"
+    )
+    leaf = await branch(bench, twig)
+    await said(bench, leaf, "print(attempt('here', 'r'))")
+    await said(bench, twig, "place = os.getcwd()")
+    leaf = await branch(bench, twig)
+    assert await said(bench, leaf, "print(attempt('here', 'r'), attempt('new', 'w'), open('here').read())") == (
+        "refused refused trunk\n"
+    )
+    assert {entry["path"] for entry in await bench.interpreter.files(OWNER, trunk)} == {"here"}
+
+
+async def test_what_cannot_be_copied_is_named(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "import os; os.mkfifo('pipe'); os.symlink('a', 'link'); open('a', 'w').write('a')")
+    view = await branched(bench, trunk)
+    assert view["not_restored"] == ["pipe"]
+    assert "pipe" in (view["notice"] or "")
+    assert await said(bench, view["id"], "print(open('link').read())") == "a\n"
+
+
+# a session like others
+
+
+async def test_a_branch_undoes_and_redoes_on_its_own(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    with pytest.raises(NoState):
+        await undo(bench, twig)
+    await said(bench, trunk, "x = 'trunk'")
+    await said(bench, twig, "x = 2; open('f', 'w')")
+    await undo(bench, twig)
+    assert await said(bench, twig, "print(x)", snapshot="never") == "1\n"
+    assert await bench.interpreter.files(OWNER, twig) == []
+    await said(bench, twig, "x = 3")
+    await undo(bench, trunk)
+    assert await said(bench, twig, "print(x)") == "3\n"
+    assert await said(bench, trunk, "print(x)") == "1\n"
+    await undo(bench, twig)
+    await bench.interpreter.redo(OWNER, twig)
+    assert await said(bench, twig, "print(x)") == "3\n"
+
+
+async def test_a_branch_of_a_branch_outlives_both(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1; open('f', 'w').write('trunk')")
+    twig = await branch(bench, trunk)
+    await said(bench, twig, "x = 2; open('f', 'w').write('twig')")
+    leaf = await branch(bench, twig)
+    await bench.interpreter.delete(OWNER, trunk)
+    await bench.interpreter.delete(OWNER, twig)
+    assert await said(bench, leaf, "print(x, open('f').read())") == "2 twig\n"
+    await undo(bench, leaf)
+    assert await said(bench, leaf, "print(x, open('f').read())") == "2 twig\n"
+    with pytest.raises(KernelNotFound):
+        await bench.view(trunk)
+
+
+async def test_a_restart_gives_a_branch_a_sandbox_of_its_own_with_its_files(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1; open('f', 'w').write('f')")
+    twig = await branch(bench, trunk)
+    await said(bench, twig, "open('g', 'w').write('g')")
+    await bench.interpreter.restart(OWNER, twig)
+    assert await said(bench, twig, "import os; print('x' in dir(), sorted(os.listdir()))") == "False ['f', 'g']\n"
+    assert process(bench, twig).box is not process(bench, trunk).box
+    assert await said(bench, trunk, "print(x)") == "1\n"
+    again = await branch(bench, trunk)
+    assert await said(bench, again, "import os; print(x, sorted(os.listdir()))") == "1 ['f']\n"
+
+
+async def test_the_original_restarts_beside_its_branch(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1; open('f', 'w').write('trunk')")
+    twig = await branch(bench, trunk)
+    await bench.interpreter.restart(OWNER, trunk)
+    assert await said(bench, trunk, "print('x' in dir(), open('f').read())") == "False trunk\n"
+    assert await said(bench, twig, "x += 1; print(x, open('f').read())") == "2 trunk\n"
+    await undo(bench, twig)
+    assert await said(bench, twig, "print(x)") == "1\n"
+    await said(bench, trunk, "y = 1")
+    third = await branch(bench, trunk)
+    assert await said(bench, third, "print(y, open('f').read())") == "1 trunk\n"
+    await bench.interpreter.restart(OWNER, trunk)
+    await bench.interpreter.delete(OWNER, twig)
+    await bench.interpreter.delete(OWNER, third)
+    assert await said(bench, trunk, "print(open('f').read())") == "trunk\n"
+
+
+async def test_a_released_branch_keeps_its_files(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "open('f', 'w').write('f')")
+    twig = await branch(bench, trunk)
+    await said(bench, twig, "open('g', 'w').write('g')")
+    await bench.interpreter.release(OWNER, twig)
+    await bench.interpreter.delete(OWNER, trunk)
+    assert await content(bench, twig, "g") == b"g"
+    assert await said(bench, twig, "print(open('f').read())") == "f\n"
+
+
+async def test_a_branch_comes_back_from_a_death_of_its_own(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    await said(bench, twig, "x = 2")
+    died = await bench.run(SEGFAULT, twig)
+    assert (died["status"], died["kernel_state"]) == ("kernel_died", "restored")
+    assert await said(bench, twig, "print(x)") == "2\n"
+    assert await said(bench, trunk, "print(x)") == "1\n"
+    died = await bench.run(SEGFAULT, trunk)
+    assert died["kernel_state"] == "restored"
+    assert await said(bench, twig, "print(x)") == "2\n"
+
+
+async def test_a_branch_without_states_that_dies_is_lost_alone(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    died = await bench.run(SEGFAULT, twig, snapshot="never")
+    assert died["kernel_state"] == "lost"
+    assert await said(bench, trunk, "print(x)") == "1\n"
+    result = await bench.run("print('fresh')", twig)
+    assert (text(result), "lost" in (result["notice"] or "")) == ("fresh\n", True)
+
+
+async def test_an_interrupt_reaches_one_of_them(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    running = [
+        await bench.submit("print('on', flush=True)\nimport time; time.sleep(20)", each) for each in (trunk, twig)
+    ]
+    for each in running:
+        await bench.until(each, "stream")
+    await bench.interpreter.interrupt(OWNER, twig)
+    assert (await bench.wait(running[1]))["status"] == "interrupted"
+    assert (await bench.interpreter.result(OWNER, running[0]["id"]))["status"] == "running"
+    await bench.interpreter.interrupt(OWNER, trunk)
+    assert (await bench.wait(running[0]))["status"] == "interrupted"
+
+
+async def test_a_busy_kernel_is_not_branched(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    running = await bench.submit("print('on', flush=True)\nimport time; time.sleep(20)", trunk)
+    await bench.until(running, "stream")
+    with pytest.raises(KernelBusy):
+        await branch(bench, trunk)
+    await bench.interpreter.interrupt(OWNER, trunk)
+    await bench.wait(running)
+
+
+async def test_two_branches_at_once_are_two(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    made = await asyncio.gather(branch(bench, trunk), branch(bench, trunk))
+    assert len({*made, trunk}) == 3
+    for number, each in enumerate(made):
+        await said(bench, each, f"x += {number}")
+    assert [await said(bench, each, "print(x)") for each in (trunk, *made)] == ["1\n", "1\n", "2\n"]
+
+
+async def test_a_sandbox_has_room_for_a_few(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1", snapshot="never")
+    twigs = [await branch(bench, trunk) for _ in range(MOST_SEATS - 1)]
+    with pytest.raises(BranchLimit):
+        await branch(bench, trunk)
+    await bench.interpreter.delete(OWNER, twigs[0])
+    assert await said(bench, await branch(bench, trunk), "print(x)") == "1\n"
+
+
+async def test_a_branch_counts_as_a_kernel(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    sessions = bench.interpreter.sessions
+    limit, sessions.config = sessions.config, sessions.config
+    held = sum(each.owner == OWNER and each.state != "released" for each in sessions.live())
+    object.__setattr__(sessions.config, "kernels_per_owner", held)
+    try:
+        with pytest.raises(KernelLimit):
+            await branch(bench, trunk)
+    finally:
+        object.__setattr__(limit, "kernels_per_owner", 20)
+
+
+# faults
+
+
+async def test_the_end_of_init_ends_both_and_each_says_so(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1; open('f', 'w').write('trunk')")
+    twig = await branch(bench, trunk)
+    await said(bench, twig, "open('g', 'w').write('twig')")
+    deaths = [process(bench, each).death for each in (trunk, twig)]
+    os.kill(process(bench, trunk).init, signal.SIGKILL)
+    await asyncio.wait(deaths)
+    results = [await bench.run("import os; print(sorted(os.listdir()))", each) for each in (twig, trunk)]
+    assert [text(each) for each in results] == ["['f', 'g']\n", "['f']\n"]
+    assert all("gone" in (each["notice"] or "") or "lost" in (each["notice"] or "") for each in results)
+
+
+async def test_a_kill_of_either_kernel_is_that_ones_alone(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    await said(bench, twig, "x = 2")
+    for each, back, other in ((twig, "1\n", trunk), (trunk, "1\n", twig)):
+        death = process(bench, each).death
+        bench.kill(each)
+        await asyncio.wait([death])
+        result = await bench.run("print(x)", each)
+        assert (text(result), await said(bench, other, "print(x)")) == (back, "1\n")
+
+
+async def test_the_original_that_is_deleted_while_it_is_branched_leaves_nothing_half(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    making = asyncio.create_task(bench.interpreter.branch(OWNER, trunk))
+    await asyncio.sleep(0)
+    await bench.interpreter.delete(OWNER, trunk)
+    try:
+        view = await making
+    except (NoState, Unavailable):
+        assert trunk not in os.listdir(bench.interpreter.config.data_dir / "kernels")
+        return
+    bench.kernels.append(view["id"])
+    assert await said(bench, view["id"], "print(x)") == "1\n"

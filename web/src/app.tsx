@@ -20,9 +20,9 @@ import { goTo, useConversationId } from './ui/route.ts'
 import { chooseTheme } from './ui/theme.ts'
 import { TokenGate } from './ui/token-gate.tsx'
 import * as api from './wire/client.ts'
-import type { ConversationItem, Model } from './wire/types.ts'
+import type { ConversationItem, Model, NewBranch } from './wire/types.ts'
 import { words } from './core/words.ts'
-import { Workspace, type Limits } from './workspace.tsx'
+import { Workspace, type Arrival, type Limits } from './workspace.tsx'
 
 const WIDE = '(min-width: 1100px)'
 
@@ -70,6 +70,20 @@ export function App() {
     })
   }
 
+  const [arrival, setArrival] = useState<(Arrival & { readonly id: string }) | null>(null)
+  const trunk = useRef('')
+  trunk.current = titleOf(known?.title)
+  const branched = useCallback(
+    (branch: NewBranch): void => {
+      const notice = [words.branch.made(trunk.current), branch.notice].filter(Boolean).join(' ')
+      setArrival({ id: branch.id, notice, fresh: branch.fresh })
+      setFind(null)
+      goTo(branch.id)
+      refresh()
+      announce(notice)
+    },
+    [refresh],
+  )
   const sample = (question: string | null): void => {
     sampleFile()
       .then((file) => uploads.add([file]))
@@ -147,6 +161,8 @@ export function App() {
             limits={limits}
             menu={menu}
             find={find?.id === id ? find : null}
+            arrival={arrival?.id === id ? arrival : null}
+            onBranched={branched}
           />
         )}
       </main>

@@ -8,6 +8,7 @@ import { VariablesView } from './artifacts/notebook/variables.tsx'
 import { SessionStore } from './artifacts/notebook/store.ts'
 import { Tab, Toolbar, type Pane } from './artifacts/notebook/toolbar.tsx'
 import { Chat, type Find } from './chat/chat.tsx'
+import { useBranching } from './chat/branching.tsx'
 import { ShareDialog } from './chat/share.tsx'
 import { isBuiltIn, type ModelChoice } from './chat/composer.tsx'
 import type { Uploads } from './chat/uploads.ts'
@@ -22,7 +23,7 @@ import { useCommands, type PaletteCommand } from './ui/commands.ts'
 import { announce } from './ui/live.tsx'
 import { Split } from './ui/split.tsx'
 import * as api from './wire/client.ts'
-import type { FileEntry } from './wire/types.ts'
+import type { FileEntry, NewBranch } from './wire/types.ts'
 
 export interface Limits {
   /** What files may be, in a sentence; empty until it is known. */
@@ -42,6 +43,14 @@ export interface WorkspaceProps {
   readonly limits: Limits
   readonly menu: ReactNode
   readonly find: Find | null
+  /** What is said of this conversation when it has just been made as a branch. */
+  readonly arrival: Arrival | null
+  readonly onBranched: (branch: NewBranch) => void
+}
+
+export interface Arrival {
+  readonly notice: string
+  readonly fresh: boolean
 }
 
 export function Workspace(props: WorkspaceProps) {
@@ -56,6 +65,14 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
   const { id, uploads } = props
   const [store] = useState(() => new SessionStore(id, announce))
   useEffect(() => store.start(), [store])
+  useEffect(() => {
+    if (props.arrival) store.apply({ kind: 'travelled', ...props.arrival })
+  }, [store, props.arrival])
+  const complain = useCallback((problem: api.ApiError) => store.complain(problem), [store])
+  const [branch, question] = useBranching(id, props.onBranched, complain)
+  const branchFrom = useRef(branch)
+  branchFrom.current = branch
+  const branchAnswer = useCallback((messageId: string) => branchFrom.current({ messageId }), [])
   const view = useSyncExternalStore(store.subscribe, store.getView)
   const [writing, setWriting] = useState<ToolItem | null>(null)
   const [tab, setTab] = useState<'chat' | Pane>('chat')
@@ -97,11 +114,11 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
       setWish(question)
       setFull(false)
       setTab('chat')
-    }),
+    }, (at) => branchFrom.current({ at })),
   )
   const [sharing, setSharing] = useState(false)
   const share = useCallback(() => setSharing(true), [])
-  useCommands(() => paletteOf(store, actions, show, () => setFull(!full), share))
+  useCommands(() => paletteOf(store, actions, show, () => setFull(!full), share, () => branch({})))
   const { first, onFirstSent } = props
   const onAsked = useCallback(() => {
     onFirstSent()
@@ -158,6 +175,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
               cellNumber={cellNumber}
               cellUndone={cellUndone}
               showCell={showCell}
+              onBranch={branchAnswer}
               uploads={uploads}
               model={props.model}
               prompts={prompts}
@@ -167,7 +185,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
         right={
           <div className="flex min-h-0 flex-1 flex-col bg-surface">
             <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} full={full} onFull={() => setFull(!full)} onShare={share} />
-            {pane === 'states' && <StatesView store={store} view={view} />}
+            {pane === 'states' && <StatesView store={store} view={view} onBranch={(at) => branch(at === null ? {} : { at })} />}
             {pane === 'variables' && <VariablesView kernelId={id} session={view.session} />}
             {pane === 'notebook' && (
               <NotebookView store={store} actions={actions} view={view} writing={writing} fixes={fixes} captions={captions} helped={helper.current} />
@@ -178,6 +196,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
           </div>
         }
       />
+      {question}
       {sharing && <ShareDialog id={id} onClose={() => setSharing(false)} />}
     </div>
   )
@@ -197,6 +216,7 @@ function paletteOf(
   show: (pane: 'chat' | Pane) => void,
   toggleFull: () => void,
   share: () => void,
+  branch: () => void,
 ): readonly PaletteCommand[] {
   const cell = store.attended === null ? undefined : store.cell(store.attended)
   const ofCell = (Object.keys(CELL_COMMANDS) as CellCommand[]).filter((name) => cell && applies(cell, name))
@@ -206,6 +226,7 @@ function paletteOf(
     ...overall.map((name) => ({ ...NOTEBOOK_COMMANDS[name], id: name, group: words.groups.notebook, run: () => actions.overall(name) })),
     ...PANES.map(({ pane, label }) => ({ id: `show-${pane}`, group: words.groups.view, label, keys: '', run: () => show(pane) })),
     { id: 'share', group: words.groups.conversation, label: words.share.command, keys: '', run: share },
+    { id: 'branch-now', group: words.groups.conversation, label: words.branch.command, keys: '', run: branch },
     { id: 'full', group: words.groups.view, label: words.workspace.fullScreen, keys: '', run: toggleFull },
   ]
 }

@@ -44,6 +44,7 @@ def _rules(box: Sandbox, workspace: str) -> dict[str, int]:
     else:
         rules = filesystem.unprivileged_rules(box.home, box.prefixes)
     rules.pop(box.branches, None)
-    rules |= {box.branch(name): filesystem.EVERYTHING for name in BRANCHES}
+    rules |= {f"{box.branches}/{name}": filesystem.EVERYTHING for name in BRANCHES}
     rules.pop(workspace, None)
+    rules.pop(os.path.dirname(workspace), None)
     return rules

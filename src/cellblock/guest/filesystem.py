@@ -115,7 +115,7 @@ def _devices(root: str) -> None:
 
 
 def _own_places(root: str, data: str) -> None:
-    for name in ("proc", "workspace", "branch", "run/cb", HOST[1:], ".old"):
+    for name in ("proc", "workspace", "forks", "run/cb", HOST[1:], ".old"):
         os.makedirs(f"{root}/{name}", exist_ok=True)
     _scratch(root + SHM, TEMPLATE_TMP)
     linux.mount(data, root + HOST, flags=BIND)
@@ -171,7 +171,7 @@ def mount_own(home: str, tmp: int, shm: int, prefixes: Iterable[str]) -> None:
         os.close(fd)
     _scratch(SHM, shm)
     _terminals("/dev/pts")
-    for part, target in (("files", "/workspace"), ("run", "/run/cb"), ("br", "/branch")):
+    for part, target in (("files", "/workspace"), ("run", "/run/cb"), ("b", "/forks")):
         linux.mount(f"{home}/{part}", target, flags=BIND)
         linux.mount(None, target, flags=REMOUNT | BIND | NOSUID | NODEV)
     linux.unmount(HOST)
@@ -199,7 +199,7 @@ FULL_RULES: Mapping[str, int] = {
     "/": READ,
     "/dev": READ | WRITE_FILE | IOCTL_DEVICE,
     "/workspace": EVERYTHING,
-    "/branch": EVERYTHING,
+    "/forks": EVERYTHING,
     TMP: EVERYTHING,
     SHM: EVERYTHING,
     "/run/cb": SOCKETS,
@@ -220,7 +220,7 @@ def unprivileged_rules(home: str, prefixes: Iterable[str]) -> dict[str, int]:
     places = [*(f"/{name}" for name in SYSTEM), *(f"/etc/{name}" for name in ETC), *prefixes]
     rules = {path: READ for path in places if os.path.exists(path)}
     rules |= {f"{home}/files": EVERYTHING, f"{home}/run": SOCKETS, f"{home}/tmp": EVERYTHING}  # noqa: S108
-    rules |= {f"{home}/br": EVERYTHING}
+    rules |= {f"{home}/b": EVERYTHING}
     rules |= {
         f"/dev/{name}": READ_FILE | WRITE_FILE for name in ("null", "zero", "full") if os.path.exists(f"/dev/{name}")
     }

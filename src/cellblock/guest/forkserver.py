@@ -425,7 +425,7 @@ class ForkServer:
             os.makedirs(path, mode=0o700, exist_ok=True)
             if self.root and box.policy.level != "off":
                 os.chown(path, box.uid, box.uid, follow_symlinks=False)
-        os.makedirs(f"{box.home}/br", mode=0o711, exist_ok=True)  # the server's: what lies in it is made by it
+        os.makedirs(f"{box.home}/b", mode=0o711, exist_ok=True)  # the server's: what lies in it is made by it
         if self.root and box.policy.level == "unprivileged":
             self._let_through(box.home)
 

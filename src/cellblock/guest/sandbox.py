@@ -68,11 +68,12 @@ class Sandbox:
 
     @property
     def branches(self) -> str:
-        """Where the workspaces of branches lie. Their paths are as long as `workspace`; see guest/moving.py."""
-        return "/branch" if self.full else f"{self.home}/br"
+        """Where the workspaces of branches lie, each in a directory that stays when it goes."""
+        return "/forks" if self.full else f"{self.home}/b"
 
     def branch(self, name: str) -> str:
-        return f"{self.branches}/{name}"
+        """The workspace of a branch: a path as long as `workspace`; see guest/moving.py."""
+        return f"{self.branches}/{name}/w"
 
     @property
     def sockets(self) -> str:

@@ -144,12 +144,7 @@ class Keeper:
 
     def wait(self, pid: int) -> None:
         """Until the process between has ended, and the snapshot is on its own; not for long."""
-        try:
-            fd = os.pidfd_open(pid)
-        except OSError:
-            return
-        select.select([fd], [], [], WAIT_SECONDS)
-        os.close(fd)
+        ended(pid)
         self.reap()
 
     def reap(self) -> None:
@@ -191,10 +186,20 @@ class Kept:
 
 def stand_alone() -> None:
     """In the child of a fork: goes on as init's child, and in a session of its own, where no interrupt of the kernel's comes."""
+    between = os.getpid()
     if os.fork():
         os._exit(0)
+    ended(between)  # a death signal asked for before that would be for its death
     os.setsid()
     score(os.getpid(), OOM_SCORE)
+
+
+def ended(pid: int) -> None:
+    """Waits until a process has ended, and its children are init's; not for long."""
+    with contextlib.suppress(OSError):
+        fd = os.pidfd_open(pid)
+        select.select([fd], [], [], WAIT_SECONDS)
+        os.close(fd)
 
 
 def woken(end: socket.socket) -> Revival:

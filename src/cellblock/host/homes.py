@@ -96,14 +96,14 @@ class Homes:
 
     def lodge(self, id: str, home: Path, place: str, uid: int) -> Path:
         """An empty workspace for a branch, at `place` in the home of the sandbox it is to live in. HostExhausted."""
-        workspace = home / "br" / place
+        workspace = home / "b" / place / "w"
         with told(), self._moving:
-            if workspace.is_dir() and any(os.scandir(workspace)):
+            for name in BRANCHES:  # all: what is not there when a branch is fenced off stays closed to branches of it
+                (home / "b" / name).mkdir(exist_ok=True)
+                (home / "b" / name).chmod(0o711)
+            if workspace.exists():
                 self._clear(workspace)
-            for name in (
-                BRANCHES
-            ):  # all of them: what is not there when a branch is fenced off stays closed to its own branches
-                self._own_directory(home / "br" / name, uid)
+            self._own_directory(workspace, uid)
             self.prepare(id)
             self._link(id, workspace)
             self._taken[uid] += 1
@@ -154,7 +154,7 @@ class Homes:
                 for name in ("files", "kept"):
                     self._remove(own, name)
                 (own / ELSEWHERE).unlink(missing_ok=True)
-            if elsewhere and elsewhere.parent.name == "br":
+            if elsewhere and elsewhere.name == "w":
                 self._remove(elsewhere.parent, elsewhere.name)
             elif elsewhere:
                 self._remove(self.directory, elsewhere.parent.name)
@@ -174,8 +174,8 @@ class Homes:
         """Nobody lives there any more: workspaces of others go to their own homes."""
         for id in self.lodgers(home):
             self.bring_home(id)
-        if (home / "br").is_dir():
-            self._remove(home, "br")
+        if (home / "b").is_dir():
+            self._remove(home, "b")
 
     def _clear(self, place: Path) -> None:
         for id in self.lodgers(place):

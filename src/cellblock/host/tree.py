@@ -109,7 +109,7 @@ def opened_anyhow(parent: int, name: str) -> int:
 
 
 def prepare_home(home: Path) -> None:
-    """`files`, an empty `run`, and `br` for branches: what a former kernel left in it may be hostile, and is not followed."""
+    """`files`, an empty `run`, and `b` for branches: what a former kernel left in it may be hostile, and is not followed."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     run = home / "run"
     if run.is_symlink():
@@ -122,5 +122,5 @@ def prepare_home(home: Path) -> None:
             os.close(parent)
     run.mkdir(mode=0o700)
     (home / "files").mkdir(mode=0o700, exist_ok=True)
-    (home / "br").mkdir(exist_ok=True)
-    (home / "br").chmod(0o711)
+    (home / "b").mkdir(exist_ok=True)
+    (home / "b").chmod(0o711)

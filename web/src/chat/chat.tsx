@@ -11,6 +11,7 @@ import { dollars, short } from '../core/format.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { announce } from '../ui/live.tsx'
 import { markWords } from '../ui/mark.ts'
+import { hasKeys } from '../ui/pointer.ts'
 import { chatTransport } from '../wire/chat.ts'
 import { ApiError, chooseAnswer, stopConversation } from '../wire/client.ts'
 import { Composer, ModelNote, type ModelChoice } from './composer.tsx'
@@ -34,6 +35,8 @@ export interface ChatProps {
   readonly cellNumber: (cellId: string) => number | null
   readonly cellUndone: (cellId: string) => boolean
   readonly showCell: (cellId: string) => void
+  /** Another conversation goes on from this answer. */
+  readonly onBranch: (answerId: string) => void
   readonly uploads: Uploads
   readonly model: ModelChoice
   readonly prompts: readonly string[]
@@ -126,7 +129,7 @@ export function Chat(props: ChatProps) {
     send(wish)
   })
 
-  const { cellNumber, cellUndone, showCell } = props
+  const { cellNumber, cellUndone, showCell, onBranch } = props
   const latest = useRef({ retry, edit, regenerate, choose })
   latest.current = { retry, edit, regenerate, choose }
   const actions: TurnActions = useMemo(
@@ -138,8 +141,9 @@ export function Chat(props: ChatProps) {
       edit: (turn, said) => latest.current.edit(turn, said),
       regenerate: (turn) => latest.current.regenerate(turn),
       choose: (answer) => latest.current.choose(answer),
+      branch: onBranch,
     }),
-    [cellNumber, cellUndone, showCell],
+    [cellNumber, cellUndone, showCell, onBranch],
   )
   const next = useMemo(() => (answering ? [] : followUps(shown, props.prompts)), [answering, shown, props.prompts])
   const found = useFound(props.find, props.title, shown)
@@ -172,7 +176,7 @@ export function Chat(props: ChatProps) {
           answering={answering}
           uploads={uploads}
           model={model}
-          autoFocus={matchMedia('(pointer: fine)').matches}
+          autoFocus={hasKeys()}
         />
         <ModelNote model={model} />
         <Spending messages={messages} />

@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, type KeyboardEvent } from 'react'
 import { bytes } from '../core/format.ts'
 import { IconButton } from '../ui/button.tsx'
 import { Menu, MenuChoices, MenuLabel } from '../ui/menu.tsx'
+import { hasKeys } from '../ui/pointer.ts'
 import type { Model } from '../wire/types.ts'
 import { words } from '../core/words.ts'
 import type { Uploads, UploadView } from './uploads.ts'
@@ -47,12 +48,12 @@ export function Composer({
 
   // What had the focus may be gone when an answer begins or ends: the Stop button, an answer that is made again.
   useEffect(() => {
-    if (document.activeElement === document.body && matchMedia('(pointer: fine)').matches) area.current?.focus()
+    if (document.activeElement === document.body && hasKeys()) area.current?.focus()
   }, [answering])
 
   const remove = (key: number): void => {
     uploads.cancel(key)
-    if (matchMedia('(pointer: fine)').matches) area.current?.focus() // the button that had it is gone
+    if (hasKeys()) area.current?.focus() // the button that had it is gone
   }
 
   const onKey = (event: KeyboardEvent): void => {

@@ -1,5 +1,5 @@
 // The transcript: questions, answers, and the cells an answer made, each one line that leads to it.
-import { ArrowUpRight, Check, ChevronLeft, ChevronRight, CircleAlert, Copy, History, LoaderCircle, Pencil, RefreshCw } from 'lucide-react'
+import { ArrowUpRight, Check, ChevronLeft, ChevronRight, CircleAlert, Copy, GitBranch, History, LoaderCircle, Pencil, RefreshCw } from 'lucide-react'
 import { memo, useEffect, useMemo, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { wishIn } from '../core/asking.ts'
 import { never } from '../core/outputs.ts'
@@ -18,6 +18,8 @@ export interface TurnActions {
   readonly regenerate: (turnId: string) => void
   /** Another answer to the same question is shown instead, and counts from now on. */
   readonly choose: (answerId: string) => void
+  /** Another conversation goes on from this answer; null where nothing can. */
+  readonly branch: ((answerId: string) => void) | null
 }
 
 export interface TurnProps {
@@ -42,7 +44,14 @@ export const TurnView = memo(function TurnView(props: TurnProps) {
         <ItemView key={at} item={item} found={found} actions={actions} />
       ))}
       {cellsOf(turn).some(actions.cellUndone) && !(last && !idle) && (
-        <p className="text-xs text-ink-3" data-not-standing>{words.turns.notStanding}</p>
+        <p className="flex flex-wrap items-center gap-x-3 gap-y-1 text-xs text-ink-3" data-not-standing>
+          {words.turns.notStanding}
+          {actions.branch && (
+            <Button look="outline" className="h-7 px-2 text-xs" onClick={() => actions.branch?.(turn.id)} disabled={!idle}>
+              <GitBranch size={13} /> {words.branch.goOn}
+            </Button>
+          )}
+        </p>
       )}
       <Ending turn={turn} last={last && idle} onRetry={actions.retry} />
       {!(last && !idle) && (
@@ -51,6 +60,11 @@ export const TurnView = memo(function TurnView(props: TurnProps) {
           {last && (
             <IconButton label={words.turns.answerAgain} className="size-7" onClick={() => actions.regenerate(turn.id)}>
               <RefreshCw size={14} />
+            </IconButton>
+          )}
+          {actions.branch && (
+            <IconButton label={words.branch.fromAnswer} className="size-7" onClick={() => actions.branch?.(turn.id)} disabled={!idle}>
+              <GitBranch size={14} />
             </IconButton>
           )}
           <Pager turn={turn} idle={idle} actions={actions} />

@@ -27,6 +27,7 @@ export const CELL_COMMANDS = {
   toCode: { label: words.commands.toCode, keys: 'Y' },
   toggleOutputs: { label: words.commands.toggleOutputs, keys: 'O' },
   back: { label: words.commands.back, keys: 'U' },
+  branch: { label: words.commands.branch, keys: 'Shift+B' },
   explain: { label: words.commands.explain, keys: '' },
   fix: { label: words.commands.fix, keys: '' },
   delete: { label: words.commands.delete, keys: 'D D' },

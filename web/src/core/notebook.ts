@@ -474,7 +474,7 @@ export type Edit =
   | { readonly kind: 'retype'; readonly cellId: string; readonly type: CellType }
   | { readonly kind: 'asked'; readonly input: InputRequest }
   | { readonly kind: 'measured'; readonly memory: number }
-  | { readonly kind: 'travelled'; readonly notice: string | null }
+  | { readonly kind: 'travelled'; readonly notice: string | null; readonly fresh?: boolean }
   | { readonly kind: 'dismiss' }
 
 /** What the page shows at once, before the server has confirmed it. */
@@ -499,7 +499,7 @@ export function edit(session: Session, change: Edit): Session {
     case 'measured':
       return change.memory === session.memory ? session : { ...session, memory: change.memory }
     case 'travelled':
-      return { ...session, notice: change.notice, noticeCell: null, restored: change.notice !== null }
+      return { ...session, notice: change.notice, noticeCell: null, restored: change.notice !== null && !change.fresh }
     case 'dismiss':
       return { ...session, notice: null, noticeCell: null, restored: false }
     default:

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { adopt, edit, empty, isUndone, recoverable, transition, view, type Session } from './notebook.ts'
-import { redoable, rowsOf, told, wayTo } from './states.ts'
+import { branchOf, redoable, rowsOf, told, wayTo } from './states.ts'
 import type { Cell, KeptState, SessionEvent } from '../wire/types.ts'
 
 function cell(id: string, execution: string | null, undone = false): Cell {
@@ -38,6 +38,26 @@ describe('a kernel that has gone with its states', () => {
 
 it('a copy of a cell says whether it is undone', () => {
   expect([cell('c1', null), cell('c1', null, true)].map(isUndone)).toEqual([false, true])
+})
+
+describe('a branch of a state', () => {
+  const counted = (id: string, count: number, undone = false): Cell => ({ ...cell(`c${id}`, id, undone), execution_count: count })
+  it('begins behind the run before it, as they were counted and not as they stand', () => {
+    const cells = [counted('3', 3), counted('1', 1), counted('2', 2)].map(view)
+    const states = [state('1'), state('2'), state('3'), state('gone')]
+    expect(states.map((_, at) => branchOf(states, at, cells))).toEqual([undefined, '1', '2', undefined])
+    expect(branchOf(states, 9, cells)).toBeUndefined()
+  })
+  it('leads to the end where that is undone, and is where the kernel stands where it is not', () => {
+    const cells = [counted('1', 1), counted('2', 2, true), counted('3', 3, true)].map(view)
+    const states = [state('2', true), state('3', true), state(null, true)]
+    expect(states.map((_, at) => branchOf(states, at, cells))).toEqual(['1', '2', '3'])
+    expect(branchOf([state(null)], 0, cells)).toBeNull()
+  })
+  it('knows nothing of what was undone before something else ran', () => {
+    const cells = [counted('1', 1), counted('2', 2, true), counted('3', 3), counted('4', 4)].map(view)
+    expect(branchOf([state('3')], 0, cells)).toBe('1')
+  })
 })
 
 describe('the timeline', () => {

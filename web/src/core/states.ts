@@ -55,6 +55,24 @@ export function wayTo(states: readonly KeptState[], at: number): Way | null {
   return { kind: 'redo', times: states.slice(0, at + 1).filter((one) => one.undone).length }
 }
 
+/** The cells whose runs are in the kernel's line, in the order they were counted: what stands, and what was undone last. */
+function inLine(cells: readonly CellView[]): readonly CellView[] {
+  const ran = cells.filter((cell) => cell.execution_id !== null && cell.execution_count !== null)
+  const last = Math.max(0, ...ran.filter((cell) => !cell.undone).map((cell) => cell.execution_count!))
+  const line = ran.filter((cell) => !cell.undone || cell.execution_count! > last)
+  return [...line].sort((a, b) => a.execution_count! - b.execution_count!)
+}
+
+/** Where a branch of the state at this place begins: behind an execution, or, with null, where the kernel stands; undefined when there is no such branch. */
+export function branchOf(states: readonly KeptState[], at: number, cells: readonly CellView[]): string | null | undefined {
+  const state = states[at]
+  const line = inLine(cells)
+  if (state === undefined) return undefined
+  if (state.execution_id === null) return state.undone ? line.at(-1)?.execution_id : null
+  const place = line.findIndex((cell) => cell.execution_id === state.execution_id)
+  return place > 0 ? line[place - 1]!.execution_id : undefined
+}
+
 /** The first cell that is undone and can be had back; null when there is none. */
 export function redoable(states: readonly KeptState[], cells: readonly CellView[]): string | null {
   if (!states.some((state) => state.undone)) return null

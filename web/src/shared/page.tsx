@@ -97,7 +97,7 @@ function Copy({ copy }: { copy: SharedCopy }) {
   )
 }
 
-const READING = { retry: () => {}, edit: () => {}, regenerate: () => {}, choose: () => {} }
+const READING = { retry: () => {}, edit: () => {}, regenerate: () => {}, choose: () => {}, branch: null }
 
 function Missing({ problem, onRetry }: { problem: api.ApiError; onRetry: () => void }) {
   const gone = problem.status === 404

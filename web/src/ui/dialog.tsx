@@ -41,12 +41,14 @@ export function Confirm({
   question,
   detail,
   action,
+  look = 'danger',
   onConfirm,
   onClose,
 }: {
   question: string
   detail: string
   action: string
+  look?: 'danger' | 'accent'
   onConfirm: () => void
   onClose: () => void
 }) {
@@ -60,7 +62,7 @@ export function Confirm({
             {words.common.cancel}
           </Button>
           <Button
-            look="danger"
+            look={look}
             autoFocus
             onClick={() => {
               onConfirm()

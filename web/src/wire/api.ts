@@ -76,6 +76,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chat/{id}/branch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Branch
+         * @description A new conversation with what was said up to there, whose session has the notebook, the files and the state of
+         *     the kernel as they were; an empty body is legal.
+         */
+        post: operations["chat_branch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/{id}/shares": {
         parameters: {
             query?: never;
@@ -927,6 +948,16 @@ export interface components {
             title: string | null;
         };
         /**
+         * BranchedFrom
+         * @description `execution_id`: the execution behind which the branch begins; null: where the kernel stood, or nothing had run.
+         */
+        BranchedFrom: {
+            /** Execution Id */
+            execution_id: string | null;
+            /** Id */
+            id: string;
+        };
+        /**
          * Cell
          * @description One cell; `status` and `execution_id` are its last execution's, null when it never ran here.
          */
@@ -994,6 +1025,24 @@ export interface components {
         CellMove: {
             /** After */
             after: string | null;
+        };
+        /**
+         * ChatBranch
+         * @description Where a branch begins: behind a message, behind the execution `at`, or, without either, where things stand now.
+         */
+        ChatBranch: {
+            /** At */
+            at?: string | null;
+            /**
+             * Fresh
+             * @description Whether its kernel is a fresh one, in which nothing has run.
+             * @default false
+             */
+            fresh: boolean;
+            /** Messageid */
+            messageId?: string | null;
+            /** Title */
+            title?: string | null;
         };
         /**
          * ChatRequest
@@ -1064,6 +1113,29 @@ export interface components {
             };
             /** Status */
             status: string;
+        };
+        /**
+         * ConversationBranch
+         * @description A conversation that has just been made of another. `not_restored`: files that are not as they were there.
+         *
+         *     `fresh`: nothing has run in its kernel. `notice` is a sentence for a person when something is not as it was.
+         */
+        ConversationBranch: {
+            branched_from: components["schemas"]["BranchedFrom"];
+            /** Fresh */
+            fresh: boolean;
+            /** Id */
+            id: string;
+            /** Not Restored */
+            not_restored: string[];
+            /** Notice */
+            notice: string | null;
+            /** Running */
+            running: boolean;
+            /** Title */
+            title: string | null;
+            /** Updated */
+            updated: string;
         };
         /**
          * ConversationItem
@@ -1866,6 +1938,86 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    chat_branch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ChatBranch"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationBranch"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

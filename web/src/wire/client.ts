@@ -6,6 +6,7 @@ import type {
   KeptState,
   Kernel,
   Model,
+  NewBranch,
   NewShare,
   Notebook,
   Result,
@@ -298,6 +299,15 @@ export const readShared = (token: string): Promise<SharedCopy> =>
   json('/api/shared', { headers: { 'X-Cellblock-Share': token } })
 export const chooseAnswer = (id: string, answer: string): Promise<Conversation> =>
   json(`/api/chat/${id}/answers/${encodeURIComponent(answer)}`, { method: 'POST' })
+/** Where a branch begins: behind an execution, behind a message, or, without either, where things stand. */
+export interface BranchPoint {
+  readonly at?: string
+  readonly messageId?: string
+  readonly fresh?: boolean
+}
+
+export const branchConversation = (id: string, point: BranchPoint): Promise<NewBranch> =>
+  json(`/api/chat/${id}/branch`, { method: 'POST', json: point })
 export const stopConversation = (id: string): Promise<void> => nothing(`/api/chat/${id}/stop`, { method: 'POST' })
 export const listModels = (): Promise<Model[]> => json('/api/models')
 

@@ -38,6 +38,7 @@ export type SharedCopy = Omit<Frozen<Schemas['SharedView']>, 'cells' | 'messages
   readonly messages: readonly Message[]
 }
 export type ConversationItem = Frozen<Schemas['ListedItem']>
+export type NewBranch = Frozen<Schemas['ConversationBranch']>
 export type Model = Frozen<Schemas['ModelView']>
 export type ApiProblem = Frozen<Schemas['ErrorBody']>
 

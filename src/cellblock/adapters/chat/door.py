@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from cellblock.adapters.chat import finding, history
 from cellblock.adapters.chat.agent import make_agent
 from cellblock.adapters.chat.answer import Answer, load
+from cellblock.adapters.chat.branching import Branching
 from cellblock.adapters.chat.models import Models, ModelView
 from cellblock.adapters.chat.request import Owner
 from cellblock.adapters.chat.sharing import Sharing
@@ -115,6 +116,7 @@ def router(interpreter: Interpreter, runs: Runs, models: Models, closing: asynci
         f"{at}/answers/{{answer_id}}", door.choose, methods=["POST"], response_model=ConversationView, responses=CHOOSE
     )
     Sharing(interpreter, door.view).add_to(routes)
+    Branching(interpreter, runs).add_to(routes)
     return routes
 
 

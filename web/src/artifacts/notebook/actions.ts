@@ -20,7 +20,7 @@ export interface CellActions {
   readonly goToFrame: (failed: string, count: number, line: number) => void
 }
 
-export function cellActions(store: SessionStore, ask: (question: string) => void): CellActions {
+export function cellActions(store: SessionStore, ask: (question: string) => void, branch: (at: string) => void): CellActions {
   const cells = (): readonly CellView[] => store.getView().session.cells
   const at = (id: string): number => cells().findIndex((cell) => cell.id === id)
   const into = (id: string): void => focusEditor(id)
@@ -99,6 +99,8 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
         return void store.hideOutputs(id, !outputsHidden(cell))
       case 'back':
         return void store.back(id)
+      case 'branch':
+        return cell.execution_id === null ? undefined : branch(cell.execution_id)
       case 'explain':
         return ask(questionAbout(cell, at(id) + 1, 'explain'))
       case 'fix':
@@ -166,6 +168,8 @@ export function applies(cell: CellView, command: CellCommand): boolean {
       return cell.type === 'code'
     case 'toCode':
       return cell.type === 'markdown'
+    case 'branch':
+      return cell.execution_id !== null && cell.execution_count !== null && !isActive(cell.status)
     case 'back':
       return cell.type === 'code' && cell.execution_id !== null && !cell.undone && !isActive(cell.status)
     case 'toggleOutputs':

@@ -1,13 +1,15 @@
 // The states of the kernel that are kept, in a row: what each takes of memory, where the kernel stands, a way to each.
+import { GitBranch } from 'lucide-react'
 import { useEffect } from 'react'
 import { bytes } from '../../core/format.ts'
 import { isBusy } from '../../core/notebook.ts'
-import { rowsOf, type Row } from '../../core/states.ts'
+import { branchOf, rowsOf, type Row } from '../../core/states.ts'
 import { words } from '../../core/words.ts'
+import { IconButton } from '../../ui/button.tsx'
 import type { SessionStore, StoreView } from './store.ts'
 import { Quiet } from './variables.tsx'
 
-export function StatesView({ store, view }: { store: SessionStore; view: StoreView }) {
+export function StatesView({ store, view, onBranch }: { store: SessionStore; view: StoreView; onBranch: (at: string | null) => void }) {
   const { session, states } = view
   const busy = isBusy(session)
   const asleep = session.phase === 'released' || session.phase === 'starting'
@@ -24,12 +26,27 @@ export function StatesView({ store, view }: { store: SessionStore; view: StoreVi
         <p className="pt-1 pb-3 text-xs text-ink-3 tabular-nums">{words.states.total(states.length, bytes(total))}</p>
         <ol aria-label={words.states.timeline} className="border-l border-line-strong">
           {rowsOf(states, session.cells).map((row) =>
-            row.kind === 'now' ? <Now key="now" /> : <State key={`${row.at}:${row.created}`} row={row} disabled={busy} onGo={() => void store.goToState(row.at)} />,
+            row.kind === 'now' ? (
+              <Now key="now" />
+            ) : (
+              <State
+                key={`${row.at}:${row.created}`}
+                row={row}
+                disabled={busy}
+                onGo={() => void store.goToState(row.at)}
+                onBranch={branching(branchOf(states, row.at, session.cells), onBranch)}
+              />
+            ),
           )}
         </ol>
       </div>
     </div>
   )
+}
+
+/** What makes the branch, if there can be one. */
+function branching(at: string | null | undefined, onBranch: (at: string | null) => void): (() => void) | null {
+  return at === undefined ? null : () => onBranch(at)
 }
 
 const DOT = 'absolute -left-[5px] top-1/2 size-[9px] -translate-y-1/2 rounded-full'
@@ -43,11 +60,21 @@ function Now() {
   )
 }
 
-function State({ row, disabled, onGo }: { row: Extract<Row, { kind: 'state' }>; disabled: boolean; onGo: () => void }) {
+function State({
+  row,
+  disabled,
+  onGo,
+  onBranch,
+}: {
+  row: Extract<Row, { kind: 'state' }>
+  disabled: boolean
+  onGo: () => void
+  onBranch: (() => void) | null
+}) {
   const what = row.last ? words.states.last : row.cell === null ? words.states.beforeElse : words.states.before(row.cell)
   const size = bytes(row.bytes)
   return (
-    <li className="relative pl-2" data-state={row.undone ? 'undone' : 'standing'}>
+    <li className="relative flex items-center gap-1 pl-2" data-state={row.undone ? 'undone' : 'standing'}>
       <span className={`${DOT} border border-line-strong ${row.undone ? 'bg-surface' : 'bg-line-strong'}`} aria-hidden />
       <button
         type="button"
@@ -63,6 +90,14 @@ function State({ row, disabled, onGo }: { row: Extract<Row, { kind: 'state' }>; 
           {new Date(row.created).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })}
         </time>
       </button>
+      <IconButton
+        label={words.branch.from(what)}
+        onClick={onBranch ?? undefined}
+        disabled={disabled || onBranch === null}
+        className={onBranch === null ? 'invisible' : ''}
+      >
+        <GitBranch size={14} />
+      </IconButton>
     </li>
   )
 }

@@ -11,7 +11,7 @@ const GROUPS: readonly (readonly CellCommand[])[] = [
   ['runAbove', 'runBelow'],
   ['insertAbove', 'insertBelow', 'duplicate'],
   ['toText', 'toCode', 'toggleOutputs'],
-  ['back'],
+  ['back', 'branch'],
   ['explain', 'fix'],
 ]
 
