@@ -581,6 +581,7 @@ async def test_a_kernel_of_another_language_goes_on_as_what_it_is(serve: Serve, 
     (workspace(tmp_path, kernel) / "go").touch()
     ended = await second.ask(f"await bench.wait({running!r})")
     assert (ended["status"], ended["outputs"][0]["text"]) == ("ok", "begun\ndone\n")
+    assert "output of that moment may be missing" in ended["notice"]
     after = await second.ask(f"await bench.wait({waiting!r})")
     assert (after["notice"], after["outputs"][0]["text"]) == (None, "5\n")
     assert await second.ask(f"await bench.interpreter.snapshots('local', {kernel!r})") == []
