@@ -47,19 +47,23 @@ def figures(times: dict[tuple[str, str], list[float]]) -> list[Figure]:
     return made
 
 
-def poured(server: Server) -> tuple[float, int]:
-    """By how many MB the server grew at most, and how many bytes its reader got."""
-    kernel = GatewayKernel(server)
+def poured(server: Server) -> tuple[list[float], int]:
+    """By how many MB the server grew at most, with the first and with the second flood; how many bytes its reader got."""
+    kernel, grown, read = GatewayKernel(server), [], 0
     kernel.run("1+1")
-    processes.forget_peak(server.pid)
-    before = processes.resident(server.pid)
-    read = sum(len(output.get("text", "")) for output in kernel.run(FLOOD))
+    for _ in range(2):
+        processes.forget_peak(server.pid)
+        before = processes.resident(server.pid)
+        read += sum(len(output.get("text", "")) for output in kernel.run(FLOOD))
+        grown.append((processes.peak(server.pid) - before) / 1e6)
     kernel.close()
-    return (processes.peak(server.pid) - before) / 1e6, read
+    return grown, read
 
 
-def flooded(grown: float, read: int) -> list[Figure]:
+def flooded(grown: list[float], read: int) -> list[Figure]:
+    first, second = grown
     return [
-        Figure("100 MB of prints read over a WebSocket: the server grows by", grown, "MB", goal=32),
-        Figure("100 MB of prints read over a WebSocket: read", read / (PIECE * PIECES), "of what was printed"),
+        Figure("100 MB of prints read over a WebSocket: the server grows by", first, "MB", goal=32),
+        Figure("another 100 MB of prints: it grows by", second, "MB", goal=10),
+        Figure("200 MB of prints read over a WebSocket: read", read / (2 * PIECE * PIECES), "of what was printed"),
     ]
