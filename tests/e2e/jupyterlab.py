@@ -52,7 +52,7 @@ def answering(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     raise RuntimeError(f"{log.name} says: {log.read_text()[-2000:]}")
 
 
-def laboratory(place: Path, *options: str, gateway_token: str = "") -> AbstractContextManager[str]:
+def laboratory(place: Path, *options: str) -> AbstractContextManager[str]:
     """A JupyterLab that serves the files in `place`/work, unless its options have others for it."""
     (place / "work").mkdir(exist_ok=True)
     port = free_port()
@@ -63,7 +63,7 @@ def laboratory(place: Path, *options: str, gateway_token: str = "") -> AbstractC
         *("--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
         *options,
     ]
-    return running(command, place, "laboratory", port, "/api", JUPYTER_GATEWAY_AUTH_TOKEN=gateway_token)
+    return running(command, place, "laboratory", port, "/api")
 
 
 def cellblock(place: Path, allowed: str) -> AbstractContextManager[str]:

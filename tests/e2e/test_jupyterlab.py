@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,13 +25,15 @@ NOTEBOOK = {
 
 
 @pytest.fixture(scope="module")
-def lab(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """JupyterLab's server, with our server as its gateway."""
-    place = tmp_path_factory.mktemp("lab")
-    (place / "work").mkdir()
-    (place / "work/work.ipynb").write_text(json.dumps(NOTEBOOK))
-    with laboratory(place, f"--gateway-url={server}") as url:
-        yield url
+def laboratories(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """Two JupyterLabs whose kernels come from our server: with a disk of its own, and with conversations as that."""
+    own, ours = tmp_path_factory.mktemp("own"), tmp_path_factory.mktemp("ours")
+    (own / "work").mkdir()
+    (own / "work/work.ipynb").write_text(json.dumps(NOTEBOOK))
+    gateway = f"--gateway-url={server}"
+    both = [laboratory(own, gateway), laboratory(ours, gateway, f"--config={CONFIGURATION}")]
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        yield list(pool.map(stack.enter_context, both))
 
 
 @pytest.fixture
@@ -41,8 +45,8 @@ def window(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def test_a_notebook_runs_plots_is_interrupted_and_restarted(lab: str, window: Page) -> None:
-    notebook = Lab(window, lab, "work.ipynb")
+def test_a_notebook_runs_plots_is_interrupted_and_restarted(laboratories: list[str], window: Page) -> None:
+    notebook = Lab(window, laboratories[0], "work.ipynb")
     expect(notebook.run(0, "x = 20; print('hello from the sandbox'); x + 1")).to_have_text(
         ["hello from the sandbox\n", "21"]
     )
@@ -62,43 +66,28 @@ def test_a_notebook_runs_plots_is_interrupted_and_restarted(lab: str, window: Pa
     expect(notebook.run(4, "x").last).to_contain_text("NameError")
 
 
-Both = tuple[str, httpx2.Client]  # JupyterLab's address, and a client of the server itself
-
-
-def client_of(server: str) -> httpx2.Client:
-    return httpx2.Client(base_url=server, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
-
-
 @pytest.fixture
-def configured(tmp_path: Path) -> Iterator[Both]:
-    """JupyterLab with the configuration of the documents, which has contents and sessions from a server of ours."""
-    with (
-        cellblock(tmp_path, "") as server,
-        laboratory(tmp_path, f"--gateway-url={server}", f"--config={CONFIGURATION}", gateway_token=TOKEN) as lab,
-        client_of(server) as client,
-    ):
-        yield lab, client
-
-
-@pytest.fixture
-def together(tmp_path: Path) -> Iterator[Both]:
+def together(tmp_path: Path) -> Iterator[tuple[str, httpx2.Client]]:
     """JupyterLab and a server behind one address, with one token."""
     port = free_port()
     with (
         cellblock(tmp_path, f"127.0.0.1:{port}") as server,
         laboratory(tmp_path) as lab,
         front(tmp_path, port, server, lab) as url,
-        client_of(server) as client,
+        httpx2.Client(base_url=server, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60) as client,
     ):
         yield url, client
 
 
-def test_a_conversations_notebook_is_opened_run_and_saved_in_jupyterlab(configured: Both, window: Page) -> None:
-    url, live = configured
-    folder = conversation_in_laboratory(url, live, window)
-    new = asked(window, f"{url}/api/contents", "POST", {"type": "notebook"})  # as its launcher does
-    untitled = next(each["id"] for each in live.get("/api/jupyter/kernel").json()["items"] if not each["title"])
-    assert untitled[:8] in new["path"]
+def test_a_conversations_notebook_is_opened_run_and_saved_in_jupyterlab(
+    laboratories: list[str], server: str, window: Page
+) -> None:
+    url = laboratories[1]
+    with httpx2.Client(base_url=server, timeout=60) as live:
+        folder = conversation_in_laboratory(url, live, window)
+        new = asked(window, f"{url}/api/contents", "POST", {"type": "notebook"})  # as its launcher does
+        newest = live.get("/api/jupyter/kernel").json()["items"][0]
+    assert new["path"] == f"Untitled ({newest['id'][:8]})/notebook.ipynb"
 
     inside = f"{url}/api/contents/{quote(folder)}"
     assert asked(window, inside, "POST", {"copy_from": f"{folder}/storms.txt"})["name"] == "storms-Copy1.txt"
@@ -122,17 +111,19 @@ def asked(window: Page, url: str, method: str = "GET", body: object = None) -> A
 
 
 @pytest.mark.slow
-def test_a_conversations_notebook_is_opened_run_and_saved_behind_one_address(together: Both, window: Page) -> None:
-    conversation_in_laboratory(*together, window)
+def test_a_conversations_notebook_is_opened_run_and_saved_behind_one_address(
+    together: tuple[str, httpx2.Client], window: Page
+) -> None:
+    conversation_in_laboratory(*together, window, token=TOKEN)
 
 
-def conversation_in_laboratory(url: str, live: httpx2.Client, window: Page) -> str:
+def conversation_in_laboratory(url: str, live: httpx2.Client, window: Page, token: str = "") -> str:
     """What a cell says that is run there, the chat's page shows; what is edited and saved there, too. Its folder."""
     id = live.post("/api/jupyter/kernel", json={"title": "Storms of May"}).json()["id"]
     live.put(f"/api/jupyter/kernel/{id}/files/storms.txt", content=b"three\n")
     live.post("/api/jupyter/execute", json={"code": "x = 20\nprint('from the chat')", "kernel_id": id})
     page = window.context.new_page()
-    page.goto(f"{live.base_url}/c/{id}?token={TOKEN}")
+    page.goto(f"{live.base_url}/c/{id}{f'?token={token}' if token else ''}")
     expect(page.get_by_text("from the chat", exact=True).first).to_be_visible()
 
     folder = f"Storms of May ({id[:8]})"
