@@ -67,18 +67,26 @@ class Decoder:
         """
         if not self._greeted and not self._greeting():
             return None
-        while (frame := self._frame()) is not None:
-            flags, body = frame
-            if flags & _COMMAND:
-                self._command(body)
-                return []
-            if not self.ready:
-                raise Violation("a message before READY")
-            self._frames.append(body)
-            if not flags & _MORE:
-                frames, self._frames, self._size = self._frames, [], 0
-                return frames
-        return None
+        buffer, at = self._buffer, 0
+        try:
+            while (head := self._head(at)) is not None:
+                flags, start, end = head
+                if end > len(buffer):
+                    return None
+                body, at = bytes(memoryview(buffer)[start:end]), end
+                if flags & _COMMAND:
+                    self._command(body)
+                    return []
+                if not self.ready:
+                    raise Violation("a message before READY")
+                self._frames.append(body)
+                self._size += end - start
+                if not flags & _MORE:
+                    frames, self._frames, self._size = self._frames, [], 0
+                    return frames
+            return None
+        finally:
+            del buffer[:at]  # once for all frames of a message
 
     def _greeting(self) -> bool:
         got = bytes(self._buffer[: len(GREETING)])
@@ -92,26 +100,21 @@ class Decoder:
         self._greeted = True
         return True
 
-    def _frame(self) -> tuple[int, bytes] | None:
-        """One frame, its size judged before its body is waited for."""
+    def _head(self, at: int) -> tuple[int, int, int] | None:
+        """Flags of the frame that begins there, and where its body does and ends. Its size is judged before the body is here."""
         buffer = self._buffer
-        if len(buffer) < 2:
+        have = len(buffer) - at
+        if have < 2:
             return None
-        flags = buffer[0]
+        flags = buffer[at]
         if flags & ~(_MORE | _LONG | _COMMAND):
             raise Violation("reserved flags")
-        head = 9 if flags & _LONG else 2
-        if len(buffer) < head:
+        start = at + (9 if flags & _LONG else 2)
+        if start > len(buffer):
             return None
-        size = int.from_bytes(buffer[1:head], "big")
+        size = int.from_bytes(buffer[at + 1 : start], "big") if flags & _LONG else buffer[at + 1]
         self._judge(flags, size)
-        if len(buffer) < head + size:
-            return None
-        body = bytes(memoryview(buffer)[head : head + size])
-        del buffer[: head + size]
-        if not flags & _COMMAND:
-            self._size += size
-        return flags, body
+        return flags, start, start + size
 
     def _judge(self, flags: int, size: int) -> None:
         if flags & _COMMAND:
