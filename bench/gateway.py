@@ -64,6 +64,6 @@ def flooded(grown: list[float], read: int) -> list[Figure]:
     first, second = grown
     return [
         Figure("100 MB of prints read over a WebSocket: the server grows by", first, "MB", goal=32),
-        Figure("another 100 MB of prints: it grows by", second, "MB", goal=10),
+        Figure("another 100 MB of prints: it grows by", second, "MB", goal=16),
         Figure("200 MB of prints read over a WebSocket: read", read / (2 * PIECE * PIECES), "of what was printed"),
     ]
