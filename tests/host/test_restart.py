@@ -426,7 +426,7 @@ async def end_unheard(first: Server, data: Path, kernel: str, running: Any) -> N
     await over(fds)
 
 
-@pytest.mark.parametrize("snapshot", ["never", "always"])
+@pytest.mark.parametrize("snapshot", [pytest.param("never", marks=pytest.mark.slow), "always"])
 async def test_a_kernel_that_ended_while_there_was_no_server_is_told_of_and_comes_back_where_it_can(
     serve: Serve, tmp_path: Path, snapshot: str
 ) -> None:
@@ -449,7 +449,8 @@ async def test_a_kernel_that_ended_while_there_was_no_server_is_told_of_and_come
     assert ("exited with 3" in (after["notice"] or "")) == (state == "lost")
 
 
-@pytest.mark.parametrize("snapshot", ["never", pytest.param("always", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("snapshot", ["never", "always"])
 async def test_an_idle_kernel_that_ended_while_there_was_no_server_is_told_of(
     serve: Serve, tmp_path: Path, snapshot: str
 ) -> None:

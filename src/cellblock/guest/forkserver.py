@@ -227,9 +227,9 @@ class ForkServer:
         gc.collect()
         linux.give_back_memory()
         self.filling = holes.fill()
+        list(pages.condensed())
         linux.forget_types()
         gc.freeze()
-        list(pages.condensed())
         if self.full:
             self.template = Template.start(self._born, self.own_pid_namespace)
         self._prepare_group()

@@ -141,7 +141,13 @@ async def temporary_files(bench: Workbench) -> Finding:
 
 @scene("memory", levels=FULL)
 async def shared_memory_files(bench: Workbench) -> Finding:
-    return await counted(bench, FILL.replace("PLACE", "/dev/shm"), most=40, tmp=32 << 20)
+    """As many as memory where a cgroup counts them as such, and then the kernel goes; else as large as /tmp."""
+    async with bench.kernel() as neighbour:
+        async with bench.kernel(memory=128 << 20, tmp=32 << 20) as client:
+            said = await ended(client, FILL.replace("PLACE", "/dev/shm"))
+        living = (await neighbour.run("6 * 7")).value
+    got = int(said) if said.strip().isdigit() else -1
+    return finding(got > 40, living == "42" and (got > 0 or said == "killed"), (said, living))
 
 
 FILL = """

@@ -179,15 +179,20 @@ print(sorted(int(kind) for kind in kinds))
     return finding(said.text.count("5") > 1, "1" in said.text, said.text)
 
 
+HIDDEN = "init hides from a server that is not root too"
+
+
 @scene("planting")
 async def where_init_is_at_home(bench: Workbench) -> Finding:
     """Not in the workspace: it would import from there."""
     async with bench.kernel() as client:
         kernel = client.process.pid
         init = init_of(kernel)
+        if init == kernel:
+            return {"skip": HIDDEN}
         try:
             home = os.readlink(f"/proc/{init}/cwd")
         except PermissionError:
-            return {"skip": "init hides from a server that is not root too"}
+            return {"skip": HIDDEN}
         own = os.readlink(f"/proc/{kernel}/cwd")
     return finding(home != "/", own != "/", (home, own))

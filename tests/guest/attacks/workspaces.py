@@ -189,7 +189,9 @@ program = '''
 import os
 os.makedirs("spare", exist_ok=True); open("spare/secret", "w").write("mine"); open("mine", "w").write("mine")
 print("begun", flush=True)
+n = 0
 while True:
+    n += 1
     for name, good, bad in (("d", "spare", PRIVATE), ("f", "mine", PRIVATE + "/secret")):
         try:
             os.symlink(bad, "x-" + name); os.rename("x-" + name, name)
@@ -201,9 +203,13 @@ while True:
                 os.mkdir("d"); os.link("mine", "d/secret")
             else: os.link("mine", "f")
         except OSError: pass
-        try:
-            os.rename("d", "e"); os.unlink("e/secret"); os.rmdir("e")
+        try: os.rename("d", f"e{n}")
         except OSError: pass
+        for left in (f"e{n - 1}", f"e{n}"):  # what is written to at this moment, the next time
+            try: os.unlink(f"{left}/secret")
+            except OSError: pass
+            try: os.rmdir(left)
+            except OSError: pass
 '''.replace("PRIVATE", repr(PRIVATE))
 swapping = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
 print(swapping.stdout.readline())
@@ -301,7 +307,7 @@ print(len(os.listdir(".")))
     process = await bench.launch()
     async with Client(process) as client:
         outcome = await client.run(code)
-    taken = footprint.beside(process.home, process.pid)
+    taken = footprint.beside(process.home, process.pid, process.init)
     await process.stop()
     tree.prepare_home(process.home)
     again = await bench.launch(home=process.home)

@@ -1,7 +1,6 @@
 """Every lie on the wire ends as it should, costs little memory, and nobody else notices."""
 
 import asyncio
-import os
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,7 +11,7 @@ import pytest
 import pytest_asyncio
 from _pytest.mark import ParameterSet
 from interpreting import MIB, Bench, text
-from leveled import LEVELS, as_ordinary_user, interpreter_at
+from leveled import LEVELS, interpreter_at
 from lies import FAMILIES, LIAR, SPOKE, Attack
 
 from cellblock.execution import Result
@@ -79,7 +78,6 @@ def shared_out() -> list[ParameterSet]:
 
 OFTEN = {"full": 8, "unprivileged": 100}
 SLOW = [pytest.mark.slow]
-AS_USER = [f"{level}/{family}/" for level in LEVELS for family in FAMILIES]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -129,16 +127,6 @@ async def test_a_lie_ends_as_it_should(
     await asyncio.to_thread(workspace.write_bytes, "go", b"")
     mine = await bench.wait(victim)
     assert (mine["status"], text(mine)) == ("ok", "mine\n")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.skipif(os.getuid() != 0, reason="the tests do not run as root: all of these have been an ordinary user's")
-@pytest.mark.parametrize("selected", AS_USER)
-def test_lies_in_kernels_of_an_ordinary_user_end_as_they_should(selected: str) -> None:
-    said = as_ordinary_user("attacks/test_lies.py", f"{selected} and test_a_lie", patience=500)
-    _, family, _ = selected.split("/")
-    assert f"{len(FAMILIES[family])} passed" in said
 
 
 def test_the_gauge_sees_memory_that_is_taken_for_a_moment() -> None:
