@@ -82,7 +82,7 @@ USERS = [
     pytest.param(0, id="root", marks=pytest.mark.skipif(not ROOT, reason="the tests do not run as root")),
     pytest.param(ORDINARY if ROOT else os.getuid(), id="user"),
 ]
-TRAVELS = "deaths,kept,usable,lies_down,chain,attacked,leaves"
+TRAVELS = "deaths,kept,usable,lies_down,condenses,chain,attacked,leaves"
 ALL = "works,lacks,leftovers,handover,bombs,shared"
 
 

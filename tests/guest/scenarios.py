@@ -42,7 +42,7 @@ from attacks.prelude import PRELUDE
 from attacks.scenes import SCENES, play
 from busy import EVERYWHERE
 from client import PATIENCE, Client, Workbench, workbench
-from travels import attacked, chain, deaths, kept, leaves, lies_down, usable
+from travels import attacked, chain, condenses, deaths, kept, leaves, lies_down, usable
 
 from cellblock.host.handover import Meeting, places
 from cellblock.host.launcher import Environment, Launcher, Plan
@@ -303,7 +303,7 @@ SCENARIOS: dict[str, Callable[[Workbench], Awaitable[dict[str, Any]]]] = {
     scenario.__name__: scenario
     for scenario in (
         *(verdicts, works, lacks, interrupts, bombs, shared, leftovers, handover),
-        *(attacked, chain, deaths, kept, leaves, lies_down, usable),
+        *(attacked, chain, condenses, deaths, kept, leaves, lies_down, usable),
     )
 }
 

@@ -52,9 +52,8 @@ def able() -> bool:
     return made == 0
 
 
-pytestmark = pytest.mark.skipif(
-    not able(), reason="Linux makes no huge pages when asked: older than 6.1, or without them"
-)
+UNABLE = "Linux makes no huge pages when asked: it is older than 6.1, or has none"
+pytestmark = pytest.mark.skipif(not able(), reason=UNABLE)
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from travels import ATTACKS, STATES
+from test_pages import UNABLE, able
+from travels import ATTACKS, ENOUGH, STATES
 
 Found = dict[str, Any]
 
@@ -55,6 +56,13 @@ def test_the_end_of_a_state_that_was_a_kernel_is_not_taken_for_the_kernels(trave
 
 def test_a_kernel_that_does_not_make_way_is_ended(travelled: Found) -> None:
     assert travelled["lies_down"]["deaf"] == ["before\n", []]
+
+
+@pytest.mark.skipif(not able(), reason=UNABLE)
+def test_an_idle_kernel_makes_its_small_pages_huge_where_it_can_see_them(travelled: Found, level: str) -> None:
+    found = travelled["condenses"]
+    assert (found["huge"] >= ENOUGH) is (level == "full")
+    assert found["after"] == found["back"] == "{'a': 299999}\n"
 
 
 def test_fifty_states_in_a_row_grow_neither_descriptors_nor_stack(travelled: Found) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import select
+import time
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,34 @@ async def lies_down(bench: Workbench) -> dict[str, Any]:
         found["deaf"] = [(await client.run("print(x)")).text, sorted(await back.snapshots())]
     await back.stop()
     return found
+
+
+ENOUGH = 32 << 20  # of 70 MB
+
+
+async def condenses(bench: Workbench) -> dict[str, Any]:
+    """Bytes that a kernel of many small objects comes to have in huge pages while it is idle, and what it answers then."""
+    async with bench.kernel() as client:
+        await client.run("rows = [{'a': i} for i in range(300_000)]")
+        patience = 20.0 if bench.launcher.level == "full" else 0.0
+        found = {"huge": await asyncio.to_thread(huge, client.process.pid, patience)}
+        found |= {"after": (await client.run("print(rows[-1])", snapshot="s")).text}
+        revived = await client.process.revive("s", count=2)
+    async with Client(revived) as client:
+        found["back"] = (await client.run("print(rows[-1])")).text
+    await revived.stop()
+    return found
+
+
+def huge(pid: int, patience: float) -> int:
+    """As soon as it is enough, or that many seconds have passed."""
+    until = time.monotonic() + patience
+    while True:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        found = next(1024 * int(line.split()[1]) for line in lines if line.startswith("AnonHugePages:"))
+        if found >= ENOUGH or time.monotonic() > until:
+            return found
+        select.select([], [], [], 0.02)
 
 
 DESCRIPTORS = """

@@ -425,3 +425,16 @@ async def test_the_original_that_is_deleted_while_it_is_branched_leaves_nothing_
         return
     bench.kernels.append(view["id"])
     assert await said(bench, view["id"], "print(x)") == "1\n"
+
+
+async def test_a_branch_may_begin_in_what_was_undone_and_the_way_forth_stays(bench: Bench) -> None:
+    """That state is the former kernel itself, which sleeps."""
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    second = await bench.run("x = 2", trunk)
+    await undo(bench, trunk)
+    twig = await branch(bench, trunk, second)
+    assert await said(bench, twig, "print(x)") == "2\n"
+    assert await said(bench, twig, "x = 3; import os; print(os.system('true'))") == "0\n"
+    await bench.interpreter.redo(OWNER, trunk)
+    assert await said(bench, trunk, "print(x)") == "2\n"

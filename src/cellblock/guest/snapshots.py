@@ -91,7 +91,12 @@ class Keeper:
 
     def _sleep(self, theirs: socket.socket, kept: "Kept") -> None:
         """In the copy, until it is woken, or nobody will ever do that."""
-        self._dream(theirs, kept, stand_alone)
+
+        def part() -> None:
+            stand_alone()
+            self.between = []
+
+        self._dream(theirs, kept, part)
 
     def lie_down(self, theirs: socket.socket, parked: Parking, close: Callable[[], None]) -> None:
         """Init wants this state kept behind `theirs`, and another one for its kernel. What it costs does not depend on data.
@@ -139,7 +144,7 @@ class Keeper:
             os._exit(1)
         if self.link:
             self.link.close()
-        self.link, self.between = revival.link, []
+        self.link = revival.link
         raise Revived(revival)
 
     def wait(self, pid: int) -> None:
