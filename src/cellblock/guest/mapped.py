@@ -5,8 +5,10 @@ Anonymous memory, and files that lie in memory; up to a limit. Not known where /
 
 import ctypes
 import mmap
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cellblock.guest import linux
 
@@ -54,16 +56,64 @@ def shared() -> tuple[Shared, ...]:
     return tuple(found)
 
 
+def move(was: str, place: str, kept: Collection[int]) -> None:
+    """In a branch: files of its workspace are mapped from the copy; other memory that it would share with the original becomes
+    its own, but for that at the addresses `kept`, which is given back."""
+    for mapping in list(_all()):
+        if mapping.path.startswith(f"{was}/"):
+            _map_copy(mapping, place + mapping.path[len(was) :])
+        elif mapping.address not in kept and "w" in mapping.rights and _is_memory(mapping.path):
+            Shared(mapping.address, ctypes.string_at(mapping.address, mapping.size), anonymous=True).give_back(
+                alone=False
+            )
+
+
+def _map_copy(mapping: "Mapping", path: str) -> None:
+    """What cannot be mapped from the copy stays as it was at that moment."""
+    writes = "w" in mapping.rights
+    rights = (mmap.PROT_READ if "r" in mapping.rights else 0) | (mmap.PROT_WRITE if writes else 0)
+    try:
+        fd = os.open(path, os.O_RDWR if writes else os.O_RDONLY)
+    except OSError:
+        content = ctypes.string_at(mapping.address, mapping.size)
+        Shared(mapping.address, content, anonymous=True).give_back(alone=False)
+        return
+    linux.libc.mmap(mapping.address, mapping.size, rights, mmap.MAP_SHARED | _FIXED, fd, mapping.offset)
+    os.close(fd)
+
+
+class Mapping(NamedTuple):
+    """Memory that is shared. `offset`: of the file at `path`."""
+
+    address: int
+    size: int
+    rights: str
+    offset: int
+    path: str
+
+
 def _mappings() -> Iterator[tuple[int, int, str]]:
     try:
         if NONE in linux.read("/proc/self/status"):
             return  # in a tenth of the time
+    except OSError:
+        return
+    for each in _all():
+        if each.rights == "rw-s" and _is_memory(each.path):
+            yield each.address, each.size, each.path
+
+
+def _all() -> Iterator[Mapping]:
+    try:
         lines = linux.read("/proc/self/maps").splitlines()
     except OSError:
         return
     for line in lines:
-        if " rw-s " in line:
-            span, _, _, _, _, path = line.split(maxsplit=5)
+        span, rights, offset, _, _, *path = line.split(maxsplit=5)
+        if rights.endswith("s") and path:
             start, end = (int(each, 16) for each in span.split("-"))
-            if path == ANONYMOUS or path.startswith(IN_MEMORY):
-                yield start, end - start, path
+            yield Mapping(start, end - start, rights, int(offset, 16), path[0])
+
+
+def _is_memory(path: str) -> bool:
+    return path == ANONYMOUS or path.startswith(IN_MEMORY)
