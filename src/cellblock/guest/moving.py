@@ -176,8 +176,9 @@ def _change_directory(to: Move) -> None:
 def _tell_python(to: Move) -> None:
     """What says where to import from, or where a module came from."""
     sys.path[:] = [moved(place, to) for place in sys.path]
-    for place in list(sys.path_importer_cache):
-        if moved(place, to) != place or place == "":
+    for place, finder in list(sys.path_importer_cache.items()):
+        path = getattr(finder, "path", place)  # of "." it is where that was
+        if moved(path, to) != path:
             del sys.path_importer_cache[place]
     if "PWD" in os.environ:
         os.environ["PWD"] = moved(os.environ["PWD"], to)

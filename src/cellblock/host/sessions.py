@@ -192,6 +192,11 @@ class Sessions:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def settled(self) -> None:
+        """Waits until what has ended has left its place."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def _came_home(self, session: Session, home: Path) -> None:
         if not session.deleted:
             homes = self.environments.homes
