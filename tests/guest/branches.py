@@ -12,6 +12,7 @@ from travels import LINK, REGISTER, exists
 from cellblock.errors import KernelStartFailed
 from cellblock.host.launcher import Process
 from cellblock.messages import BRANCHES
+from states import PRELUDE, cell, system
 
 
 def make_room(process: Process, place: str) -> None:
@@ -137,6 +138,32 @@ async def lies_about_twins(bench: Workbench) -> dict[str, Any]:
         found[name] = [said.error, why, after.text, sorted(process.box.seats) == [process.id]]
         await process.stop()
     return found
+
+
+SYSTEM = system.CASES
+
+
+async def states_apart(bench: Workbench) -> dict[str, Any]:
+    """States of files and memory, disturbed in one branch: asked of the original, and of another branch."""
+    process = await bench.launch(memory=1 << 30)
+    async with Client(process) as client:
+        await client.run(PRELUDE)
+        await client.run(cell(SYSTEM, "make", last="made"))
+        await client.run("1", snapshot="s")
+        first, second = [await branched(bench, process, "s", place) for place in "12"]
+        async with Client(first) as one, Client(second) as other:
+            await one.run(cell(SYSTEM, "disturb", last="disturbed"))
+            found = {"original": await asked(client), "branch": await asked(other)}
+    for each in (first, second, process):
+        await each.stop()
+    return found
+
+
+async def asked(client: Client) -> dict[str, str]:
+    outcome = await client.run(cell(SYSTEM, "check", last="asked"))
+    [shown] = outcome.of("display_data")
+    verdicts: dict[str, str] = shown["data"]["application/json"]
+    return verdicts
 
 
 async def ends(bench: Workbench) -> dict[str, Any]:

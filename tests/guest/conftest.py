@@ -83,7 +83,7 @@ USERS = [
     pytest.param(ORDINARY if ROOT else os.getuid(), id="user"),
 ]
 TRAVELS = "deaths,kept,usable,lies_down,chain,attacked,leaves"
-BRANCHES = "branches_attack,lies_about_twins,ends,last_one"
+BRANCHES = "branches_attack,lies_about_twins,ends,last_one,states_apart"
 ALL = "works,lacks,leftovers,handover,bombs,shared"
 
 

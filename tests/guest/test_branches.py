@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from branches import HARM, LIES
+from branches import HARM, LIES, SYSTEM
 
 Found = dict[str, Any]
 
@@ -24,6 +24,12 @@ def test_a_lie_about_a_twin_is_no_branch_and_costs_the_original_nothing(branchin
     error, why, after, alone = branching["lies_about_twins"][name]
     assert (error, after, alone) == ("", "lives\n", True)
     assert why == "branched, and silent" or "snapshot" in why or "ended" in why, why
+
+
+@pytest.mark.parametrize("name", [case.name for case in SYSTEM])
+def test_a_state_of_the_system_is_a_branchs_own(branching: Found, name: str) -> None:
+    found = branching["states_apart"]
+    assert (found["original"][name], found["branch"][name]) == ("true", "true")
 
 
 def test_each_ends_what_it_has_started_and_nothing_else(branching: Found) -> None:

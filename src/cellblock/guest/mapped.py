@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from cellblock.guest import linux
 
+MOST = 32 << 10  # of the text on mappings that is passed on
 LIMIT = 64 << 20  # bytes in all; what is beyond stays as it is
 ANONYMOUS = "/dev/zero (deleted)"
 IN_MEMORY = ("/dev/shm/", "/memfd:", "/tmp/")  # noqa: S108  names in a table
@@ -56,10 +57,23 @@ def shared() -> tuple[Shared, ...]:
     return tuple(found)
 
 
-def move(was: str, place: str, kept: Collection[int]) -> None:
+def shared_by(pid: int) -> str:
+    """What a process shares, in the words of /proc; nothing where it cannot be looked at."""
+    try:
+        lines = linux.read(f"/proc/{pid}/maps").splitlines()
+    except OSError:
+        return ""
+    told = ""
+    for line in lines:
+        if line.split(maxsplit=2)[1].endswith("s") and len(told) + len(line) < MOST:
+            told += f"{line}\n"
+    return told
+
+
+def move(was: str, place: str, maps: str, kept: Collection[int]) -> None:
     """In a branch: files of its workspace are mapped from the copy; other memory that it would share with the original becomes
-    its own, but for that at the addresses `kept`, which is given back."""
-    for mapping in list(_all()):
+    its own, but for that at the addresses `kept`, which is given back. `maps`: see `shared_by`."""
+    for mapping in _all(maps):
         if mapping.path.startswith(f"{was}/"):
             _map_copy(mapping, place + mapping.path[len(was) :])
         elif mapping.address not in kept and "w" in mapping.rights and _is_memory(mapping.path):
@@ -98,17 +112,13 @@ def _mappings() -> Iterator[tuple[int, int, str]]:
             return  # in a tenth of the time
     except OSError:
         return
-    for each in _all():
+    for each in _all(linux.read("/proc/self/maps")):
         if each.rights == "rw-s" and _is_memory(each.path):
             yield each.address, each.size, each.path
 
 
-def _all() -> Iterator[Mapping]:
-    try:
-        lines = linux.read("/proc/self/maps").splitlines()
-    except OSError:
-        return
-    for line in lines:
+def _all(maps: str) -> Iterator[Mapping]:
+    for line in maps.splitlines():
         span, rights, offset, _, _, *path = line.split(maxsplit=5)
         if rights.endswith("s") and path:
             start, end = (int(each, 16) for each in span.split("-"))

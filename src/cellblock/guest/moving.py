@@ -29,7 +29,7 @@ def move(to: Move, offsets: Mapping[int, int], kept: Collection[int]) -> None:
             was = _identity(fd)
             _own(fd, others, paths, offsets.get(fd))
             files |= dict.fromkeys((fd, *others), (was, _identity(fd)))
-    mapped.move(to.was, to.place, kept)
+    mapped.move(to.was, to.place, to.maps, kept)
     databases.move(to, files)
     _change_directory(to)
     _tell_python(to)
