@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from client import Client, Workbench
-from travels import LINK, REGISTER, exists
+from travels import LINK, REGISTER
 
 from cellblock.errors import KernelStartFailed
+from cellblock.guest import limits
 from cellblock.host.launcher import Process
 from cellblock.messages import BRANCHES
 from states import PRELUDE, cell, system
@@ -192,7 +193,9 @@ async def ends(bench: Workbench) -> dict[str, Any]:
     left = [name.name for name in (process.home / "run").iterdir()]
     found["sockets"] = len(left)
     await process.stop()
-    found["left"] = [pid for pid in pids if exists(pid)]
+    found["left"] = [
+        pid for pid in pids if not limits.is_zombie(pid)
+    ]  # what has threads is reaped when they have ended
     return found
 
 

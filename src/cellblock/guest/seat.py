@@ -416,7 +416,8 @@ class Seat:
             twin = parent.shelf.held[message.name].twin()
             fence = self.house.fences.around(self.house.box, parent.workspace)
         except (KeyError, LookupError, OSError) as problem:
-            why = "There is no such snapshot." if isinstance(problem, KeyError) else str(problem)
+            gone = isinstance(problem, KeyError | ConnectionError)  # or just going
+            why = "There is no such snapshot." if gone else str(problem)
             seat.refuse(f"It could not be branched. {why}")
             return
         seat.move = Move(parent.workspace, seat.workspace, fence)
