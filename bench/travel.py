@@ -82,6 +82,19 @@ class Notebook:
         self.server.call("GET", f"/api/jupyter/kernel/{self.id}/snapshots")  # the state is there: its fork has ended
         return timed(lambda: (self.server.call("POST", f"/api/jupyter/kernel/{self.id}/undo", {}), self.run("1+1")))
 
+    def branched(self) -> float:
+        """Milliseconds of a branch from where the kernel stands, and its first reply."""
+        made: list[str] = []
+
+        def branch() -> None:
+            made.append(self.server.call("POST", f"/api/jupyter/kernel/{self.id}/branch", {})["id"])
+            body = {"code": "1+1", "kernel_id": made[0], "snapshot": "never"}
+            self.server.call("POST", "/api/jupyter/execute", body)
+
+        took = timed(branch)
+        self.server.call("DELETE", f"/api/jupyter/kernel/{made[0]}")
+        return took
+
     def weight(self) -> float:
         """MB of all processes of the server."""
         return processes.total(processes.descendants(self.server.pid)) / 1e6
@@ -112,11 +125,13 @@ def by_size(server: Server, size: int, pages: str, advice: str) -> list[Figure]:
     book = Notebook(server, size, advice)
     plain, kept = book.added("pass")
     back = [book.back() for _ in range(ROUNDS)]
+    branched = [book.branched() for _ in range(ROUNDS)]
     book.close()
     what = f"{size / GB:g} GB in {pages} pages"
     return [
         Figure(f"the state before a cell, {what}", kept - plain, "ms", goal=10 if size <= GB else None),
         median(back, f"undo to first reply, {what}", goal=40),
+        median(branched, f"branch to first reply, {what}"),
     ]
 
 

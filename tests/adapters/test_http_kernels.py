@@ -229,6 +229,7 @@ def test_a_watcher_sees_a_snapshot_then_everything(live: Live, kernel: str) -> N
         ("POST", "/release", None),
         ("POST", "/interrupt", None),
         ("POST", "/restart", None),
+        ("POST", "/branch", None),
         ("POST", "/complete", {"code": "", "cursor_pos": 0}),
         ("POST", "/inspect", {"code": "", "cursor_pos": 0}),
         ("GET", "/variables", None),
@@ -285,3 +286,43 @@ def test_an_undo_while_code_runs_is_a_conflict(live: Live, kernel: str) -> None:
     refused = live.post(f"{KERNELS}/{kernel}/undo")
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "kernel_busy")
     live.post(f"/api/jupyter/execute/{accepted['id']}/interrupt")
+
+
+def test_a_branch_is_a_session_of_its_own(live: Live, kernel: str) -> None:
+    first = run(live, kernel, "x = 1; open('f', 'w').write('f')", snapshot="always")
+    run(live, kernel, "x = 2", snapshot="always")
+    answer = live.post(f"{KERNELS}/{kernel}/branch", json={"at": first["id"], "title": "Another way", "reseed": True})
+    branch = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (201, f"{KERNELS}/{branch['id']}")
+    assert branch["branched_from"] == {"kernel_id": kernel, "execution_id": first["id"]}
+    assert (branch["title"], branch["execution_count"], branch["not_restored"], branch["notice"]) == (
+        "Another way",
+        1,
+        [],
+        None,
+    )
+    assert run(live, branch["id"], "print(x, open('f').read())")["outputs"][0]["text"] == "1 f\n"
+    assert run(live, kernel, "print(x)")["outputs"][0]["text"] == "2\n"
+    cells = live.get(f"{KERNELS}/{branch['id']}/notebook").json()["cells"]
+    assert [cell["execution_count"] for cell in cells] == [1, 2]
+    listed = {each["id"] for each in live.get(KERNELS, params={"limit": 200}).json()["items"]}
+    assert {kernel, branch["id"]} <= listed
+    now = live.post(f"{KERNELS}/{kernel}/branch").json()
+    assert run(live, now["id"], "print(x)")["outputs"][0]["text"] == "2\n"
+    for each in (branch, now):
+        assert live.delete(f"{KERNELS}/{each['id']}").status_code == 204
+
+
+def test_a_branch_that_cannot_be_says_why(live: Live, kernel: str) -> None:
+    place = f"{KERNELS}/{kernel}/branch"
+    nowhere = live.post(place, json={"at": UNKNOWN})
+    assert (nowhere.status_code, nowhere.json()["error"]["code"]) == (409, "no_state")
+    assert live.post(place, json={"from": "x"}).status_code == 422
+    asked = {"code": "input()", "kernel_id": kernel, "allow_stdin": True}
+    accepted = live.post("/api/jupyter/execute", json=asked, headers={"Prefer": "respond-async"}).json()
+    busy = live.post(place)
+    assert (busy.status_code, busy.json()["error"]["code"]) == (409, "kernel_busy")
+    live.post(f"/api/jupyter/execute/{accepted['id']}/interrupt")
+    live.post(f"{KERNELS}/{kernel}/release")
+    released = live.post(place)
+    assert (released.status_code, released.json()["error"]["code"]) == (409, "no_state")

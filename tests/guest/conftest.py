@@ -20,7 +20,7 @@ from environment import environment  # noqa: E402
 
 SOURCE = HERE.parents[1] / "src" / "cellblock"
 ORDINARY = 12345
-SCRIPTS = ("busy.py", "client.py", "scenarios.py", "travels.py")
+SCRIPTS = ("branches.py", "busy.py", "client.py", "scenarios.py", "travels.py")
 
 ROOT = os.getuid() == 0
 
@@ -83,6 +83,7 @@ USERS = [
     pytest.param(ORDINARY if ROOT else os.getuid(), id="user"),
 ]
 TRAVELS = "deaths,kept,usable,lies_down,condenses,chain,attacked,leaves"
+BRANCHES = "branches_attack,lies_about_twins,ends,last_one,states_apart"
 ALL = "works,lacks,leftovers,handover,bombs,shared"
 
 
@@ -118,6 +119,12 @@ def level(request: pytest.FixtureRequest) -> str:
 def travelled(scenes: Scenes, user: int, level: str) -> dict[str, Any]:
     """Every scenario of kernels that come back."""
     return scenes(user, level, TRAVELS)
+
+
+@pytest.fixture(scope="session")
+def branching(scenes: Scenes, user: int, level: str) -> dict[str, Any]:
+    """Every scenario of kernels that branch."""
+    return scenes(user, level, BRANCHES)
 
 
 @pytest.fixture(scope="session")

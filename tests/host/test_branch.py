@@ -286,6 +286,27 @@ async def test_the_original_restarts_beside_its_branch(bench: Bench) -> None:
     await bench.interpreter.delete(OWNER, twig)
     await bench.interpreter.delete(OWNER, third)
     assert await said(bench, trunk, "print(open('f').read())") == "trunk\n"
+    homes = bench.interpreter.environments.homes
+    again = homes.files(trunk).parent  # its second home besides its own, which is the branch's sandbox's still
+    await bench.interpreter.delete(OWNER, trunk)
+    await bench.interpreter.sessions.settled()
+    assert homes.lodgers(homes.directory) == []
+    assert not {trunk, again.name} & set(os.listdir(homes.directory))
+
+
+async def test_a_branch_that_nobody_waits_for_any_more_leaves_nothing(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    making = asyncio.create_task(bench.interpreter.branch(OWNER, trunk))
+    for _ in range(9):  # on its way
+        await asyncio.sleep(0)
+    making.cancel()
+    await asyncio.wait([making])
+    assert await said(bench, trunk, "print(x)") == "1\n"
+    assert process(bench, trunk).box.seats.keys() == {trunk}
+    homes = bench.interpreter.environments.homes
+    assert homes.lodgers(homes.directory) == []
+    assert not (homes.path(trunk) / "b/1/w").exists()
 
 
 async def test_a_released_branch_keeps_its_files(bench: Bench) -> None:

@@ -586,3 +586,46 @@ async def test_a_kernel_of_another_language_goes_on_as_what_it_is(serve: Serve, 
     after = await second.ask(f"await bench.wait({waiting!r})")
     assert (after["notice"], after["outputs"][0]["text"]) == (None, "5\n")
     assert await second.ask(f"await bench.interpreter.snapshots('local', {kernel!r})") == []
+
+
+async def test_a_branch_lives_through_a_crash_of_the_server_as_its_original_does(serve: Serve, tmp_path: Path) -> None:
+    options = {"snapshot": "always"}
+    first = await serve(**options)
+    trunk = await first.ask("await bench.kernel()")
+    await first.ask(f"await bench.run('x = [1]', {trunk!r})")
+    twig = (await first.ask(f"await interpreter.branch(OWNER, {trunk!r})"))["id"]
+    await first.ask(f'await bench.run(\'x.append(2); f = open("own", "w")\', {twig!r})')
+    await cast_off(first)
+    second = await serve(**options)
+    for kernel, printed in ((twig, "[1, 2]\n"), (trunk, "[1]\n")):
+        after = await second.ask(f"await bench.run('print(x)', {kernel!r})")
+        assert (after["status"], after["notice"], after["outputs"][0]["text"]) == ("ok", None, printed)
+    await second.ask(f"await interpreter.undo(OWNER, {twig!r})")
+    leaf = (await second.ask(f"await interpreter.branch(OWNER, {twig!r})"))["id"]
+    await second.ask(f"await interpreter.delete(OWNER, {trunk!r})")
+    await cast_off(second)
+    third = await serve(**options)
+    for kernel in (twig, leaf):
+        after = await third.ask(f"await bench.run('import os; print(x, os.listdir())', {kernel!r})")
+        assert after["outputs"][0]["text"] == "[1, 2] ['own']\n"
+    home = tmp_path / "data" / "kernels" / trunk
+    assert home.exists()
+    for kernel in (twig, leaf):
+        await third.ask(f"await interpreter.delete(OWNER, {kernel!r})")
+    await third.ask("await interpreter.sessions.settled()")
+    assert not home.exists()
+
+
+async def test_a_branch_whose_kernel_has_not_outlived_the_server_has_its_files(serve: Serve) -> None:
+    first = await serve()
+    trunk = await first.ask("await bench.kernel()")
+    await first.ask(f'await bench.run(\'open("f", "w").write("1")\', {trunk!r})')
+    twig = (await first.ask(f"await interpreter.branch(OWNER, {trunk!r})"))["id"]
+    await first.ask(f'await bench.run(\'open("own", "w").write("2")\', {twig!r})')
+    await first.stop()
+    second = await serve()
+    listed = await second.ask(f"await interpreter.files(OWNER, {twig!r})")
+    assert [each["path"] for each in listed] == ["f", "own"]
+    await second.ask(f"await interpreter.delete(OWNER, {trunk!r})")
+    after = await second.ask(f"await bench.run('print(open(\"own\").read())', {twig!r})")
+    assert after["outputs"][0]["text"] == "2\n"

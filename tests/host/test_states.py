@@ -99,6 +99,42 @@ async def found(traveller: Bench) -> dict[str, Found]:
 EACH = [pytest.param(group, case, id=case.name.replace(" ", "-")) for group, cases in GROUPS.items() for case in cases]
 
 
+SHARED = {"a server on a port"}  # with the original, as the network is: it listens there still
+
+
+async def apart(bench: Bench, cases: list[Case]) -> dict[str, Verdicts]:
+    """One kernel for all, and branches of it: one where they are disturbed, and one that is asked as the original is."""
+    kernel_id = (await bench.interpreter.create(OWNER))["id"]
+
+    async def run(which: str, part: str, last: str) -> Verdicts:
+        result = await bench.run(cell(cases, part, last=last), which)
+        assert result["status"] == "ok", result
+        return said(result)
+
+    await bench.run(PRELUDE, kernel_id)
+    await run(kernel_id, "make", "made")
+    first, second = [(await bench.interpreter.branch(OWNER, kernel_id))["id"] for _ in range(2)]
+    await run(first, "disturb", "disturbed")
+    found = {"original": await run(kernel_id, "check", "asked"), "branch": await run(second, "check", "asked")}
+    for each in (kernel_id, first, second):
+        await bench.interpreter.delete(OWNER, each)
+    return found
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def branched(traveller: Bench) -> dict[str, dict[str, Verdicts]]:
+    return {group: await apart(traveller, cases) for group, cases in GROUPS.items()}
+
+
+@pytest.mark.parametrize(("group", "case"), EACH)
+async def test_it_is_in_a_branch_too_and_the_original_does_not_notice(
+    branched: dict[str, dict[str, Verdicts]], group: str, case: Case
+) -> None:
+    found = branched[group]
+    assert case.name in SHARED or found["branch"][case.name] == "true"
+    assert (found["original"][case.name] == "true") is not case.ends
+
+
 @pytest.mark.parametrize(("group", "case"), EACH)
 async def test_it_survives_or_has_ended(found: dict[str, Found], group: str, case: Case) -> None:
     name, verdicts = case.name, found[group]

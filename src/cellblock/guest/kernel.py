@@ -58,8 +58,9 @@ from cellblock.guest import leftovers, linux, listeners, pages, shown
 from cellblock.guest.channels import Channel, Frame, Router, Xpub
 from cellblock.guest.init import report
 from cellblock.guest.marks import milliseconds
+from cellblock.guest.moving import moved
 from cellblock.guest.publishing import BoundedSession, Displays, Publisher, Requests, Stream
-from cellblock.guest.shelf import Revival
+from cellblock.guest.shelf import Move, Revival
 from cellblock.guest.snapshots import Keeper, Revived, deaf
 from cellblock.messages import MAX_PACKET
 
@@ -255,6 +256,8 @@ class App(ipykernel.kernelapp.IPKernelApp):
         self.kernel.comm_manager.comms.clear()  # their other ends are another kernel's
         if revival.reseed:
             reseed()
+        if revival.move:
+            move_shell(self.shell, revival.move)
         self._open(revival.key, revival.listeners, revival.link)
         self.kernel.go_on_counting(revival.count)
 
@@ -576,6 +579,13 @@ def private_places(home: str) -> None:
         matplotlib.get_configdir = matplotlib.get_cachedir = lambda: settings
     if "jedi" in sys.modules:
         sys.modules["jedi"].settings.cache_directory = f"{home}/.cache/jedi"
+
+
+def move_shell(shell: Any, to: Move) -> None:
+    """`%cd` goes back into the branch's own directory."""
+    shell.starting_dir = moved(shell.starting_dir, to)
+    visited = shell.history_manager.dir_hist
+    visited[:] = [Path(moved(str(place), to)) for place in visited]
 
 
 def place_shell(shell: Any, home: str) -> None:

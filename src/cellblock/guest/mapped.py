@@ -5,11 +5,14 @@ Anonymous memory, and files that lie in memory; up to a limit. Not known where /
 
 import ctypes
 import mmap
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cellblock.guest import linux
 
+MOST = 32 << 10  # of the text on mappings that is passed on
 LIMIT = 64 << 20  # bytes in all; what is beyond stays as it is
 ANONYMOUS = "/dev/zero (deleted)"
 IN_MEMORY = ("/dev/shm/", "/memfd:", "/tmp/")  # noqa: S108  names in a table
@@ -54,16 +57,73 @@ def shared() -> tuple[Shared, ...]:
     return tuple(found)
 
 
+def shared_by(pid: int) -> str:
+    """What a process shares, in the words of /proc; nothing where it cannot be looked at."""
+    try:
+        lines = linux.read(f"/proc/{pid}/maps").splitlines()
+    except OSError:
+        return ""
+    told = ""
+    for line in lines:
+        if line.split(maxsplit=2)[1].endswith("s") and len(told) + len(line) < MOST:
+            told += f"{line}\n"
+    return told
+
+
+def move(was: str, place: str, maps: str, kept: Collection[int]) -> None:
+    """In a branch: files of its workspace are mapped from the copy; other memory that it would share with the original becomes
+    its own, but for that at the addresses `kept`, which is given back. `maps`: see `shared_by`."""
+    for mapping in _all(maps):
+        if mapping.path.startswith(f"{was}/"):
+            _map_copy(mapping, place + mapping.path[len(was) :])
+        elif mapping.address not in kept and "w" in mapping.rights and _is_memory(mapping.path):
+            Shared(mapping.address, ctypes.string_at(mapping.address, mapping.size), anonymous=True).give_back(
+                alone=False
+            )
+
+
+def _map_copy(mapping: "Mapping", path: str) -> None:
+    """What cannot be mapped from the copy stays as it was at that moment."""
+    writes = "w" in mapping.rights
+    rights = (mmap.PROT_READ if "r" in mapping.rights else 0) | (mmap.PROT_WRITE if writes else 0)
+    try:
+        fd = os.open(path, os.O_RDWR if writes else os.O_RDONLY)
+    except OSError:
+        content = ctypes.string_at(mapping.address, mapping.size)
+        Shared(mapping.address, content, anonymous=True).give_back(alone=False)
+        return
+    linux.libc.mmap(mapping.address, mapping.size, rights, mmap.MAP_SHARED | _FIXED, fd, mapping.offset)
+    os.close(fd)
+
+
+class Mapping(NamedTuple):
+    """Memory that is shared. `offset`: of the file at `path`."""
+
+    address: int
+    size: int
+    rights: str
+    offset: int
+    path: str
+
+
 def _mappings() -> Iterator[tuple[int, int, str]]:
     try:
         if NONE in linux.read("/proc/self/status"):
             return  # in a tenth of the time
-        lines = linux.read("/proc/self/maps").splitlines()
     except OSError:
         return
-    for line in lines:
-        if " rw-s " in line:
-            span, _, _, _, _, path = line.split(maxsplit=5)
+    for each in _all(linux.read("/proc/self/maps")):
+        if each.rights == "rw-s" and _is_memory(each.path):
+            yield each.address, each.size, each.path
+
+
+def _all(maps: str) -> Iterator[Mapping]:
+    for line in maps.splitlines():
+        span, rights, offset, _, _, *path = line.split(maxsplit=5)
+        if rights.endswith("s") and path:
             start, end = (int(each, 16) for each in span.split("-"))
-            if path == ANONYMOUS or path.startswith(IN_MEMORY):
-                yield start, end - start, path
+            yield Mapping(start, end - start, rights, int(offset, 16), path[0])
+
+
+def _is_memory(path: str) -> bool:
+    return path == ANONYMOUS or path.startswith(IN_MEMORY)

@@ -9,10 +9,10 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from cellblock.guest import descriptors, filesystem
+from cellblock.guest import databases, descriptors, filesystem, mapped
 from cellblock.guest.shelf import Move
 
 MOST_FOUND = 100_000  # files that are looked through for those that are open
@@ -20,13 +20,17 @@ LIMIT = 64 << 20  # bytes of a file without a name that are copied
 _KEPT_FLAGS = os.O_ACCMODE | os.O_APPEND | os.O_NONBLOCK | os.O_DIRECTORY | os.O_SYNC | os.O_DSYNC
 
 
-def move(to: Move, offsets: Mapping[int, int]) -> None:
-    """`offsets`: where open files were in the state that this is."""
+def move(to: Move, offsets: Mapping[int, int], kept: Collection[int]) -> None:
+    """`offsets`: where open files were in the state that this is; `kept`: addresses of memory whose content is kept."""
     paths = Paths(to)
-    for fd, mode in descriptors.opened():
-        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-            with contextlib.suppress(OSError):
-                _own(fd, mode, paths, offsets.get(fd))
+    files: dict[int, tuple[databases.Identity, databases.Identity]] = {}
+    for fd, *others in _shared(fd for fd, mode in descriptors.opened() if stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        with contextlib.suppress(OSError):
+            was = _identity(fd)
+            _own(fd, others, paths, offsets.get(fd))
+            files |= dict.fromkeys((fd, *others), (was, _identity(fd)))
+    mapped.move(to.was, to.place, to.maps, kept)
+    databases.move(to, files)
     _change_directory(to)
     _tell_python(to)
 
@@ -82,19 +86,51 @@ def _same(path: str, found: os.stat_result) -> bool:
     return (other.st_dev, other.st_ino) == (found.st_dev, found.st_ino)
 
 
-def _own(fd: int, mode: int, paths: Paths, offset: int | None) -> None:
-    """The descriptor's number leads to a file that is open for this process alone."""
+def _identity(fd: int) -> databases.Identity:
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
+
+
+def _shared(fds: Iterable[int]) -> Iterator[list[int]]:
+    """Descriptors by the open file that they are of: those of one share an offset."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for fd in fds:
+        with contextlib.suppress(OSError):
+            found = os.fstat(fd)
+            alike.setdefault((found.st_dev, found.st_ino, fcntl.fcntl(fd, fcntl.F_GETFL)), []).append(fd)
+    for (_, _, flags), group in alike.items():
+        while group:
+            first = group.pop(0)
+            same = _with_flags_of(first, group, flags) if group else []
+            group[:] = [fd for fd in group if fd not in same]
+            yield [first, *same]
+
+
+def _with_flags_of(first: int, others: list[int], flags: int) -> list[int]:
+    """A flag that means nothing to files is another for a moment: it is for all that are of the same open file."""
+    try:
+        fcntl.fcntl(first, fcntl.F_SETFL, flags ^ os.O_NONBLOCK)
+        return [fd for fd in others if fcntl.fcntl(fd, fcntl.F_GETFL) != flags]
+    except OSError:
+        return []
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(first, fcntl.F_SETFL, flags)
+
+
+def _own(fd: int, others: list[int], paths: Paths, offset: int | None) -> None:
+    """The descriptors' numbers lead to a file that is open for this process alone."""
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     if flags & os.O_PATH:
         return
-    inheritable = os.get_inheritable(fd)
     path = paths.of(fd)
     new = _opened(path, flags) if path else -1
     if new < 0:
-        new = _copied(fd) if stat.S_ISREG(mode) else os.open("/", os.O_PATH)
+        new = _copied(fd)
     with contextlib.suppress(OSError):
         os.lseek(new, os.lseek(fd, 0, os.SEEK_CUR) if offset is None else offset, os.SEEK_SET)
-    os.dup2(new, fd, inheritable)
+    for each in (fd, *others):
+        os.dup2(new, each, os.get_inheritable(each))
     os.close(new)
 
 
@@ -108,9 +144,9 @@ def _opened(path: str, flags: int) -> int:
 def _copied(fd: int) -> int:
     """A file without a name, in memory. One that is too large, or cannot be read, becomes a descriptor that nothing can be
     done with."""
-    size = os.fstat(fd).st_size
+    found = os.fstat(fd)
     try:
-        if size > LIMIT:
+        if found.st_size > LIMIT or not stat.S_ISREG(found.st_mode):
             raise OSError
         new = os.memfd_create("branch", os.MFD_CLOEXEC)
         offset = 0
@@ -140,8 +176,9 @@ def _change_directory(to: Move) -> None:
 def _tell_python(to: Move) -> None:
     """What says where to import from, or where a module came from."""
     sys.path[:] = [moved(place, to) for place in sys.path]
-    for place in list(sys.path_importer_cache):
-        if moved(place, to) != place or place == "":
+    for place, finder in list(sys.path_importer_cache.items()):
+        path = getattr(finder, "path", place)  # of "." it is where that was
+        if moved(path, to) != path:
             del sys.path_importer_cache[place]
     if "PWD" in os.environ:
         os.environ["PWD"] = moved(os.environ["PWD"], to)

@@ -9,10 +9,10 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from cellblock.guest import limits, linux, listeners, sandbox
+from cellblock.guest import limits, linux, listeners, mapped, sandbox
 from cellblock.guest.ending import Reaped, end_all
 from cellblock.guest.fences import Fences
 from cellblock.guest.shelf import Held, Move, Revival, Shelf, score
@@ -367,7 +367,7 @@ class Seat:
         self.pid, self.bound, self.kernel = held.pid, None, held.connection
         self.house.readers[held.connection.fileno()] = self.listen
         score(self.pid, sandbox.KERNEL_OOM_SCORE)
-        move, self.move = self.move, None
+        move, self.move = self.move and replace(self.move, maps=mapped.shared_by(self.pid)), None
         try:
             Revival(wish.key, wish.count, wish.reseed, sockets, held.connection, move).send()
             signal.pidfd_send_signal(held.pidfd, signal.SIGCONT)
@@ -416,7 +416,8 @@ class Seat:
             twin = parent.shelf.held[message.name].twin()
             fence = self.house.fences.around(self.house.box, parent.workspace)
         except (KeyError, LookupError, OSError) as problem:
-            why = "There is no such snapshot." if isinstance(problem, KeyError) else str(problem)
+            gone = isinstance(problem, KeyError | ConnectionError)  # or just going
+            why = "There is no such snapshot." if gone else str(problem)
             seat.refuse(f"It could not be branched. {why}")
             return
         seat.move = Move(parent.workspace, seat.workspace, fence)

@@ -26,11 +26,15 @@ TWIN = b"twin"  # init's word to a snapshot that is to be forked once more; the 
 
 @dataclass(frozen=True)
 class Move:
-    """A branch leaves the workspace `was` for `place`, a copy of it. `fence`: a Landlock ruleset that leaves `was` out."""
+    """A branch leaves the workspace `was` for `place`, a copy of it. `fence`: a Landlock ruleset that leaves `was` out.
+
+    `maps`: what init knows of memory that it shares, as /proc has it: that may be closed to a kernel.
+    """
 
     was: str
     place: str
     fence: int | None
+    maps: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Revival:
         fields = {"key": self.key, "count": self.count, "reseed": self.reseed, "channels": list(self.listeners)}
         fds = [each.fileno() for each in self.listeners.values()]
         if self.move:
-            fields |= {"was": self.move.was, "place": self.move.place}
+            fields |= {"was": self.move.was, "place": self.move.place, "maps": self.move.maps}
             fds += [self.move.fence] if self.move.fence is not None else []
         socket.send_fds(self.link, [json.dumps(fields).encode()], fds)
 
@@ -69,7 +73,7 @@ class Revival:
         ends = [socket.socket(fileno=fd) for fd in fds[: len(said["channels"])]]
         channels = dict(zip(said["channels"], ends, strict=True))
         fence = next(iter(fds[len(ends) :]), None)
-        move = Move(said["was"], said["place"], fence) if "place" in said else None
+        move = Move(said["was"], said["place"], fence, said["maps"]) if "place" in said else None
         return cls(said["key"], said["count"], said["reseed"], channels, connection.dup(), move)
 
 

@@ -134,7 +134,7 @@ class Keeper:
             while signal.sigtimedwait(signal.valid_signals(), 0):
                 pass  # an interrupt that was meant for the kernel, before the copy was out of its process group
             if revival.move:
-                moving.move(revival.move, kept.offsets)
+                moving.move(revival.move, kept.offsets, {each.address for each in kept.memory})
             kept.give_back(alone=revival.move is None)
             if revival.move and revival.move.fence is not None:
                 moving.shut_out(revival.move.fence)

@@ -57,9 +57,10 @@ class Made:
 
 @dataclass(eq=False)
 class Branching:
-    """A branch that waits for its turn; `work` makes it."""
+    """A branch that waits for its turn; `work` makes it, `undo` takes it back when nobody waits for it any more."""
 
     work: Callable[[], Awaitable[Made]]
+    undo: Callable[[Made], Awaitable[None]]
     made: "asyncio.Future[Made]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     async def make(self) -> None:
@@ -69,7 +70,7 @@ class Branching:
             self.fail(problem)
             return
         if self.made.done():  # who asked has gone away
-            await made.kernel.stop()
+            await self.undo(made)
         else:
             self.made.set_result(made)
 

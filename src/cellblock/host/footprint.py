@@ -6,7 +6,7 @@ Processes are found and looked at through /proc; one that may not be looked at, 
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -19,13 +19,17 @@ MAX_ENTRIES = 1_000_000  # of one place: 4 GB by then
 _NAMELESS = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ ([0-9a-f]+):([0-9a-f]+) (\d+) .* \(deleted\)")
 
 
-def beside(home: Path, kernel: int, init: int) -> int:
-    """Bytes, workspace not included. `kernel` and `init` are pids, 0 when they have ended. Blocks."""
-    return sum(_places(home)) + nameless(family(kernel, init), os.stat(home).st_dev)
+def beside(home: Path, kernel: int, init: int, *, branches: Collection[str] = ()) -> int:
+    """Bytes, workspaces not included: its own, and those of `branches`, who are asked for themselves.
+
+    `kernel` and `init` are pids, 0 when they have ended. Blocks.
+    """
+    others = [f"b/{name}" for name in _names(f"{home}/b") if name not in branches]
+    return sum(_places(home, (*OTHERS, *others))) + nameless(family(kernel, init), os.stat(home).st_dev)
 
 
-def _places(home: Path) -> Iterator[int]:
-    for place in OTHERS:
+def _places(home: Path, places: Iterable[str]) -> Iterator[int]:
+    for place in places:
         try:
             root = os.open(home / place, DIRECTORY)
         except OSError:

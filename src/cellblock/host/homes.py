@@ -130,7 +130,11 @@ class Homes:
     def settle(self, id: str, lives_in: Callable[[Path], object | None]) -> Path:
         """The home for a fresh kernel: its session's, with the workspace in it, or another while somebody lives in that."""
         with self._moving:
+            left = self._elsewhere(id)
             own = self.bring_home(id)
+            if left and left.name == "files" and lives_in(left.parent) is None:
+                self._vacate(left.parent)
+                self._remove(self.directory, left.parent.name)
             home = self.path(id)
             if lives_in(home) is None:
                 self._vacate(home)
@@ -147,17 +151,20 @@ class Homes:
         with self._moving:
             elsewhere = self._elsewhere(id)
             own = self.path(id)
+            (own / ELSEWHERE).unlink(missing_ok=True)
             if lives_in(own) is None:
                 self._vacate(own)
                 self._remove(self.directory, id)
             else:
                 for name in ("files", "kept"):
                     self._remove(own, name)
-                (own / ELSEWHERE).unlink(missing_ok=True)
             if elsewhere and elsewhere.name == "w":
                 self._remove(elsewhere.parent, elsewhere.name)
-            elif elsewhere:
+            elif elsewhere and lives_in(elsewhere.parent) is None:
+                self._vacate(elsewhere.parent)
                 self._remove(self.directory, elsewhere.parent.name)
+            elif elsewhere:
+                self._remove(elsewhere.parent, elsewhere.name)
             self._release(uid)
 
     def lodgers(self, home: Path) -> list[str]:

@@ -13,6 +13,7 @@ from cellblock.host.death import Death
 from cellblock.host.environment import Environment, Spec
 from cellblock.host.launcher import Launcher
 from cellblock.host.meter import ProcessUsage
+from cellblock.host.process import Process
 from cellblock.host.workspace import Workspace
 from cellblock.messages import Policy
 
@@ -145,7 +146,8 @@ class Kernel:
         if self.courier:
             return 0  # it has no place here
         pids = (self.process.pid, self.process.init) if self.alive else (0, 0)
-        return await asyncio.to_thread(footprint.beside, self.home, *pids)
+        branches = self.process.box.taken if isinstance(self.process, Process) else ()
+        return await asyncio.to_thread(footprint.beside, self.home, *pids, branches=branches)
 
     async def let_go(self) -> None:
         """Leaves it to another server; see also `Connection.part`."""

@@ -139,12 +139,18 @@ class Sessions:
         self.admit(session.owner)
         self.one_shots[session.owner] = self.one_shots.get(session.owner, 0) + 1  # counts from now on
         try:
-            turn = Branching(lambda: self._trunk(session, engine).branch(wish))
+            turn = Branching(
+                lambda: self._trunk(session, engine).branch(wish), lambda made: self._unwanted(session, made)
+            )
             session.at_rest(turn)
             made = await turn.made
         finally:
             self.one_shots[session.owner] -= 1
         return self._branched(session, engine, made, title), made
+
+    async def _unwanted(self, trunk: Session, made: Made) -> None:
+        await made.kernel.stop()
+        await asyncio.to_thread(self.environments.homes.leave, made.id, trunk.uid, lambda _: None)
 
     def _trunk(self, session: Session, engine: Engine) -> Trunk:
         async def lookup(id: str) -> tuple[str, Result]:
@@ -191,6 +197,11 @@ class Sessions:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def settled(self) -> None:
+        """Waits until what has ended has left its place."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _came_home(self, session: Session, home: Path) -> None:
         if not session.deleted:
