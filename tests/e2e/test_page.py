@@ -112,10 +112,11 @@ def test_a_call_in_the_chat_is_one_line_that_leads_to_its_cell(page: Page) -> No
 
 def test_a_question_about_the_sample_is_one_click_on_an_empty_page(page: Page) -> None:
     page.goto("/")
-    questions = page.get_by_role("group", name="Questions about the sample").get_by_role("button")
+    offered = page.get_by_role("group", name="Questions about the sample")
+    questions = offered.get_by_role("button")
     expect(questions).to_have_count(3)
     for asked in questions.all_inner_texts():
-        page.get_by_role("button", name=asked).click()
+        offered.get_by_text(asked).click()
         expect(page.locator(ANSWERED)).to_be_visible(timeout=30_000)
         expect(page.locator("[data-turn=user]")).to_contain_text("sales.csv")
         expect(page.locator("[data-turn=user]")).to_contain_text(asked)
