@@ -143,10 +143,14 @@ def session(page: Page, api: APIRequestContext) -> str:
 
 @pytest.fixture
 def picture(page: Page) -> Callable[[str], None]:
-    """Keeps a screenshot for people to look at."""
+    """Keeps a screenshot in each theme for people to look at."""
+    return lambda name: take_pictures(page, name)
+
+
+def take_pictures(page: Page, name: str) -> None:
     RESULTS.mkdir(exist_ok=True)
-
-    def take(name: str) -> None:
-        page.screenshot(path=RESULTS / f"{name}.png", animations="disabled")
-
-    return take
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for frame in page.frames[1:]:
+            frame.wait_for_selector(f"html[data-scheme={scheme}]", state="attached")
+        page.screenshot(path=RESULTS / f"{name}-{scheme}.png", animations="disabled")
