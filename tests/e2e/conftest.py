@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 import scripted_model
-from playwright.sync_api import APIRequestContext, Browser, BrowserContext, Page, Request, expect
+from playwright.sync_api import APIRequestContext, Browser, BrowserContext, Frame, Page, Request, expect
 
 TESTS = Path(__file__).parent
 RESULTS = TESTS.parents[1] / "test-results"
@@ -147,10 +147,15 @@ def picture(page: Page) -> Callable[[str], None]:
     return lambda name: take_pictures(page, name)
 
 
+def frames_drawn(page: Page) -> list[Frame]:
+    """Frames of outputs that have been in view; the others load when they come near it."""
+    return [frame for frame in page.frames[1:] if frame.query_selector("html[data-scheme]")]
+
+
 def take_pictures(page: Page, name: str) -> None:
     RESULTS.mkdir(exist_ok=True)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        for frame in page.frames[1:]:
+        for frame in frames_drawn(page):
             frame.wait_for_selector(f"html[data-scheme={scheme}]", state="attached")
         page.screenshot(path=RESULTS / f"{name}-{scheme}.png", animations="disabled")
