@@ -148,8 +148,9 @@ def picture(page: Page) -> Callable[[str], None]:
 
 
 def frames_drawn(page: Page) -> list[Frame]:
-    """Frames of outputs that have been in view; the others load when they come near it."""
-    return [frame for frame in page.frames[1:] if frame.query_selector("html[data-scheme]")]
+    """Frames of outputs that have been in view, where they are shown; the others load later, or draw nothing now."""
+    shown = (frame for frame in page.frames[1:] if frame.frame_element().is_visible())
+    return [frame for frame in shown if frame.query_selector("html[data-scheme]")]
 
 
 def take_pictures(page: Page, name: str) -> None:

@@ -11,7 +11,7 @@ from test_by_keys_and_by_finger import choose, focused, tab_to
 from test_time_travel import COMPLETE, printed, run_kept, timeline, told_to_run
 
 BRANCH = "Branch from here"
-ARRIVED = "What is done here does not change it."
+ARRIVED = "What is done here does not change "
 
 
 def here(page: Page, other: str) -> str:
