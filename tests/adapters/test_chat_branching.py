@@ -107,6 +107,14 @@ async def test_a_branch_from_a_cell_in_the_middle_of_an_answer_ends_there(
     await asked(chat, script, made["id"], "u4", text="Go on")  # a model takes that history
 
 
+async def test_a_branch_of_a_branch_begins_where_that_one_began(chat: Chat, talked: str) -> None:
+    made = await branch(chat, talked, messageId="u1")
+    (cell,) = (await chat.interpreter.notebook("local", made["id"]))["cells"]
+    again = await branch(chat, made["id"], at=cell["execution_id"])
+    assert (again["title"], again["fresh"]) == ("First (branch 2)", False)
+    assert await value(chat, again["id"], "x") == "1"
+
+
 async def test_a_cell_of_a_persons_own_takes_along_what_was_said_before_anything_else_ran(
     chat: Chat, script: Script, talked: str
 ) -> None:

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 import scripted_model
-from playwright.sync_api import APIRequestContext, Browser, BrowserContext, Page, Request, expect
+from playwright.sync_api import APIRequestContext, Browser, BrowserContext, Frame, Page, Request, expect
 
 TESTS = Path(__file__).parent
 RESULTS = TESTS.parents[1] / "test-results"
@@ -143,10 +143,20 @@ def session(page: Page, api: APIRequestContext) -> str:
 
 @pytest.fixture
 def picture(page: Page) -> Callable[[str], None]:
-    """Keeps a screenshot for people to look at."""
+    """Keeps a screenshot in each theme for people to look at."""
+    return lambda name: take_pictures(page, name)
+
+
+def frames_drawn(page: Page) -> list[Frame]:
+    """Frames of outputs that have been in view, where they are shown; the others load later, or draw nothing now."""
+    shown = (frame for frame in page.frames[1:] if frame.frame_element().is_visible())
+    return [frame for frame in shown if frame.query_selector("html[data-scheme]")]
+
+
+def take_pictures(page: Page, name: str) -> None:
     RESULTS.mkdir(exist_ok=True)
-
-    def take(name: str) -> None:
-        page.screenshot(path=RESULTS / f"{name}.png", animations="disabled")
-
-    return take
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for frame in frames_drawn(page):
+            frame.wait_for_selector(f"html[data-scheme={scheme}]", state="attached")
+        page.screenshot(path=RESULTS / f"{name}-{scheme}.png", animations="disabled")

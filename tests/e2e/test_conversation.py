@@ -125,6 +125,31 @@ def test_answers_and_their_code_are_copied(page: Page) -> None:
     assert "That was it." in copied
 
 
+WRITTEN = """\
+| city | sum |
+|---|---|
+| Oslo | 12.5 |
+
+The mean is $\\bar{x} = 3$, and
+
+$$
+\\sum_i x_i
+$$
+
+**Done**, in `code`."""
+
+
+def test_tables_and_maths_of_an_answer_are_drawn_as_such(page: Page) -> None:
+    scripted(page, f"Say: {WRITTEN}")
+    answer = page.locator(COMPLETE)
+    expect(answer.get_by_role("columnheader", name="city")).to_be_visible()
+    expect(answer.get_by_role("cell", name="12.5")).to_have_css("text-align", "right")
+    expect(answer.locator(".katex")).to_have_count(2)
+    expect(answer.locator("strong")).to_have_text("Done")
+    expect(answer.locator("code").filter(has_text="code")).to_have_count(1)
+    assert complaints(page) == []
+
+
 def test_conversations_are_found_by_words_of_their_titles(page: Page) -> None:
     scripted(page, "Say: about zebras")
     scripted(page, "Say: about yaks")

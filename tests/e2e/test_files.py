@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from pathlib import Path
+from zipfile import ZipFile
 
 from person import SALES, add_cell, cells, run_cell
 from playwright.sync_api import APIRequestContext, Page, expect
@@ -39,6 +40,11 @@ def test_files_are_a_tree_whose_folders_shut_and_go(page: Page, session: str) ->
     shown = page.locator("[data-files]")
     expect(shown.get_by_role("button", name="notes.txt", exact=True)).to_be_visible()
     expect(shown).to_contain_text("6 files")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="All as zip").click()
+    with ZipFile(download.value.path()) as all_of_it:
+        assert all_of_it.read("data/deep/notes.txt") == b"a note\n"
+        assert len([name for name in all_of_it.namelist() if not name.endswith("/")]) == 6
     shown.get_by_role("button", name=re.compile("^data")).click()
     expect(shown.get_by_role("button", name="notes.txt", exact=True)).to_have_count(0)
     shown.get_by_role("button", name="Delete data", exact=True).click()

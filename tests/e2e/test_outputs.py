@@ -129,6 +129,25 @@ def test_a_frame_cannot_save_what_nobody_asked_for(page: Page, session: str) -> 
     assert downloads == []
 
 
+PICTURES = """\
+import io, matplotlib.pyplot as plt
+from IPython.display import Image, SVG, display
+plt.plot([1, 2])
+for form in ("jpg", "svg"):
+    file = io.BytesIO(); plt.savefig(file, format=form)
+    display(Image(file.getvalue(), format="jpeg") if form == "jpg" else SVG(file.getvalue()))
+plt.close()
+"""
+
+
+def test_a_photograph_stands_in_the_page_and_a_drawing_in_its_frame(page: Page, session: str) -> None:
+    cell = run_cell(page, PICTURES)
+    photograph = outputs(cell).locator("img[src^='data:image/jpeg;base64,']")
+    expect(photograph).to_be_visible()
+    assert photograph.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+    expect(outputs(cell).frame_locator("iframe").locator("svg")).to_be_visible()
+
+
 def test_json_is_a_tree_whose_branches_open(page: Page, session: str) -> None:
     value = "{'name': 'Ada', 'deep': {'inner': {'x': 1.5}}, 'many': list(range(250)), 'none': None}"
     cell = run_cell(page, f"from IPython.display import JSON\nJSON({value})")

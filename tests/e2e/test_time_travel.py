@@ -3,11 +3,10 @@
 import re
 from collections.abc import Callable
 
-import pytest
 from conftest import RESULTS
 from person import add_cell, ask, cells, choose_model, ended, run_cell
 from playwright.sync_api import APIRequestContext, Page, expect
-from test_accessibility import complaints
+from test_accessibility import complaints, no_complaints
 from test_commands import command
 
 COMPLETE = "[data-turn=assistant][data-state=complete]"
@@ -48,11 +47,10 @@ def timeline(page: Page) -> None:
     page.get_by_role("tab", name="Timeline").locator("visible=true").click()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_cell_is_taken_back_and_had_again(
-    page: Page, session: str, api: APIRequestContext, picture: Callable[[str], None], scheme: str
+    page: Page, session: str, api: APIRequestContext, picture: Callable[[str], None]
 ) -> None:
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    page.emulate_media(reduced_motion="reduce")
     run_kept(api, page, session, "x = 1\nprint('one')", "x = 2\nx", "x = 3\nprint('three')")
     go_back(page, 1)
     expect(page.locator("[data-undone]")).to_have_count(2)
@@ -60,8 +58,8 @@ def test_a_cell_is_taken_back_and_had_again(
     expect(page.locator(SAID)).to_contain_text("2 cells are undone.")
     redo = page.get_by_role("button", name="Redo", exact=True)
     expect(redo).to_have_count(1)
-    picture(f"undone-{scheme}")
-    assert complaints(page) == []
+    picture("undone")
+    no_complaints(page)
     cells(page).nth(1).get_by_role("button", name="Redo", exact=True).click()
     expect(page.locator(SAID)).to_contain_text("One cell stands again.")
     assert marked(page) == [False, False, True]
@@ -154,11 +152,10 @@ def test_a_cell_that_runs_out_of_memory_leaves_everything_before_it(
     expect(banner).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_timeline_shows_states_with_their_memory_and_leads_to_each(
-    page: Page, session: str, api: APIRequestContext, picture: Callable[[str], None], scheme: str
+    page: Page, session: str, api: APIRequestContext, picture: Callable[[str], None]
 ) -> None:
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    page.emulate_media(reduced_motion="reduce")
     run_kept(api, page, session, "x = 1", "held = bytearray(b'1') * (8 << 20)", "held = x = 3", "x = 4")
     timeline(page)
     states = page.locator("[data-state=standing]")
@@ -168,8 +165,8 @@ def test_the_timeline_shows_states_with_their_memory_and_leads_to_each(
     states.nth(2).get_by_role("button", name=re.compile("^Before cell 3")).focus()
     page.keyboard.press("Enter")
     expect(page.locator("[data-states] [data-state=undone]")).to_have_count(2)
-    picture(f"timeline-{scheme}")
-    assert complaints(page) == []
+    picture("timeline")
+    no_complaints(page)
     page.get_by_role("button", name=re.compile("^After the last cell")).click()
     expect(page.locator("[data-states] [data-state=undone]")).to_have_count(0)
     assert printed(api, session, "x") == "4"

@@ -71,8 +71,8 @@ export function App() {
   }
 
   const [arrival, setArrival] = useState<(Arrival & { readonly id: string }) | null>(null)
-  const trunk = useRef('')
-  trunk.current = titleOf(known?.title)
+  const trunk = useRef<string | null>(null)
+  trunk.current = known?.title ?? null
   const branched = useCallback(
     (branch: NewBranch): void => {
       const notice = [words.branch.made(trunk.current), branch.notice].filter(Boolean).join(' ')

@@ -1,7 +1,7 @@
 // The list of conversations, and what holds for the whole page.
 import { Command as CommandIcon, Ellipsis, Monitor, Moon, PanelLeft, Pencil, Search, SquarePen, Sun, Trash2 } from 'lucide-react'
 import { useEffect, useState } from 'react'
-import { found, marked, titleOf } from '../core/chat.ts'
+import { found, marked, titleOf, titleParts } from '../core/chat.ts'
 import { words } from '../core/words.ts'
 import { findConversations } from '../wire/client.ts'
 import { Button, IconButton } from '../ui/button.tsx'
@@ -149,8 +149,9 @@ function Entry({
   onRename: () => void
   onDelete: () => void
 }) {
+  const [head, tail] = titleParts(titleOf(item.title))
   return (
-    <div className={`group flex min-h-9 items-center rounded-md text-sm ${current ? 'bg-hover' : 'hover:bg-hover'}`}>
+    <div className={`group relative flex min-h-9 items-center rounded-md text-sm ${current ? 'bg-hover' : 'hover:bg-hover'}`}>
       <a
         href={`/c/${item.id}`}
         aria-current={current ? 'page' : undefined}
@@ -159,10 +160,12 @@ function Entry({
           event.preventDefault()
           onOpen()
         }}
-        className={`min-w-0 flex-1 truncate rounded-md py-2 pl-2 ${current ? 'text-ink' : 'text-ink-2'}`}
+        className={`min-w-0 flex-1 rounded-md py-2 pr-2 pl-2 group-focus-within:pr-8 group-hover:pr-8 group-has-data-[state=open]:pr-8 pointer-coarse:pr-8 ${current ? 'text-ink' : 'text-ink-2'}`}
       >
-        {item.running && <span className="mr-2 inline-block size-1.5 rounded-full bg-accent align-middle" aria-label={words.conversations.answering} />}
-        {titleOf(item.title)}
+        <span className="flex items-center gap-1">
+          {item.running && <span role="img" className="mr-1 size-1.5 shrink-0 rounded-full bg-accent" aria-label={words.conversations.answering} />}
+          <span className="truncate">{head}</span> {tail && <span className="shrink-0">{tail}</span>}
+        </span>
         {item.excerpt && (
           <span className="line-clamp-2 text-xs break-words whitespace-normal text-ink-3">
             {marked(item.excerpt, wanted).map((piece, at) =>
@@ -179,7 +182,7 @@ function Entry({
       </a>
       <Menu
         trigger={
-          <IconButton label={words.conversations.renameOrDelete(titleOf(item.title))} className="opacity-0 group-hover:opacity-100 focus-visible:opacity-100 data-[state=open]:opacity-100 pointer-coarse:opacity-100">
+          <IconButton label={words.conversations.renameOrDelete(titleOf(item.title))} className="absolute top-0.5 right-0 opacity-0 group-hover:opacity-100 focus-visible:opacity-100 data-[state=open]:opacity-100 pointer-coarse:opacity-100">
             <Ellipsis size={14} />
           </IconButton>
         }

@@ -63,7 +63,7 @@ export function Start({
         </button>
         <div role="group" aria-label={words.start.sampleQuestions} className="mt-2 flex flex-col items-start gap-1">
           {SAMPLE_PROMPTS.map((question) => (
-            <Button key={question} onClick={() => onSample(question)} disabled={starting} className="h-auto min-h-8 px-4 py-1.5 text-left font-normal whitespace-normal!">
+            <Button key={question} look="outline" onClick={() => onSample(question)} disabled={starting} className="h-auto min-h-8 py-1.5 text-left font-normal whitespace-normal!">
               {question}
             </Button>
           ))}

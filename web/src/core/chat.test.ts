@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { followUps, found, hasWord, keyOf, marked, pageOf, spentOn, TOOL, turns, turnWith, wordsOf, writing, type Message, type Part } from './chat.ts'
+import { followUps, found, hasWord, keyOf, marked, pageOf, spentOn, titleParts, TOOL, turns, turnWith, wordsOf, writing, type Message, type Part } from './chat.ts'
 import { dollars, short } from './format.ts'
 
 const assistant = (id: string, parts: Part[], metadata?: unknown): Message => ({ id, role: 'assistant', parts, metadata })
@@ -34,6 +34,15 @@ describe('turns', () => {
     const [turn] = turns([assistant('1', [{ type: 'step-start' }, { type: 'source-url' }, { type: 'text', text: '  ' }])])
     expect(turn?.role === 'assistant' && turn.items).toEqual([])
   })
+})
+
+test.each([
+  ['Sales (branch)', ['Sales', '(branch)']],
+  ['Sales (branch 12)', ['Sales', '(branch 12)']],
+  ['Sales (branch) of trees', ['Sales (branch) of trees', '']],
+  ['Sales', ['Sales', '']],
+])('the end of a title that says which branch it is: %j', (title, parts) => {
+  expect(titleParts(title)).toEqual(parts)
 })
 
 describe('where a search leads', () => {

@@ -296,6 +296,12 @@ export function titleOf(title: string | null | undefined): string {
   return title?.trim() || words.common.newConversation
 }
 
+/** A title, and what it ends with that has to be seen where there is not room for all of it: which branch it is. */
+export function titleParts(title: string): readonly [string, string] {
+  const at = / \(branch( \d+)?\)$/.exec(title)?.index ?? title.length
+  return [title.slice(0, at), title.slice(at).trim()]
+}
+
 /** A text in pieces: those that are one of the words wanted, and what stands between. */
 export function marked(text: string, wanted: string): readonly { readonly text: string; readonly hit: boolean }[] {
   const escaped = wanted.split(/\s+/).filter(Boolean).map((word) => word.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))

@@ -347,7 +347,7 @@ export const words = {
     fromAnswer: 'Branch from this answer',
     goOn: 'Continue from this answer',
     making: 'A branch is being made.',
-    made: (title: string) => `This is a branch of “${title}”. What is done here does not change it.`,
+    made: (title: string | null) => `This is a branch${title === null ? '' : ` of “${title}”`}. What is done here does not change ${title === null ? 'what it comes from' : 'it'}.`,
     notKept: 'Branch with a fresh kernel?',
     freshAbout: 'The branch has the conversation, the cells and the files, and a kernel in which nothing has run. Its cells can be run again.',
     fresh: 'Branch afresh',

@@ -103,9 +103,8 @@ class Branching:
         fork = await self._fork(owner, id, asked, notebook)
         title = asked.title or forks.branch_title(kernel["title"])
         begun = await self._session(owner, kernel, notebook, fork, title, fresh=asked.fresh)
-        if fork.transcript.turns:
-            messages = history.dumps(fork.transcript)
-            await self._interpreter.save_conversation(owner, begun.kernel["id"], messages=messages, title=title)
+        messages = history.dumps(fork.transcript)  # also without a word in it: what a person has made is in the list
+        await self._interpreter.save_conversation(owner, begun.kernel["id"], messages=messages, title=title)
         told: ConversationBranch = {
             "id": begun.kernel["id"],
             "title": begun.kernel["title"],
@@ -140,7 +139,8 @@ class Branching:
             made, left_out = await self._afresh(owner, kernel, notebook, fork, title)
             return Begun(made, left_out, (NOW if fork.ran else FILES) if ever else None, fresh=True)
         try:
-            branch = await self._interpreter.branch(owner, kernel["id"], at=fork.at, title=title)
+            at = None if forks.stands_behind(kernel["execution_count"], notebook, fork.at) else fork.at
+            branch = await self._interpreter.branch(owner, kernel["id"], at=at, title=title)
         except NoState as problem:
             raise NoState(problem.message, hint=FRESH) from None
         return Begun(branch, branch["not_restored"], branch["notice"])

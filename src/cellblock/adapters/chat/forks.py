@@ -155,6 +155,12 @@ def _standing(cell: Cell) -> Cell:
     return cell
 
 
+def stands_behind(count: int, notebook: NotebookView, execution: str | None) -> bool:
+    """Whether nothing has run since this execution in a kernel that has counted so many: a branch knows its own runs only."""
+    cell = next((cell for cell in notebook["cells"] if cell["execution_id"] == execution), None)
+    return cell is not None and cell["execution_count"] == count and not is_undone(cell)
+
+
 def branch_title(title: str | None) -> str:
     """`Sales` → `Sales (branch)` → `Sales (branch 2)`."""
     found = _BRANCH.fullmatch(title or "")

@@ -80,7 +80,7 @@ export function Editor({
     else void chunk.then(make)
     return () => {
       gone = true
-      kept.current = view.current?.state ?? null
+      kept.current = view.current?.state ?? kept.current
       view.current?.destroy()
       view.current = null
       setMade(false)
