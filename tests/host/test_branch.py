@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from interpreting import OWNER, Bench, text
-from test_travel import SEGFAULT, marked, said, traveller, undo
+from test_travel import GREEDY, SEGFAULT, marked, said, traveller, undo
 
 from cellblock.errors import BranchLimit, KernelBusy, KernelLimit, KernelNotFound, NoState, Unavailable
 from cellblock.execution import Result
@@ -332,6 +332,26 @@ async def test_a_branch_comes_back_from_a_death_of_its_own(bench: Bench) -> None
     died = await bench.run(SEGFAULT, trunk)
     assert died["kernel_state"] == "restored"
     assert await said(bench, twig, "print(x)") == "2\n"
+
+
+async def test_a_branch_that_runs_out_of_memory_is_the_one_that_is_ended(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    greedy = await bench.run(GREEDY, twig)
+    assert (greedy["status"], greedy["kernel_state"]) == ("out_of_memory", "restored")
+    assert [await said(bench, each, "print(x)") for each in (twig, trunk)] == ["1\n", "1\n"]
+
+
+async def test_an_idle_branch_is_released_and_its_original_is_not(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    sessions = bench.interpreter.sessions
+    next(each for each in sessions.live() if each.id == twig).last_used -= sessions.config.idle_timeout + 1
+    await sessions.release_idle()
+    assert [(await bench.view(each))["state"] for each in (trunk, twig)] == ["idle", "released"]
+    assert await said(bench, trunk, "print(x)") == "1\n"
 
 
 async def test_a_branch_without_states_that_dies_is_lost_alone(bench: Bench) -> None:

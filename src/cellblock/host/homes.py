@@ -103,6 +103,7 @@ class Homes:
                 (home / "b" / name).chmod(0o711)
             if workspace.exists():
                 self._clear(workspace)
+                self._remove(workspace.parent, workspace.name)
             self._own_directory(workspace, uid)
             self.prepare(id)
             self._link(id, workspace)
@@ -167,6 +168,12 @@ class Homes:
                 self._remove(elsewhere.parent, elsewhere.name)
             self._release(uid)
 
+    def abandon(self, home: Path) -> None:
+        """A home that is no session's, and in which nobody lives any more, goes; workspaces in it go home."""
+        with self._moving:
+            self._clear(home)
+            self._remove(self.directory, home.name)
+
     def lodgers(self, home: Path) -> list[str]:
         """Sessions whose workspaces lie in a home that is not theirs."""
         return [
@@ -178,16 +185,15 @@ class Homes:
     # inside
 
     def _vacate(self, home: Path) -> None:
-        """Nobody lives there any more: workspaces of others go to their own homes."""
-        for id in self.lodgers(home):
-            self.bring_home(id)
-        if (home / "b").is_dir():
+        """Nobody lives there any more: workspaces of others go to their own homes. To look for these takes a look at all homes."""
+        if any(home.glob("b/*/w")):
+            self._clear(home)
+        if any(home.glob("b/*")):
             self._remove(home, "b")
 
     def _clear(self, place: Path) -> None:
         for id in self.lodgers(place):
             self.bring_home(id)
-        self._remove(place.parent, place.name)
 
     def _elsewhere(self, id: str) -> Path | None:
         try:

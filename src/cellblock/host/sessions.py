@@ -214,7 +214,7 @@ class Sessions:
         homes = self.environments.homes
         if home.name in self._sessions or await self.store.session(home.name):
             return
-        await asyncio.to_thread(homes.leave, home.name, 0, lambda _: None)
+        await asyncio.to_thread(homes.abandon, home)
         for session in self.live():
             session.workspace.root = homes.files(session.id)
 
