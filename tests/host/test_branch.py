@@ -142,15 +142,24 @@ async def test_the_notebook_of_a_branch_ends_where_it_begins(bench: Bench) -> No
     assert [cell["source"] for cell in cells] == ["x = 5\nprint('again')", "print('two')", "after the second"]
 
 
-NUMBERS = "import random, numpy\nprint(random.random(), numpy.random.random())"
-
-
 async def test_two_branches_draw_the_same_numbers_unless_asked(bench: Bench) -> None:
     trunk = await bench.kernel()
     await said(bench, trunk, "import random\nrandom.random()")
     twig, other = await branch(bench, trunk), await branch(bench, trunk, reseed=True)
     draws = [await said(bench, each, "print(random.random())") for each in (trunk, twig, other)]
     assert draws[0] == draws[1] != draws[2]
+
+
+TEACH = """
+ip = get_ipython()
+ip.input_transformers_cleanup.append(lambda lines: [line.replace('unless', 'if not') for line in lines])
+"""
+
+
+async def test_a_branch_knows_the_syntax_that_its_original_was_taught(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, TEACH)
+    assert await said(bench, await branch(bench, trunk), "unless 0: print('taught')") == "taught\n"
 
 
 # files

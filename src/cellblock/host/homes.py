@@ -185,7 +185,7 @@ class Homes:
     # inside
 
     def _vacate(self, home: Path) -> None:
-        """Nobody lives there any more: workspaces of others go to their own homes. To look for these takes a look at all homes."""
+        """Nobody lives there any more: workspaces of others go to their own homes. To find these all homes are looked at."""
         if any(home.glob("b/*/w")):
             self._clear(home)
         if any(home.glob("b/*")):
