@@ -219,6 +219,32 @@ async def test_a_path_of_the_original_is_refused_in_a_branch(bench: Bench) -> No
     assert {entry["path"] for entry in await bench.interpreter.files(OWNER, trunk)} == {"here"}
 
 
+REPLACE = """
+import os
+here = os.getcwd()
+slots = '/forks' if here == '/workspace' else os.path.dirname(here) + '/b'
+def attempt(what, *arguments):
+    try:
+        what(*arguments)
+        return 'done'
+    except OSError as problem:
+        return type(problem).__name__
+print(attempt(os.rename, f'{slots}/1', f'{slots}/x'), attempt(os.rmdir, f'{slots}/2'), attempt(os.mkdir, f'{slots}/y'))
+print(attempt(os.symlink, here, f'{slots}/1/w'))
+"""
+
+
+async def test_code_leads_no_branch_out_of_its_place_by_a_link(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "open('f', 'w').write('trunk')")
+    refused, linked = (await said(bench, trunk, REPLACE)).splitlines()
+    assert set(refused.split()) == {"PermissionError"}
+    assert linked in ("done", "PermissionError")  # as the server's own user is, or as another
+    twig = await branch(bench, trunk)
+    await said(bench, twig, "open('f', 'w').write('twig')")
+    assert [await content(bench, each, "f") for each in (trunk, twig)] == [b"trunk", b"twig"]
+
+
 async def test_what_cannot_be_copied_is_named(bench: Bench) -> None:
     trunk = await bench.kernel()
     await said(bench, trunk, "import os; os.mkfifo('pipe'); os.symlink('a', 'link'); open('a', 'w').write('a')")

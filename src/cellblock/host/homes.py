@@ -18,7 +18,7 @@ import structlog
 from cellblock.errors import InternalError
 from cellblock.host import tree
 from cellblock.host.exhaustion import told
-from cellblock.messages import BRANCHES, Level
+from cellblock.messages import Level
 
 UID_BASE, UID_COUNT = 200_000, 60_000
 ELSEWHERE = "elsewhere"  # leads from a home to a workspace, by a path below `kernels`
@@ -98,10 +98,9 @@ class Homes:
         """An empty workspace for a branch, at `place` in the home of the sandbox it is to live in. HostExhausted."""
         workspace = home / "b" / place / "w"
         with told(), self._moving:
-            for name in BRANCHES:  # all: what is not there when a branch is fenced off stays closed to branches of it
-                (home / "b" / name).mkdir(exist_ok=True)
-                (home / "b" / name).chmod(0o711)
-            if workspace.exists():
+            if workspace.is_symlink():
+                workspace.unlink()  # code's own
+            elif workspace.exists():
                 self._clear(workspace)
                 self._remove(workspace.parent, workspace.name)
             self._own_directory(workspace, uid)
@@ -186,9 +185,8 @@ class Homes:
 
     def _vacate(self, home: Path) -> None:
         """Nobody lives there any more: workspaces of others go to their own homes. To find these all homes are looked at."""
-        if any(home.glob("b/*/w")):
+        if any(home.glob("b/*/*")):
             self._clear(home)
-        if any(home.glob("b/*")):
             self._remove(home, "b")
 
     def _clear(self, place: Path) -> None:
