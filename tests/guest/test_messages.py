@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from cellblock.messages import (
     MAX_PACKET,
     Bound,
+    Branch,
     Configure,
     Exit,
     Gone,
     Interrupt,
     Launch,
     Message,
+    Parted,
     Policy,
     Ready,
     Refused,
@@ -32,6 +34,8 @@ MESSAGES: list[Message] = [
     Bound({"fork": 1.5}, "group"),
     Exit(-9),
     Gone(1, 2),
+    Branch("id", "kernels/other", "other", "state", "key", "prefix", ("1", "4"), 7, True),
+    Parted(for_memory=True),
     Refused("mounts", "EPERM"),
 ]
 

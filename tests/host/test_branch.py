@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from interpreting import OWNER, Bench, text
-from test_travel import SEGFAULT, marked, said, traveller, undo
+from test_travel import GREEDY, SEGFAULT, marked, said, traveller, undo
 
 from cellblock.errors import BranchLimit, KernelBusy, KernelLimit, KernelNotFound, NoState, Unavailable
 from cellblock.execution import Result
@@ -142,15 +142,24 @@ async def test_the_notebook_of_a_branch_ends_where_it_begins(bench: Bench) -> No
     assert [cell["source"] for cell in cells] == ["x = 5\nprint('again')", "print('two')", "after the second"]
 
 
-NUMBERS = "import random, numpy\nprint(random.random(), numpy.random.random())"
-
-
 async def test_two_branches_draw_the_same_numbers_unless_asked(bench: Bench) -> None:
     trunk = await bench.kernel()
     await said(bench, trunk, "import random\nrandom.random()")
     twig, other = await branch(bench, trunk), await branch(bench, trunk, reseed=True)
     draws = [await said(bench, each, "print(random.random())") for each in (trunk, twig, other)]
     assert draws[0] == draws[1] != draws[2]
+
+
+TEACH = """
+ip = get_ipython()
+ip.input_transformers_cleanup.append(lambda lines: [line.replace('unless', 'if not') for line in lines])
+"""
+
+
+async def test_a_branch_knows_the_syntax_that_its_original_was_taught(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, TEACH)
+    assert await said(bench, await branch(bench, trunk), "unless 0: print('taught')") == "taught\n"
 
 
 # files
@@ -208,6 +217,32 @@ async def test_a_path_of_the_original_is_refused_in_a_branch(bench: Bench) -> No
         "refused refused trunk\n"
     )
     assert {entry["path"] for entry in await bench.interpreter.files(OWNER, trunk)} == {"here"}
+
+
+REPLACE = """
+import os
+here = os.getcwd()
+slots = '/forks' if here == '/workspace' else os.path.dirname(here) + '/b'
+def attempt(what, *arguments):
+    try:
+        what(*arguments)
+        return 'done'
+    except OSError as problem:
+        return type(problem).__name__
+print(attempt(os.rename, f'{slots}/1', f'{slots}/x'), attempt(os.rmdir, f'{slots}/2'), attempt(os.mkdir, f'{slots}/y'))
+print(attempt(os.symlink, here, f'{slots}/1/w'))
+"""
+
+
+async def test_code_leads_no_branch_out_of_its_place_by_a_link(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "open('f', 'w').write('trunk')")
+    refused, linked = (await said(bench, trunk, REPLACE)).splitlines()
+    assert set(refused.split()) == {"PermissionError"}
+    assert linked in ("done", "PermissionError")  # as the server's own user is, or as another
+    twig = await branch(bench, trunk)
+    await said(bench, twig, "open('f', 'w').write('twig')")
+    assert [await content(bench, each, "f") for each in (trunk, twig)] == [b"trunk", b"twig"]
 
 
 async def test_what_cannot_be_copied_is_named(bench: Bench) -> None:
@@ -332,6 +367,26 @@ async def test_a_branch_comes_back_from_a_death_of_its_own(bench: Bench) -> None
     died = await bench.run(SEGFAULT, trunk)
     assert died["kernel_state"] == "restored"
     assert await said(bench, twig, "print(x)") == "2\n"
+
+
+async def test_a_branch_that_runs_out_of_memory_is_the_one_that_is_ended(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    greedy = await bench.run(GREEDY, twig)
+    assert (greedy["status"], greedy["kernel_state"]) == ("out_of_memory", "restored")
+    assert [await said(bench, each, "print(x)") for each in (twig, trunk)] == ["1\n", "1\n"]
+
+
+async def test_an_idle_branch_is_released_and_its_original_is_not(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    sessions = bench.interpreter.sessions
+    next(each for each in sessions.live() if each.id == twig).last_used -= sessions.config.idle_timeout + 1
+    await sessions.release_idle()
+    assert [(await bench.view(each))["state"] for each in (trunk, twig)] == ["idle", "released"]
+    assert await said(bench, trunk, "print(x)") == "1\n"
 
 
 async def test_a_branch_without_states_that_dies_is_lost_alone(bench: Bench) -> None:

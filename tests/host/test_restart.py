@@ -586,6 +586,8 @@ async def test_a_kernel_of_another_language_goes_on_as_what_it_is(serve: Serve, 
     after = await second.ask(f"await bench.wait({waiting!r})")
     assert (after["notice"], after["outputs"][0]["text"]) == (None, "5\n")
     assert await second.ask(f"await bench.interpreter.snapshots('local', {kernel!r})") == []
+    asking = f"__import__('asyncio').gather(interpreter.branch(OWNER, {kernel!r}), return_exceptions=True)"
+    assert await second.ask(f"(await {asking})[0].code") == "no_state"
 
 
 async def test_a_branch_lives_through_a_crash_of_the_server_as_its_original_does(serve: Serve, tmp_path: Path) -> None:

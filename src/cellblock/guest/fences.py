@@ -43,8 +43,9 @@ def _rules(box: Sandbox, workspace: str) -> dict[str, int]:
         rules |= {**filesystem.FULL_RULES, "/": filesystem.READ_DIR}
     else:
         rules = filesystem.unprivileged_rules(box.home, box.prefixes)
-    rules.pop(box.branches, None)
-    rules |= {f"{box.branches}/{name}": filesystem.EVERYTHING for name in BRANCHES}
-    rules.pop(workspace, None)
-    rules.pop(os.path.dirname(workspace), None)
-    return rules
+    left_out = (
+        workspace,
+        os.path.dirname(workspace) if workspace.startswith(box.branches) else workspace,
+        box.branches,
+    )
+    return {path: access for path, access in rules.items() if path not in left_out}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from cellblock.guest import linux
 from cellblock.guest.linux import BIND, NODEV, NOEXEC, NOSUID, PRIVATE, REC, REMOUNT
+from cellblock.messages import BRANCHES
 
 TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108
 HOST = "/.host"  # the data directory inside the base root; a kernel has it no more
@@ -199,7 +200,7 @@ FULL_RULES: Mapping[str, int] = {
     "/": READ,
     "/dev": READ | WRITE_FILE | IOCTL_DEVICE,
     "/workspace": EVERYTHING,
-    "/forks": EVERYTHING,
+    **{f"/forks/{name}": EVERYTHING for name in BRANCHES},  # not what they lie in: none can be replaced by a link
     TMP: EVERYTHING,
     SHM: EVERYTHING,
     "/run/cb": SOCKETS,
@@ -220,7 +221,7 @@ def unprivileged_rules(home: str, prefixes: Iterable[str]) -> dict[str, int]:
     places = [*(f"/{name}" for name in SYSTEM), *(f"/etc/{name}" for name in ETC), *prefixes]
     rules = {path: READ for path in places if os.path.exists(path)}
     rules |= {f"{home}/files": EVERYTHING, f"{home}/run": SOCKETS, f"{home}/tmp": EVERYTHING}  # noqa: S108
-    rules |= {f"{home}/b": EVERYTHING}
+    rules |= {f"{home}/b/{name}": EVERYTHING for name in BRANCHES}
     rules |= {
         f"/dev/{name}": READ_FILE | WRITE_FILE for name in ("null", "zero", "full") if os.path.exists(f"/dev/{name}")
     }

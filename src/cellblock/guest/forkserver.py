@@ -22,6 +22,7 @@ from cellblock.guest.nursery import Nursery, Order, nobodys
 from cellblock.guest.seat import tell
 from cellblock.guest.template import Template
 from cellblock.messages import (
+    BRANCHES,
     MAX_PACKET,
     Branch,
     Configure,
@@ -425,7 +426,8 @@ class ForkServer:
             os.makedirs(path, mode=0o700, exist_ok=True)
             if self.root and box.policy.level != "off":
                 os.chown(path, box.uid, box.uid, follow_symlinks=False)
-        os.makedirs(f"{box.home}/b", mode=0o711, exist_ok=True)  # the server's: what lies in it is made by it
+        for name in BRANCHES:  # the server's: what lies in them is made by it
+            os.makedirs(f"{box.home}/b/{name}", mode=0o711, exist_ok=True)
         if self.root and box.policy.level == "unprivileged":
             self._let_through(box.home)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from cellblock.errors import WorkspaceFull
 from cellblock.host.aside import cloned
+from cellblock.host.exhaustion import FAILING, told
 from cellblock.host.names import MAX_DEPTH, shown
 from cellblock.host.tree import DIRECTORY, TEMPORARY
 from cellblock.host.workspace import CREATE, MAX_ENTRIES, READ, Workspace, write_all
@@ -49,7 +50,9 @@ class Copier:
                 return True
             flags = DIRECTORY if stat.S_ISDIR(found.st_mode) else READ
             below = os.open(item.name, flags, dir_fd=source)
-        except (FileNotFoundError, PermissionError, OSError) as problem:
+        except OSError as problem:
+            if problem.errno in FAILING:
+                raise  # ours to tell, and no fault of the file's
             return isinstance(problem, FileNotFoundError)  # it has just been deleted
         try:
             found = os.fstat(below)
@@ -108,15 +111,16 @@ def filled(source: int, target: int, size: int) -> None:
 
 
 def copied(source: Workspace, target: Workspace) -> list[str]:
-    """Paths of what was left out. WorkspaceFull when the copy would be larger than a workspace may be; OSError. Blocks."""
+    """Paths of what was left out. WorkspaceFull when the copy would be larger than a workspace may be; HostExhausted. Blocks."""
     copier = Copier(target.own, target.limit)
-    there = os.open(source.root, DIRECTORY)
-    try:
-        here = os.open(target.root, DIRECTORY)
+    with told():
+        there = os.open(source.root, DIRECTORY)
         try:
-            copier.directory(there, here)
+            here = os.open(target.root, DIRECTORY)
+            try:
+                copier.directory(there, here)
+            finally:
+                os.close(here)
         finally:
-            os.close(here)
-    finally:
-        os.close(there)
+            os.close(there)
     return copier.left_out

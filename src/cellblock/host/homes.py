@@ -18,7 +18,7 @@ import structlog
 from cellblock.errors import InternalError
 from cellblock.host import tree
 from cellblock.host.exhaustion import told
-from cellblock.messages import BRANCHES, Level
+from cellblock.messages import Level
 
 UID_BASE, UID_COUNT = 200_000, 60_000
 ELSEWHERE = "elsewhere"  # leads from a home to a workspace, by a path below `kernels`
@@ -98,11 +98,11 @@ class Homes:
         """An empty workspace for a branch, at `place` in the home of the sandbox it is to live in. HostExhausted."""
         workspace = home / "b" / place / "w"
         with told(), self._moving:
-            for name in BRANCHES:  # all: what is not there when a branch is fenced off stays closed to branches of it
-                (home / "b" / name).mkdir(exist_ok=True)
-                (home / "b" / name).chmod(0o711)
-            if workspace.exists():
+            if workspace.is_symlink():
+                workspace.unlink()  # code's own
+            elif workspace.exists():
                 self._clear(workspace)
+                self._remove(workspace.parent, workspace.name)
             self._own_directory(workspace, uid)
             self.prepare(id)
             self._link(id, workspace)
@@ -167,6 +167,12 @@ class Homes:
                 self._remove(elsewhere.parent, elsewhere.name)
             self._release(uid)
 
+    def abandon(self, home: Path) -> None:
+        """A home that is no session's, and in which nobody lives any more, goes; workspaces in it go home."""
+        with self._moving:
+            self._clear(home)
+            self._remove(self.directory, home.name)
+
     def lodgers(self, home: Path) -> list[str]:
         """Sessions whose workspaces lie in a home that is not theirs."""
         return [
@@ -178,16 +184,14 @@ class Homes:
     # inside
 
     def _vacate(self, home: Path) -> None:
-        """Nobody lives there any more: workspaces of others go to their own homes."""
-        for id in self.lodgers(home):
-            self.bring_home(id)
-        if (home / "b").is_dir():
+        """Nobody lives there any more: workspaces of others go to their own homes. To find these all homes are looked at."""
+        if any(home.glob("b/*/*")):
+            self._clear(home)
             self._remove(home, "b")
 
     def _clear(self, place: Path) -> None:
         for id in self.lodgers(place):
             self.bring_home(id)
-        self._remove(place.parent, place.name)
 
     def _elsewhere(self, id: str) -> Path | None:
         try:

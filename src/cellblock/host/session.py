@@ -81,7 +81,7 @@ class Session:
         self._restarting = False
         self._former: Kernel | None = None  # lost, and perhaps still on its way out of the workspace
         self._scan: Scan | None = None
-        self._own_syntax = False
+        self.own_syntax = False  # its kernel may have been taught another
         self._patrol = Patrol(self.workspace, self.config.workspace_limit)
 
     # how it looks
@@ -143,11 +143,11 @@ class Session:
             changed = self.changed_at
             job.execution.cell_id = self.edits.cell_of(request)
             self.changed_at = changed if request.asked else self.changed_at
-        self._own_syntax = self._own_syntax or speaks_own_syntax(request.code)
+        self.own_syntax = self.own_syntax or speaks_own_syntax(request.code)
         self.executions.add(job)
         if request.title and not self.notebook.title:
             self.rename(request.title)
-        judge_syntax = self.engine.same_python and not self._own_syntax and request.asked is None
+        judge_syntax = self.engine.same_python and not self.own_syntax and request.asked is None
         if events := await self.executions.judged(job, same_python=judge_syntax):
             self.emit(job, events)
             return job
@@ -301,7 +301,7 @@ class Session:
 
     def go_on(self, process: KernelProcess, jobs: list[Job]) -> None:
         """Takes the kernel back that a former server has had, with what runs or waits there."""
-        self._own_syntax = True  # it may have taught its kernel another one
+        self.own_syntax = True  # it may have taught its kernel another one
         for job in jobs:
             job.cancel = partial(self._stop_early, job, process)
             self.waiting.append(job)
@@ -447,7 +447,7 @@ class Session:
             self.kernel, self._former = None, kernel
             self.travel.forget()
             self._remember_loss(why)
-            self._own_syntax = False
+            self.own_syntax = False
             self._tell_state(LOST.format(why=why))
             self.changed(self, None)
             if not wanted and self.tape.connections:

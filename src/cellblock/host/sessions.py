@@ -178,7 +178,7 @@ class Sessions:
         notebook = Notebook(made.id, engine.environment.name, new_cell_id, named, made.cells)
         notebook.metadata = dict(trunk.notebook.metadata)
         session = self._session(made.id, trunk.owner, trunk.uid, now, now, notebook, engine)
-        session.execution_count = made.count
+        session.execution_count, session.own_syntax = made.count, trunk.own_syntax
         self._sessions[made.id] = session
         session.adopt(made.kernel)
         self.lodges(session, made.kernel.process)
@@ -214,7 +214,7 @@ class Sessions:
         homes = self.environments.homes
         if home.name in self._sessions or await self.store.session(home.name):
             return
-        await asyncio.to_thread(homes.leave, home.name, 0, lambda _: None)
+        await asyncio.to_thread(homes.abandon, home)
         for session in self.live():
             session.workspace.root = homes.files(session.id)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cellblock.host.exhaustion import SPENT
 from cellblock.host.names import MAX_DEPTH, shown
+from cellblock.messages import BRANCHES
 
 TEMPORARY = ".cellblock-upload-"  # begins the names of what is being written or removed
 BATCH = 10_000  # entries of one directory that are held at a time
@@ -122,5 +123,6 @@ def prepare_home(home: Path) -> None:
             os.close(parent)
     run.mkdir(mode=0o700)
     (home / "files").mkdir(mode=0o700, exist_ok=True)
-    (home / "b").mkdir(exist_ok=True)
-    (home / "b").chmod(0o711)
+    for place in (home / "b", *(home / "b" / name for name in BRANCHES)):
+        place.mkdir(exist_ok=True)
+        place.chmod(0o711)

@@ -9,7 +9,7 @@ import pytest_asyncio
 from gateways import QUICK, Begin, Gateway, elsewhere, state, until
 from interpreting import MIB, OWNER, Bench, text
 
-from cellblock.errors import ServersUnavailable
+from cellblock.errors import NoState, ServersUnavailable
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -249,3 +249,11 @@ async def test_no_server_at_all_is_told_and_nothing_hangs(gateways: Any, begin: 
     assert "1 do not answer" in str(result["notice"])
     with pytest.raises(ServersUnavailable):
         await bench.interpreter.environments.get().kernel(id=kernel_id, uid=0)
+
+
+async def test_a_kernel_elsewhere_has_no_state_to_branch_from(bench: Bench) -> None:
+    kernel = await bench.kernel()
+    await bench.run("x = 1", kernel)
+    with pytest.raises(NoState):
+        await bench.interpreter.branch(OWNER, kernel)
+    assert text(await bench.run("print(x)", kernel)) == "1\n"
