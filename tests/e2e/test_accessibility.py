@@ -79,8 +79,7 @@ def test_the_notebook_and_its_outputs(page: Page, session: str, check: Callable[
     expect(page.frame_locator("[data-outputs] iframe").first.locator("table.dataframe")).to_be_visible()
     check("outputs")
     for scheme in in_both_themes(page):
-        for frame in frames_drawn(page):
-            frame.wait_for_selector(f"html[data-scheme={scheme}]", state="attached")
+        for frame in frames_drawn(page, scheme):
             # A table or a figure in its frame is part of the page, which has the heading.
             assert [one for one in complaints(frame) if not one.startswith("page-has-heading-one")] == []
     failed = run_cell(page, "def f():\n    return 1 / 0\nf()", status="error")
