@@ -147,16 +147,27 @@ def picture(page: Page) -> Callable[[str], None]:
     return lambda name: take_pictures(page, name)
 
 
-def frames_drawn(page: Page) -> list[Frame]:
-    """Frames of outputs that have been in view, where they are shown; the others load later, or draw nothing now."""
-    shown = (frame for frame in page.frames[1:] if frame.frame_element().is_visible())
-    return [frame for frame in shown if frame.query_selector("html[data-scheme]")]
+def frames_drawn(page: Page, scheme: str) -> list[Frame]:
+    """Frames of outputs that have been in view, when each has that theme; the others load when they come near it.
+
+    They are asked again and again: nothing is painted in a frame out of view, which other ways of waiting need.
+    """
+    frames = [frame for frame in page.frames[1:] if frame.evaluate(THEME)]
+    for frame in frames:
+        for _ in range(200):
+            if frame.evaluate(THEME) == scheme:
+                break
+            page.wait_for_timeout(20)
+        assert frame.evaluate(THEME) == scheme
+    return frames
+
+
+THEME = "() => document.documentElement.dataset.scheme ?? null"
 
 
 def take_pictures(page: Page, name: str) -> None:
     RESULTS.mkdir(exist_ok=True)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        for frame in frames_drawn(page):
-            frame.wait_for_selector(f"html[data-scheme={scheme}]", state="attached")
+        frames_drawn(page, scheme)
         page.screenshot(path=RESULTS / f"{name}-{scheme}.png", animations="disabled")

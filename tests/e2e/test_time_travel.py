@@ -112,7 +112,7 @@ def test_a_kernel_that_goes_to_sleep_takes_its_states_along_and_what_stood_is_br
     redo = page.get_by_role("button", name="Redo", exact=True)
     expect(redo).to_have_count(1)
     assert api.post(f"/api/jupyter/kernel/{session}/release").ok
-    banner = page.get_by_role("status").filter(has_text="the states to go back to are gone")
+    banner = page.get_by_role("main").get_by_role("status").filter(has_text="the states to go back to are gone")
     expect(banner).to_contain_text("The kernel is gone because")
     expect(redo).to_have_count(0)  # there is nothing it could lead to
     banner.get_by_role("button", name="Run all").click()
