@@ -120,8 +120,6 @@ def test_a_kernel_that_goes_to_sleep_takes_its_states_along_and_what_stood_is_br
     expect(page.locator("[data-kernel=idle]")).to_be_visible()
     assert printed(api, session, "x, globals().get('y')") == "1 None"
     assert marked(page) == [False, True, True]
-    timeline(page)
-    expect(page.get_by_text("No states are kept yet.")).to_be_visible()
 
 
 def test_a_state_that_is_not_kept_is_said(page: Page, session: str, api: APIRequestContext) -> None:
