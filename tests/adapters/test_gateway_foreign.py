@@ -84,7 +84,7 @@ def test_it_is_run_interrupted_and_restarted_by_every_door(polyglot: Live, bash:
         talk.until(lambda said: said["msg_type"] == "stream")
         assert talk.ask("interrupt_request", {}, "control") == {"status": "ok"}
         reply = next(said for said in talk.answers(id) if said["channel"] == "shell")
-        assert reply["content"]["status"] == "abort"
+        assert reply["content"]["status"] in {"abort", "error"}  # the kernel noticed first, or bash did
     assert polyglot.post(f"/api/kernels/{bash}/restart").status_code == 200
     with talking(polyglot, bash) as talk:
         assert text(talk.run("echo again")) == "again\n"
