@@ -152,7 +152,10 @@ def frames_drawn(page: Page, scheme: str) -> list[Frame]:
 
     They are asked again and again: nothing is painted in a frame out of view, which other ways of waiting need.
     """
-    frames = [frame for frame in page.frames[1:] if frame.evaluate(THEME)]
+    shown = [
+        frame for frame in page.frames[1:] if frame.frame_element().bounding_box()
+    ]  # one that is not may never load
+    frames = [frame for frame in shown if frame.evaluate(THEME)]
     for frame in frames:
         for _ in range(200):
             if frame.evaluate(THEME) == scheme:

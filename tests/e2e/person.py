@@ -83,3 +83,22 @@ def saved(page: Page, api: APIRequestContext, session: str, sources: list[str]) 
             return
         page.wait_for_timeout(50)
     raise AssertionError(found)
+
+
+def at_rest(page: Page) -> None:
+    """Waits until no cell has moved or grown for some frames: a finger aims at what stands still."""
+    page.wait_for_function(STILL)
+
+
+STILL = """() => new Promise((done) => {
+  let before = '', same = 0
+  const look = () => {
+    const now = [...document.querySelectorAll('[data-cell]')]
+      .map((cell) => cell.getBoundingClientRect()).map((box) => `${box.top} ${box.height}`).join()
+    same = now === before ? same + 1 : 0
+    before = now
+    if (same === 30) done(true)
+    else requestAnimationFrame(look)
+  }
+  look()
+})"""

@@ -77,7 +77,7 @@ def test_the_start_and_an_answered_question(page: Page, check: Callable[[str], N
     check("question edited")
 
 
-def test_the_notebook_and_its_outputs(page: Page, session: str, check: Callable[[str], None]) -> None:
+def test_the_notebook_and_its_outputs(page: Page, check: Callable[[str], None], session: str) -> None:
     check("empty notebook")
     run_cell(page, OUTPUTS)
     expect(page.frame_locator("[data-outputs] iframe").first.locator("table.dataframe")).to_be_visible()

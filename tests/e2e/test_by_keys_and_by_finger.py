@@ -11,7 +11,7 @@ from playwright.sync_api import APIRequestContext, Locator, Page, Route, expect
 COMPLETE = "[data-turn=assistant][data-state=complete]"
 
 
-def tab_to(page: Page, target: Locator, *, back: bool = False, most: int = 60) -> None:
+def tab_to(page: Page, target: Locator, *, back: bool = False, most: int = 120) -> None:
     """Tabs until the target has the focus; by no other means."""
     for _ in range(most):
         if target.count() and target.first.evaluate("element => element === document.activeElement"):
@@ -150,7 +150,7 @@ def test_cells_of_a_notebook_by_keys(page: Page, session: str, api: APIRequestCo
     saved(page, api, session, ["a = 1", "1 / 0", ""])
     expect(cells(page).nth(2).locator(".cm-content")).to_be_focused()
     page.keyboard.press("Escape")
-    tab_to(page, page.get_by_role("button", name="More for this cell"), back=True)
+    tab_to(page, cells(page).first.get_by_role("button", name="More for this cell"), back=True)
     page.keyboard.press("Enter")
     choose(page, "Insert a cell above")
     expect(cells(page)).to_have_count(4)

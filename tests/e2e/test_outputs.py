@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from person import run_cell
+from person import at_rest, run_cell
 from playwright.sync_api import APIRequestContext, Download, Locator, Page, expect
 from test_accessibility import complaints
 
@@ -290,6 +290,8 @@ def test_outputs_are_used_by_a_finger(phone: Page) -> None:
         phone.request.post("/api/jupyter/execute", data={"code": code, "kernel_id": id})
     phone.goto(f"/c/{id}")
     phone.get_by_role("tab", name=re.compile("^Notebook")).first.tap()
+    expect(phone.frame_locator("[data-outputs] iframe").first.locator("table.dataframe")).to_be_visible()
+    at_rest(phone)
     phone.get_by_role("button", name="All 1,200 rows").tap()
     phone.get_by_role("button", name="Rows after").tap()
     expect(phone.locator("[data-rows]")).to_have_text("51–100 of 1,200")

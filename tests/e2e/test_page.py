@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from conftest import take_pictures
-from person import SALES, add_cell, ask, cells, choose_model, drop, ended, run_cell
+from person import SALES, add_cell, ask, at_rest, cells, choose_model, drop, ended, run_cell
 from playwright.sync_api import APIRequestContext, Page, expect
 
 ANSWERED = "[data-turn=assistant][data-state=complete]"
@@ -225,6 +225,7 @@ def test_the_views_on_a_phone(phone: Page) -> None:
     expect(phone.frame_locator("[data-outputs] iframe").first.locator("table.dataframe")).to_be_visible()
     take("notebook")
     table = run_cell(phone, LONG)
+    at_rest(phone)
     table.get_by_role("button", name="All 200 rows").tap()
     expect(table.locator("[data-rows]")).to_be_visible()
     take("table")
