@@ -454,14 +454,10 @@ class ForkServer:
             self.next_group = name
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            self._ended(pid, os.waitstatus_to_exitcode(status))
+        ended: ending.Reaped = []
+        ending.reap_all(ended)
+        for pid, status in ended:
+            self._ended(pid, status)
 
     def _ended(self, pid: int, status: int) -> None:
         """One of our children: a helper, an init, or an orphan that outlived its own."""

@@ -7,7 +7,6 @@ the template's memory. What the two say to each other never leaves the fork serv
 import gc
 import json
 import os
-import select
 import signal
 import socket
 import traceback
@@ -16,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple, NoReturn
 
-from cellblock.guest import init, linux, sandbox
+from cellblock.guest import helper, init, linux, sandbox
+from cellblock.guest.helper import Ended
 from cellblock.guest.seat import House, Seat, tell
 from cellblock.messages import MAX_PACKET, Launch, Policy, Refused
 
@@ -40,13 +40,6 @@ class Spare(NamedTuple):
     def hire(self, order: "Order", *fds: int) -> None:
         """Tells it for whom it is; see Order. OSError."""
         socket.send_fds(self.connection, [order.encode()], list(fds))
-
-
-class Ended(NamedTuple):
-    """An init that has ended, and all that was in its PID namespace with it."""
-
-    pid: int
-    status: int
 
 
 @dataclass(frozen=True)
@@ -145,30 +138,10 @@ class Maker:
 
     def run(self) -> NoReturn:
         """Until the fork server has gone."""
-        try:
-            self._serve()
-        except BaseException:
-            traceback.print_exc()
-        os._exit(1)
-
-    def _serve(self) -> None:
-        linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
         gc.disable()  # inits are short programs: a collection would only unshare their pages
         linux.forget_types()
         gc.freeze()
-        wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
-        poll = select.poll()
-        poll.register(self.connection, select.POLLIN)
-        poll.register(wake, select.POLLIN)
-        while True:
-            ready = {fd for fd, _ in poll.poll()}
-            if wake in ready:
-                os.read(wake, 4096)
-                self._reap()
-            if self.connection.fileno() in ready and not self._make():
-                return
+        helper.serve(self.connection, self._make)
 
     def _make(self) -> bool:
         """One init; False when nobody asks any more."""
@@ -184,23 +157,10 @@ class Maker:
         linux.setns(self.own_pid_namespace, linux.NEWPID)
         theirs.close()
         namespace = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        self._tell({"spare": pid}, ours.fileno(), namespace)
+        helper.tell(self.connection, ours.fileno(), namespace, spare=pid)
         ours.close()
         os.close(namespace)
         return True
-
-    def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            self._tell({"ended": pid, "status": os.waitstatus_to_exitcode(status)})
-
-    def _tell(self, said: dict[str, int], *fds: int) -> None:
-        socket.send_fds(self.connection, [json.dumps(said).encode()], list(fds))
 
 
 @dataclass

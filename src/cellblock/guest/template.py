@@ -6,17 +6,14 @@ A fork of the fork server, once that has prepared all; the fork server does the 
 
 import json
 import os
-import select
-import signal
 import socket
-import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from cellblock.guest import linux, sandbox
-from cellblock.guest.nursery import Ended
+from cellblock.guest import helper, linux, sandbox
+from cellblock.guest.helper import Ended
 from cellblock.messages import MAX_PACKET
 
 Born = Callable[[socket.socket, int], NoReturn]
@@ -77,27 +74,7 @@ class Forking:
 
     def run(self) -> NoReturn:
         """Until the fork server has gone."""
-        try:
-            self._serve()
-        except BaseException:
-            traceback.print_exc()
-        os._exit(1)
-
-    def _serve(self) -> None:
-        linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
-        wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
-        poll = select.poll()
-        poll.register(self.connection, select.POLLIN)
-        poll.register(wake, select.POLLIN)
-        while True:
-            ready = {fd for fd, _ in poll.poll()}
-            if wake in ready:
-                os.read(wake, 4096)
-                self._reap()
-            if self.connection.fileno() in ready and not self._fork():
-                return
+        helper.serve(self.connection, self._fork)
 
     def _fork(self) -> bool:
         """One kernel; False when nobody asks any more."""
@@ -111,24 +88,11 @@ class Forking:
             if pid == 0:
                 self.born(socket.socket(fileno=link), output)
         except OSError as problem:
-            self._tell(refused=str(problem))
+            helper.tell(self.connection, refused=str(problem))
         else:
-            self._tell(forked=pid)
+            helper.tell(self.connection, forked=pid)
         finally:
             for fd in fds:
                 os.close(fd)
         linux.setns(self.own_pid_namespace, linux.NEWPID)  # lost in a kernel's, we end: the next would be born in there
         return True
-
-    def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            self._tell(ended=pid, status=os.waitstatus_to_exitcode(status))
-
-    def _tell(self, **said: int | str) -> None:
-        self.connection.send(json.dumps(said).encode())
