@@ -91,6 +91,7 @@ export function App() {
       .catch((error: unknown) => setProblem(asProblem(error)))
   }
 
+  const main = useRef<HTMLElement>(null)
   const menu = !side && (
     <IconButton label={words.page.showConversations} onClick={() => setSide(true)}>
       <PanelLeft size={16} />
@@ -111,6 +112,13 @@ export function App() {
       <LiveRegion />
       {side && (
         <>
+          <button
+            type="button"
+            onClick={() => main.current?.focus()}
+            className="sr-only z-50 rounded-md border border-line bg-surface px-3 py-1 text-sm focus:not-sr-only focus:fixed focus:top-2 focus:left-2"
+          >
+            {words.page.skip}
+          </button>
           <div className="fixed inset-0 z-30 bg-black/40 lg:hidden" onClick={() => setSide(false)} aria-hidden />
           <div className="fixed inset-y-0 left-0 z-40 lg:static lg:z-auto">
             <Conversations
@@ -128,7 +136,7 @@ export function App() {
           </div>
         </>
       )}
-      <main className="relative flex min-h-0 min-w-0 flex-1 flex-col">
+      <main ref={main} tabIndex={-1} className="relative flex min-h-0 min-w-0 flex-1 flex-col outline-none">
         {problem !== null && (
           <div className="p-2">
             <Banner bad onClose={() => setProblem(null)}>

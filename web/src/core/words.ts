@@ -38,6 +38,7 @@ export const words = {
     view: 'View',
   },
   page: {
+    skip: 'Skip the list of conversations',
     showConversations: 'Show conversations',
     hideConversations: 'Hide conversations',
     keyboardShortcuts: 'Keyboard shortcuts',
