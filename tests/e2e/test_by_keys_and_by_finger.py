@@ -31,12 +31,16 @@ def past_the_list(page: Page) -> None:
 def choose(page: Page, *names: str) -> None:
     """Arrows down in the menu that is open to each of these items, and takes the last."""
     for name in names:
-        item = page.get_by_role("menuitem", name=name)
-        for _ in range(30):
-            if item.evaluate("element => element === document.activeElement"):
-                break
-            page.keyboard.press("ArrowDown")
+        arrow_to(page, page.get_by_role("menuitem", name=name))
     page.keyboard.press("Enter")
+
+
+def arrow_to(page: Page, item: Locator) -> None:
+    """Down to this item; a menu moves the focus a moment after the key."""
+    while not item.evaluate("element => element === document.activeElement"):
+        before = page.evaluate_handle("() => document.activeElement")
+        page.keyboard.press("ArrowDown")
+        page.wait_for_function("before => document.activeElement !== before", arg=before)
 
 
 def focused(page: Page) -> str:
@@ -52,11 +56,7 @@ def test_a_conversation_by_keys(page: Page) -> None:
     page.goto("/")
     tab_to(page, page.get_by_role("button", name=re.compile("^Model: ")))
     page.keyboard.press("Enter")
-    choice = page.get_by_role("menuitemradio", name=re.compile("scripted"))
-    for _ in range(12):
-        if choice.evaluate("element => element === document.activeElement"):
-            break
-        page.keyboard.press("ArrowDown")
+    arrow_to(page, page.get_by_role("menuitemradio", name=re.compile("scripted")))
     page.keyboard.press("Enter")
     box = page.get_by_role("textbox", name="Your question")
     tab_to(page, box, back=True)

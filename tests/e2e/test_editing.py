@@ -3,7 +3,7 @@
 import re
 
 from person import add_cell, cells, choose_model, ended, run_cell, saved, write
-from playwright.sync_api import APIRequestContext, Locator, Page, expect
+from playwright.sync_api import APIRequestContext, Locator, Page, Route, expect
 
 COMPLETE = "[data-turn=assistant][data-state=complete]"
 
@@ -89,6 +89,41 @@ def rapidly(page: Page, *keys: str) -> None:
         }""",
         list(keys),
     )
+
+
+def test_what_is_typed_while_the_server_is_told_of_other_text_stays(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    cell = add_cell(page, "old = 1")
+    saved(page, api, session, ["old = 1"])
+    held: list[Route] = []
+    page.route("**/notebook/cells/*", lambda route: held.append(route), times=1)
+    with page.expect_request("**/notebook/cells/*"):
+        cell.locator(".cm-content").fill("new = 2")
+    cell.locator(".cm-content").fill("old = 1")  # as it was before, and the server is about to say otherwise
+    with page.expect_response("**/notebook/cells/*"):
+        held[0].continue_()
+    saved(page, api, session, ["old = 1"])
+    expect(cell.locator(".cm-content")).to_have_text("old = 1")
+
+
+def test_who_has_gone_on_while_a_cell_comes_back_keeps_the_focus(page: Page, session: str) -> None:
+    for code in ("1", "2"):
+        add_cell(page, code)
+    cells(page).first.focus()
+    rapidly(page, "d", "d")
+    expect(cells(page)).to_have_count(1)
+    expect(cells(page).first).to_be_focused()
+    held: list[Route] = []
+    page.route("**/restore", lambda route: held.append(route), times=1)
+    with page.expect_request("**/restore"):
+        page.keyboard.press("z")
+    page.get_by_role("textbox", name="Your question").click()
+    with page.expect_response("**/restore"):
+        held[0].continue_()
+    expect(cells(page)).to_have_count(2)
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    expect(page.get_by_role("textbox", name="Your question")).to_be_focused()
 
 
 def test_a_deleted_cell_comes_back_where_it_was_with_its_outputs(

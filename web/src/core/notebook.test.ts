@@ -227,6 +227,39 @@ describe('what a person types', () => {
   })
 })
 
+describe('what a person types while the server is told', () => {
+  const old = 'x = 1'
+  const kept = 'x = 1  # kept'
+  const type = (session: Session, source: string): Session => edit(session, { kind: 'type', cellId: 'a', source })
+  const sending = (source: string): Session => edit(type(loaded(cell('a', old)), source), { kind: 'sent', cellId: 'a', source })
+  const told = (source: string, revision: number): SessionEvent => event('cell_edited', { cell: cell('a', source), revision }, { cell_id: 'a' })
+  const text = (session: Session): string => sourceOf(session.cells[0]!)
+
+  test('stays, also when it is what stood there before', () => {
+    for (const now of [old, 'x = 2', `${kept} and more`]) {
+      const typing = type(sending(kept), now)
+      for (const confirmed of [adopt(typing, notebook([cell('a', kept)], 2)), play(typing, told(kept, 2)), play(typing, event('execution_start', { status: 'queued', code: kept }, on))]) {
+        expect(text(confirmed)).toBe(now)
+        expect(confirmed.cells[0]).toMatchObject({ draft: { source: now, base: kept }, sent: null, conflict: null })
+      }
+    }
+  })
+  test('stays when the server says meanwhile what stood there before', () => {
+    const typing = adopt(type(sending(kept), old), notebook([cell('a', old)], 1))
+    expect(text(adopt(typing, notebook([cell('a', kept)], 2)))).toBe(old)
+  })
+  test('is no change any more when it did not arrive', () => {
+    const failed = edit(type(sending(kept), old), { kind: 'sent', cellId: 'a', source: null })
+    expect(failed.cells[0]).toMatchObject({ source: old, draft: null, sent: null })
+  })
+  test('an event that comes after the answer to a later edit does not bring the old text back', () => {
+    const session = adopt(sending(kept), notebook([cell('a', kept)], 2))
+    const later = adopt(edit(type(session, old), { kind: 'sent', cellId: 'a', source: old }), notebook([cell('a', old)], 3))
+    expect(text(play(later, told(kept, 2)))).toBe(old)
+    expect(text(play(later, told(kept, 2), told(old, 3), told('y', 4)))).toBe('y')
+  })
+})
+
 describe('places', () => {
   const { cells } = loaded(cell('a'), cell('b'), cell('c'))
   test('one step up or down, or nowhere', () => {

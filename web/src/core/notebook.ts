@@ -1,5 +1,5 @@
 // The session as the page sees it: events from the server and a person's edits go in, the next state comes out.
-import { merge } from './merge.ts'
+import { rebase, resolved, sent, typed, UNTYPED, type Typed } from './drafts.ts'
 import { foldOutput, never, type OutputEvent } from './outputs.ts'
 import { joined } from './text.ts'
 import { words } from './words.ts'
@@ -15,11 +15,7 @@ import type {
   Status,
 } from '../wire/types.ts'
 
-export interface CellView extends Cell {
-  /** What a person typed that the server has not confirmed, and the source it was typed over. */
-  readonly draft: { readonly source: string; readonly base: string } | null
-  /** The same lines were changed elsewhere: the other version, until a person chooses. */
-  readonly conflict: string | null
+export interface CellView extends Cell, Typed {
   /** Shown at once; the server does not know it yet. */
   readonly pending: boolean
   readonly clearing: boolean
@@ -200,15 +196,14 @@ function adoptCell(before: CellView | undefined, cell: Cell, asked = before): Ce
   const told = asked?.execution_id !== before.execution_id || asked.status !== before.status
   if (told || (same && isActive(before.status))) return rebase({ ...before, pending: false }, cell.source)
   const outputs = withIds(cell.outputs, before.outputs)
-  const next: CellView = same ? { ...before, ...cell, outputs, pending: false, undone: noted(cell.metadata).undone } : { ...view(cell), draft: before.draft, conflict: before.conflict }
+  const next: CellView = same ? { ...before, ...cell, outputs, pending: false, undone: noted(cell.metadata).undone } : { ...view(cell), draft: before.draft, sent: before.sent, conflict: before.conflict }
   return rebase(next, cell.source)
 }
 
 export function view(cell: Cell): CellView {
   return {
     ...cell,
-    draft: null,
-    conflict: null,
+    ...UNTYPED,
     pending: false,
     clearing: false,
     startedAt: null,
@@ -241,22 +236,12 @@ export function outputsHidden(cell: Cell): boolean {
   return jupyter?.outputs_hidden === true
 }
 
-/** A draft meets a new source of the server: dropped when they agree, merged when it can be, else shown as a conflict. */
-function rebase(cell: CellView, source: string): CellView {
-  if (cell.draft === null) return { ...cell, source, conflict: null }
-  const { draft } = cell
-  if (draft.source === source) return { ...cell, source, draft: null, conflict: null }
-  if (draft.base === source) return { ...cell, source }
-  const merged = merge(draft.base, draft.source, source)
-  if (merged === null) return { ...cell, source, conflict: source }
-  return { ...cell, source, draft: merged === source ? null : { source: merged, base: source } }
-}
-
 function edited(session: Session, event: SessionEvent): Session {
   const { content } = event
   const notebook = content['notebook'] as Notebook | undefined
   if (notebook && Array.isArray(notebook.cells)) return adopt(session, notebook)
   const revision = typeof content['revision'] === 'number' ? content['revision'] : session.revision
+  if (revision < session.revision) return session // the answer to an edit came first, and knew of this
   const cells = editedCells(session.cells, event)
   return cells === null ? { ...session, stale: true } : withMarks(session, { ...session, revision, cells })
 }
@@ -466,6 +451,7 @@ function outputEvent(event: SessionEvent): OutputEvent | null {
 
 export type Edit =
   | { readonly kind: 'type'; readonly cellId: string; readonly source: string }
+  | { readonly kind: 'sent'; readonly cellId: string; readonly source: string | null }
   | { readonly kind: 'resolve'; readonly cellId: string; readonly keep: 'mine' | 'theirs' }
   | { readonly kind: 'add'; readonly cellId: string; readonly type: CellType; readonly source: string; readonly after: string | null }
   | { readonly kind: 'hide'; readonly cellId: string; readonly hidden: boolean }
@@ -482,6 +468,8 @@ export function edit(session: Session, change: Edit): Session {
   switch (change.kind) {
     case 'type':
       return withCell(session, change.cellId, (cell) => typed(cell, change.source))
+    case 'sent':
+      return withCell(session, change.cellId, (cell) => sent(cell, change.source))
     case 'resolve':
       return withCell(session, change.cellId, (cell) => resolved(cell, change.keep))
     case 'retype':
@@ -520,20 +508,9 @@ function withCell(session: Session, id: string, change: (cell: CellView) => Cell
   return { ...session, cells: session.cells.map((cell) => (cell.id === id ? change(cell) : cell)) }
 }
 
-function typed(cell: CellView, source: string): CellView {
-  if (source === sourceOf(cell)) return cell
-  const base = cell.draft?.base ?? cell.source
-  return { ...cell, draft: source === cell.source ? null : { source, base } }
-}
-
 function hidden(cell: CellView, hide: boolean): CellView {
   const jupyter = cell.metadata['jupyter'] as object | undefined
   return { ...cell, metadata: { ...cell.metadata, jupyter: { ...jupyter, outputs_hidden: hide } } }
-}
-
-function resolved(cell: CellView, keep: 'mine' | 'theirs'): CellView {
-  if (cell.draft === null || keep === 'theirs') return { ...cell, draft: null, conflict: null }
-  return { ...cell, draft: { source: cell.draft.source, base: cell.source }, conflict: null }
 }
 
 function moved(session: Session, id: string, after: string | null): Session {

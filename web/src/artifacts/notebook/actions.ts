@@ -7,6 +7,7 @@ import { cellOfCount } from '../../core/traceback.ts'
 import type { CellType } from '../../wire/types.ts'
 import { announce } from '../../ui/live.tsx'
 import { goToLine, wantEditor } from './editor.tsx'
+import { allThere } from './near.ts'
 import { words } from '../../core/words.ts'
 import type { SessionStore } from './store.ts'
 
@@ -55,8 +56,9 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
     void store.retype(id, type)
   }
   const travel = async (way: Promise<string | null>): Promise<void> => {
+    const before = touched
     const id = await way
-    if (id === null) return
+    if (id === null || touched !== before) return
     requestAnimationFrame(() => focusCell(boxOf(id) ? id : (cells().at(-1)?.id ?? id)))
   }
 
@@ -183,6 +185,10 @@ export function applies(cell: CellView, command: CellCommand): boolean {
 
 // where the focus goes
 
+/** How often a person has touched keys, pointer or wheel: who did so while the server was asked stays where they are. */
+let touched = 0
+for (const hand of ['keydown', 'pointerdown', 'wheel', 'touchmove']) addEventListener(hand, () => (touched += 1), { capture: true, passive: true })
+
 export function boxOf(id: string): HTMLElement | null {
   return document.getElementById(`cell-${id}`)
 }
@@ -193,18 +199,19 @@ export function focusCell(id: string): void {
   if (box) reveal(box)
 }
 
-/** What is near is scrolled to. A long way is gone at once: cells on it have no more than a guessed height until they are seen. */
+/** At once, and again until the cells around it are there and have their heights, unless a person does something meanwhile. */
 function reveal(box: HTMLElement): void {
-  const still = matchMedia('(prefers-reduced-motion: reduce)').matches
-  if ('near' in box.dataset) box.scrollIntoView({ block: 'nearest', behavior: still ? 'auto' : 'smooth' })
-  else arrive(box, 6)
+  const before = touched
+  const look = (frames: number): void => {
+    if (touched !== before) return
+    box.scrollIntoView({ block: 'nearest', behavior: 'instant' })
+    if (frames > 0) requestAnimationFrame(() => look(allThere() ? frames - 1 : FRAMES))
+  }
+  look(FRAMES)
 }
 
-/** Frame by frame, as heights become known. */
-function arrive(box: HTMLElement, frames: number): void {
-  box.scrollIntoView({ block: 'nearest', behavior: 'instant' })
-  if (frames > 0) requestAnimationFrame(() => arrive(box, frames - 1))
-}
+/** How many the browser takes at most to tell that a cell is near. */
+const FRAMES = 6
 
 /** React draws a cell that was just added at the end of what happens now, or else soon. */
 function onceDrawn(id: string, act: (box: HTMLElement) => void, tries = 60): void {

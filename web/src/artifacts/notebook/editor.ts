@@ -59,6 +59,8 @@ export function makeEditor(
         syntaxHighlighting(COLOURS),
         keymap.of([...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab]),
         placeholder(options.hint),
+        // What was typed last is scrolled to in a later frame: not any more when the focus has gone elsewhere by then.
+        EditorView.scrollHandler.of((view) => !view.hasFocus),
         // Tab indents in an editor, so it must not lead into one: Enter does, from the cell, and Escape leads out.
         EditorView.contentAttributes.of({ 'aria-label': options.label, tabindex: '-1' }),
         options.code ? [] : EditorView.lineWrapping,

@@ -4,7 +4,8 @@ import { CELL_COMMANDS, keyName, matched, NOTEBOOK_COMMANDS, type CellCommand, t
 import type { CellActions } from './actions.ts'
 
 const ALL = { ...CELL_COMMANDS, ...NOTEBOOK_COMMANDS }
-const PATIENCE = 600
+/** Milliseconds from one key of a command to the next, as in JupyterLab. */
+const PATIENCE = 1000
 
 let pending: { readonly name: string; readonly at: number } | null = null
 

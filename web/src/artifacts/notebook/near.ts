@@ -56,6 +56,9 @@ const PATIENCE = 500
 const waiting = new Set<() => void>()
 let asked = false
 
+/** No cell near a window waits for the rest of itself. */
+export const allThere = (): boolean => waiting.size === 0
+
 function soon(arrive: () => void): void {
   waiting.add(arrive)
   if (asked) return

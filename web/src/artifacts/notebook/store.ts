@@ -184,8 +184,19 @@ export class SessionStore {
     await this.#mutate((revision) => {
       const cell = this.cell(cellId)
       if (!cell?.draft || cell.conflict !== null) return null
-      return api.editCell(this.id, cellId, { source: cell.draft.source }, revision)
+      const { source } = cell.draft
+      return this.#send(cellId, source, () => api.editCell(this.id, cellId, { source }, revision))
     })
+  }
+
+  async #send<T>(cellId: string, source: string, way: () => Promise<T>): Promise<T> {
+    this.apply({ kind: 'sent', cellId, source })
+    try {
+      return await way()
+    } catch (error) {
+      this.apply({ kind: 'sent', cellId, source: null })
+      throw error
+    }
   }
 
   /** What was typed a moment ago is not lost with the page. */
@@ -219,10 +230,9 @@ export class SessionStore {
     await this.#mutate(async () => {
       const answer = await api.addCell(this.id, cell)
       known = true
-      return answer
+      return top ? api.moveCell(this.id, cell.id, null) : answer
     })
     if (!known) this.apply({ kind: 'delete', cellId: cell.id })
-    else if (top) await this.#mutate(() => api.moveCell(this.id, cell.id, null))
   }
 
   duplicate(cellId: string): string | null {
@@ -391,7 +401,8 @@ export class SessionStore {
     let execution: string | null = null
     await this.#try(async () => {
       await this.#queue
-      execution = (await api.execute(this.id, cellId, sourceOf(this.cell(cellId) ?? cell))).id
+      const source = sourceOf(this.cell(cellId) ?? cell)
+      execution = (await this.#send(cellId, source, () => api.execute(this.id, cellId, source))).id
     })
     return execution
   }
