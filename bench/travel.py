@@ -96,8 +96,10 @@ class Notebook:
         return took
 
     def weight(self) -> float:
-        """MB of all processes of the server."""
-        return processes.total(processes.descendants(self.server.pid)) / 1e6
+        """MB of all processes of this notebook's sandbox: the kernel, its init and the states that are kept."""
+        mine = self.run("import os; print(os.readlink('/proc/self/ns/pid'))").strip()
+        everybody = processes.descendants(self.server.pid)
+        return processes.total({pid for pid in everybody if mine in processes.targets(f"/proc/{pid}/ns")}) / 1e6
 
     def close(self) -> None:
         self.server.call("DELETE", f"/api/jupyter/kernel/{self.id}")

@@ -98,7 +98,9 @@ def test_a_branch_by_keys(page: Page, session: str, api: APIRequestContext) -> N
     assert printed(api, here(page, session), "x") == "1"
     page.goto(f"/c/{session}")
     timeline(page)
-    tab_to(page, page.get_by_role("button", name="Branch from: Before cell 3"))
+    before = page.get_by_role("button", name="Branch from: Before cell 3")
+    expect(before).to_be_visible()
+    tab_to(page, before)
     page.keyboard.press("Enter")
     assert printed(api, here(page, session), "x") == "2"
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { adopt, announcement, edit, empty, neighbour, runnable, sourceOf, transition, type Session } from './notebook.ts'
+import type { Arrangement } from './ahead.ts'
 import type { Cell, Notebook, SessionEvent } from '../wire/types.ts'
 
 const cell = (id: string, source = id, more: Partial<Cell> = {}): Cell => ({
@@ -69,25 +70,61 @@ describe('an answer that was overtaken', () => {
   })
 })
 
-describe('a new cell', () => {
-  const add = (session: Session, cellId: string, after: string | null): Session => edit(session, { kind: 'add', cellId, type: 'code', source: '', after })
+describe('what a person does to cells', () => {
   const ids = (session: Session): readonly string[] => session.cells.map((one) => one.id)
+  const add = (cellId: string, after: string | null): Arrangement => ({ kind: 'add', cellId, type: 'code', source: '', after })
+  const three = loaded(cell('a'), cell('b'), cell('c'))
+  const answered = (session: Session, change: Arrangement, cells: Cell[], revision: number): Session =>
+    adopt(edit(session, { kind: 'settled', change }), notebook(cells, revision))
 
-  test('is there at once, and stays while the server tells of others', () => {
-    let session = add(loaded(cell('a'), cell('b')), 'new', 'a')
+  test('a new cell is there at once, and stays while the server tells of others', () => {
+    const change = add('new', 'a')
+    let session = edit(loaded(cell('a'), cell('b')), change)
     expect(ids(session)).toEqual(['a', 'new', 'b'])
     session = edit(session, { kind: 'type', cellId: 'new', source: 'x = 1' })
     session = adopt(session, notebook([cell('a'), cell('other'), cell('b')], 2))
     expect(ids(session)).toEqual(['a', 'new', 'other', 'b'])
-    session = adopt(session, notebook([cell('a'), cell('new', ''), cell('b')], 3))
-    expect(session.cells[1]).toMatchObject({ pending: false, draft: { source: 'x = 1', base: '' } })
+    session = answered(session, change, [cell('a'), cell('new', ''), cell('b')], 3)
+    expect(session.cells[1]).toMatchObject({ draft: { source: 'x = 1', base: '' } })
     expect(ids(adopt(session, notebook([cell('a')], 4)))).toEqual(['a'])
   })
-  test('stands at the top, or at the end when what it follows is gone', () => {
-    expect(ids(add(loaded(cell('a')), 'new', null))).toEqual(['new', 'a'])
-    expect(ids(add(loaded(cell('a')), 'new', 'gone'))).toEqual(['a', 'new'])
-    expect(ids(adopt(add(loaded(cell('a')), 'new', 'a'), notebook([cell('b')], 2)))).toEqual(['b', 'new'])
-    expect(ids(adopt(add(loaded(cell('a')), 'new', null), notebook([cell('a')], 2)))).toEqual(['new', 'a'])
+  test('a new cell stands at the top, or at the end when what it follows is gone', () => {
+    const one = loaded(cell('a'))
+    expect(ids(edit(one, add('new', null)))).toEqual(['new', 'a'])
+    expect(ids(edit(one, add('new', 'gone')))).toEqual(['a', 'new'])
+    expect(ids(adopt(edit(one, add('new', 'a')), notebook([cell('b')], 2)))).toEqual(['b', 'new'])
+    expect(ids(adopt(edit(one, add('new', null)), notebook([cell('a')], 2)))).toEqual(['new', 'a'])
+  })
+  test('stands while the server answers what was asked before it', () => {
+    const up: Arrangement = { kind: 'move', cellId: 'c', after: 'a' }
+    const top: Arrangement = { kind: 'move', cellId: 'c', after: null }
+    let session = adopt(edit(three, up), notebook([cell('a', 'edited'), cell('b'), cell('c')], 2))
+    expect(ids(session)).toEqual(['a', 'c', 'b'])
+    session = edit(session, top)
+    session = play(session, event('cell_moved', { cell_id: 'c', after: 'a', revision: 3 }, { cell_id: 'c' }))
+    expect(ids(session)).toEqual(['c', 'a', 'b'])
+    session = answered(session, up, [cell('a'), cell('c'), cell('b')], 3)
+    expect(ids(session)).toEqual(['c', 'a', 'b'])
+    session = answered(session, top, [cell('c'), cell('a'), cell('b')], 4)
+    expect([ids(session), session.ahead]).toEqual([['c', 'a', 'b'], []])
+  })
+  test('what is deleted does not come back with an answer or an event that came late', () => {
+    const gone: Arrangement = { kind: 'delete', cellId: 'b' }
+    let session = adopt(edit(three, gone), notebook([cell('a'), cell('b', 'edited'), cell('c')], 2))
+    session = play(session, event('cell_added', { cell: cell('b'), after: 'a', revision: 3 }, { cell_id: 'b' }))
+    expect(ids(session)).toEqual(['a', 'c'])
+    expect(ids(answered(session, gone, [cell('a'), cell('c')], 4))).toEqual(['a', 'c'])
+  })
+  test('a kind and hidden outputs stay too', () => {
+    const changes: Arrangement[] = [{ kind: 'retype', cellId: 'a', type: 'markdown' }, { kind: 'hide', cellId: 'b', hidden: true }]
+    const session = adopt(changes.reduce(edit, three), notebook([cell('a'), cell('b')], 2))
+    expect(session.cells).toMatchObject([{ type: 'markdown' }, { metadata: { jupyter: { outputs_hidden: true } } }])
+  })
+  test('a cell that the server refused goes again, and for all else it is asked', () => {
+    const failed = (change: Arrangement): Session => edit(edit(three, change), { kind: 'settled', change, failed: true })
+    expect(failed(add('new', 'a'))).toMatchObject({ ahead: [], stale: false })
+    expect(ids(failed(add('new', 'a')))).toEqual(['a', 'b', 'c'])
+    expect(failed({ kind: 'delete', cellId: 'b' })).toMatchObject({ ahead: [], stale: true })
   })
 })
 

@@ -1,11 +1,11 @@
 // The session as the page sees it: events from the server and a person's edits go in, the next state comes out.
+import { arranged, placed, replayed, type Arrangement } from './ahead.ts'
 import { rebase, resolved, sent, typed, UNTYPED, type Typed } from './drafts.ts'
 import { foldOutput, never, type OutputEvent } from './outputs.ts'
 import { joined } from './text.ts'
 import { words } from './words.ts'
 import type {
   Cell,
-  CellType,
   KernelPhase,
   MimeBundle,
   Notebook,
@@ -16,8 +16,6 @@ import type {
 } from '../wire/types.ts'
 
 export interface CellView extends Cell, Typed {
-  /** Shown at once; the server does not know it yet. */
-  readonly pending: boolean
   readonly clearing: boolean
   readonly startedAt: string | null
   readonly runMs: number | null
@@ -43,6 +41,8 @@ export interface Session {
   readonly title: string | null
   readonly environment: string
   readonly cells: readonly CellView[]
+  /** What a person did to them that the server does not have yet, the first first. */
+  readonly ahead: readonly Arrangement[]
   readonly phase: KernelPhase
   readonly queue: number
   /** Executions that wait for their turn, the next one first. */
@@ -74,6 +74,7 @@ export function empty(kernelId: string): Session {
     title: null,
     environment: '',
     cells: [],
+    ahead: [],
     phase: 'starting',
     queue: 0,
     waiting: [],
@@ -172,17 +173,8 @@ export function adopt(session: Session, notebook: Notebook, asked: Session = ses
     revision: notebook.revision,
     title: notebook.title,
     environment: notebook.environment,
-    cells: withPending(session.cells, notebook.cells.map((cell) => adoptCell(known.get(cell.id), cell, then.get(cell.id)))),
+    cells: replayed(notebook.cells.map((cell) => adoptCell(known.get(cell.id), cell, then.get(cell.id))), session.ahead, session.cells),
   }
-}
-
-/** Cells that are on their way to the server stay where a person has put them. */
-function withPending(before: readonly CellView[], after: readonly CellView[]): readonly CellView[] {
-  const known = new Set(after.map((cell) => cell.id))
-  return before.reduce<readonly CellView[]>((cells, cell, at) => {
-    if (!cell.pending || known.has(cell.id)) return cells
-    return placed(cells, cell, before[at - 1]?.id ?? null) ?? [...cells, cell]
-  }, after)
 }
 
 /** A snapshot comes in order with the events: it says more than what was folded before it. */
@@ -194,9 +186,9 @@ function adoptCell(before: CellView | undefined, cell: Cell, asked = before): Ce
   if (before === undefined) return view(cell)
   const same = before.execution_id === cell.execution_id
   const told = asked?.execution_id !== before.execution_id || asked.status !== before.status
-  if (told || (same && isActive(before.status))) return rebase({ ...before, pending: false }, cell.source)
+  if (told || (same && isActive(before.status))) return rebase(before, cell.source)
   const outputs = withIds(cell.outputs, before.outputs)
-  const next: CellView = same ? { ...before, ...cell, outputs, pending: false, undone: noted(cell.metadata).undone } : { ...view(cell), draft: before.draft, sent: before.sent, conflict: before.conflict }
+  const next: CellView = same ? { ...before, ...cell, outputs, undone: noted(cell.metadata).undone } : { ...view(cell), draft: before.draft, sent: before.sent, conflict: before.conflict }
   return rebase(next, cell.source)
 }
 
@@ -204,7 +196,6 @@ export function view(cell: Cell): CellView {
   return {
     ...cell,
     ...UNTYPED,
-    pending: false,
     clearing: false,
     startedAt: null,
     limit: null,
@@ -243,7 +234,8 @@ function edited(session: Session, event: SessionEvent): Session {
   const revision = typeof content['revision'] === 'number' ? content['revision'] : session.revision
   if (revision < session.revision) return session // the answer to an edit came first, and knew of this
   const cells = editedCells(session.cells, event)
-  return cells === null ? { ...session, stale: true } : withMarks(session, { ...session, revision, cells })
+  if (cells === null) return { ...session, stale: true }
+  return withMarks(session, { ...session, revision, cells: replayed(cells, session.ahead, session.cells) })
 }
 
 /** After cells were undone or redone variables are others; while one runs, its end has undone more than itself. */
@@ -269,12 +261,6 @@ function editedCells(cells: readonly CellView[], event: SessionEvent): readonly 
   if (event.event !== 'cell_moved' && before) return cells.map((other) => (other.id === id ? next : other))
   if (after === undefined) return null
   return placed(cells.filter((other) => other.id !== id), next, after as string | null)
-}
-
-function placed(cells: readonly CellView[], cell: CellView, after: string | null): readonly CellView[] | null {
-  if (after === null) return [cell, ...cells]
-  const at = cells.findIndex((other) => other.id === after)
-  return at < 0 ? null : [...cells.slice(0, at + 1), cell, ...cells.slice(at + 1)]
 }
 
 // executions
@@ -453,11 +439,8 @@ export type Edit =
   | { readonly kind: 'type'; readonly cellId: string; readonly source: string }
   | { readonly kind: 'sent'; readonly cellId: string; readonly source: string | null }
   | { readonly kind: 'resolve'; readonly cellId: string; readonly keep: 'mine' | 'theirs' }
-  | { readonly kind: 'add'; readonly cellId: string; readonly type: CellType; readonly source: string; readonly after: string | null }
-  | { readonly kind: 'hide'; readonly cellId: string; readonly hidden: boolean }
-  | { readonly kind: 'delete'; readonly cellId: string }
-  | { readonly kind: 'move'; readonly cellId: string; readonly after: string | null }
-  | { readonly kind: 'retype'; readonly cellId: string; readonly type: CellType }
+  | Arrangement
+  | { readonly kind: 'settled'; readonly change: Arrangement; readonly failed?: boolean }
   | { readonly kind: 'asked'; readonly input: InputRequest }
   | { readonly kind: 'measured'; readonly memory: number }
   | { readonly kind: 'travelled'; readonly notice: string | null; readonly fresh?: boolean }
@@ -465,6 +448,7 @@ export type Edit =
 
 /** What the page shows at once, before the server has confirmed it. */
 export function edit(session: Session, change: Edit): Session {
+  if (isArrangement(change)) return arrange(session, change)
   switch (change.kind) {
     case 'type':
       return withCell(session, change.cellId, (cell) => typed(cell, change.source))
@@ -472,16 +456,8 @@ export function edit(session: Session, change: Edit): Session {
       return withCell(session, change.cellId, (cell) => sent(cell, change.source))
     case 'resolve':
       return withCell(session, change.cellId, (cell) => resolved(cell, change.keep))
-    case 'retype':
-      return withCell(session, change.cellId, (cell) => ({ ...cell, type: change.type, outputs: [], status: null }))
-    case 'hide':
-      return withCell(session, change.cellId, (cell) => hidden(cell, change.hidden))
-    case 'add':
-      return added(session, change)
-    case 'delete':
-      return { ...session, cells: session.cells.filter((cell) => cell.id !== change.cellId) }
-    case 'move':
-      return moved(session, change.cellId, change.after)
+    case 'settled':
+      return settled(session, change.change, change.failed)
     case 'asked':
       return isWaiting(session, change.input) ? { ...session, input: change.input } : session
     case 'measured':
@@ -495,9 +471,20 @@ export function edit(session: Session, change: Edit): Session {
   }
 }
 
-function added(session: Session, { cellId, type, source, after }: Extract<Edit, { kind: 'add' }>): Session {
-  const cell = { ...view({ ...blank(cellId), type, source }), pending: true }
-  return { ...session, cells: placed(session.cells, cell, after) ?? [...session.cells, cell] }
+const ARRANGEMENTS: ReadonlySet<string> = new Set<Arrangement['kind']>(['add', 'hide', 'delete', 'move', 'retype'])
+const isArrangement = (change: Edit): change is Arrangement => ARRANGEMENTS.has(change.kind)
+
+function arrange(session: Session, change: Arrangement): Session {
+  const made = change.kind === 'add' ? view({ ...blank(change.cellId), type: change.type, source: change.source }) : undefined
+  const own = made ?? session.cells.find((cell) => cell.id === change.cellId)
+  return { ...session, cells: arranged(session.cells, change, own), ahead: [...session.ahead, change] }
+}
+
+/** The server has it, or refused it: a cell that it does not want is gone, for all else it is asked. */
+function settled(session: Session, change: Arrangement, failed = false): Session {
+  const unwanted = failed && change.kind === 'add'
+  const cells = unwanted ? session.cells.filter((cell) => cell.id !== change.cellId) : session.cells
+  return { ...session, cells, ahead: session.ahead.filter((one) => one !== change), stale: session.stale || (failed && !unwanted) }
 }
 
 function isWaiting(session: Session, input: InputRequest): boolean {
@@ -506,18 +493,6 @@ function isWaiting(session: Session, input: InputRequest): boolean {
 
 function withCell(session: Session, id: string, change: (cell: CellView) => CellView): Session {
   return { ...session, cells: session.cells.map((cell) => (cell.id === id ? change(cell) : cell)) }
-}
-
-function hidden(cell: CellView, hide: boolean): CellView {
-  const jupyter = cell.metadata['jupyter'] as object | undefined
-  return { ...cell, metadata: { ...cell.metadata, jupyter: { ...jupyter, outputs_hidden: hide } } }
-}
-
-function moved(session: Session, id: string, after: string | null): Session {
-  const cell = session.cells.find((other) => other.id === id)
-  if (!cell || after === id) return session
-  const rest = session.cells.filter((other) => other.id !== id)
-  return { ...session, cells: placed(rest, cell, after) ?? session.cells }
 }
 
 // what the page asks of it

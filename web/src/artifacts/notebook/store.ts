@@ -15,6 +15,7 @@ import {
   type Session,
 } from '../../core/notebook.ts'
 import { above, did, redo, standing, undo, UNTOUCHED, type Action, type Past, type Step } from '../../core/undo.ts'
+import type { Arrangement } from '../../core/ahead.ts'
 import { told, wayTo } from '../../core/states.ts'
 import { words } from '../../core/words.ts'
 import type { Proposal } from '../../core/asking.ts'
@@ -219,20 +220,12 @@ export class SessionStore {
     const { cells } = this.#session
     const cellId = newId()
     const place = after === undefined ? (cells.at(-1)?.id ?? null) : after
-    this.apply({ kind: 'add', cellId, type, source, after: place })
     this.#did({ kind: 'added', cellId, type, source, after: place })
-    void this.#add({ id: cellId, type, source, ...(place === null ? {} : { after: place }) }, place === null && cells.length > 0)
-    return cellId
-  }
-
-  async #add(cell: { id: string; type: CellType; source: string; after?: string }, top: boolean): Promise<void> {
-    let known = false
-    await this.#mutate(async () => {
-      const answer = await api.addCell(this.id, cell)
-      known = true
-      return top ? api.moveCell(this.id, cell.id, null) : answer
+    void this.#arrange({ kind: 'add', cellId, type, source, after: place }, async () => {
+      const answer = await api.addCell(this.id, { id: cellId, type, source, ...(place === null ? {} : { after: place }) })
+      return place === null && cells.length > 0 ? api.moveCell(this.id, cellId, null) : answer
     })
-    if (!known) this.apply({ kind: 'delete', cellId: cell.id })
+    return cellId
   }
 
   duplicate(cellId: string): string | null {
@@ -260,8 +253,7 @@ export class SessionStore {
   async #delete(cellId: string): Promise<void> {
     clearTimeout(this.#saves.get(cellId))
     this.#saves.delete(cellId)
-    this.apply({ kind: 'delete', cellId })
-    await this.#mutate((revision) => api.deleteCell(this.id, cellId, revision))
+    await this.#arrange({ kind: 'delete', cellId }, (revision) => api.deleteCell(this.id, cellId, revision))
   }
 
   async move(cellId: string, step: 1 | -1): Promise<void> {
@@ -272,8 +264,7 @@ export class SessionStore {
   }
 
   async #moveTo(cellId: string, after: string | null): Promise<void> {
-    this.apply({ kind: 'move', cellId, after })
-    await this.#mutate(() => api.moveCell(this.id, cellId, after))
+    await this.#arrange({ kind: 'move', cellId, after }, () => api.moveCell(this.id, cellId, after))
   }
 
   async retype(cellId: string, type: CellType): Promise<void> {
@@ -284,13 +275,11 @@ export class SessionStore {
   }
 
   async #retype(cellId: string, type: CellType): Promise<void> {
-    this.apply({ kind: 'retype', cellId, type })
-    await this.#mutate((revision) => api.editCell(this.id, cellId, { type }, revision))
+    await this.#arrange({ kind: 'retype', cellId, type }, (revision) => api.editCell(this.id, cellId, { type }, revision))
   }
 
   async hideOutputs(cellId: string, hidden: boolean): Promise<void> {
-    this.apply({ kind: 'hide', cellId, hidden })
-    await this.#mutate((revision) => api.editCell(this.id, cellId, { outputs_hidden: hidden }, revision))
+    await this.#arrange({ kind: 'hide', cellId, hidden }, (revision) => api.editCell(this.id, cellId, { outputs_hidden: hidden }, revision))
   }
 
   /** An .ipynb takes the place of all cells. */
@@ -372,23 +361,36 @@ export class SessionStore {
     )
   }
 
+  /** It is seen at once, and stands until the server has answered. */
+  async #arrange(change: Arrangement, way: (revision: number) => Promise<Notebook>): Promise<void> {
+    this.apply(change)
+    await this.#mutate(way, change)
+  }
+
   /** One edit after another; one that came too late is tried again on the notebook as it is now. */
-  #mutate(change: (revision: number) => Promise<Notebook> | null): Promise<void> {
-    const turn = this.#queue.then(() => this.#try(() => this.#attempt(change, 3)))
+  #mutate(way: (revision: number) => Promise<Notebook> | null, change?: Arrangement): Promise<void> {
+    const turn = this.#queue.then(() => this.#try(() => this.#attempt(way, 3, change)))
     this.#queue = turn
     return turn
   }
 
-  async #attempt(change: (revision: number) => Promise<Notebook> | null, tries: number): Promise<void> {
+  async #attempt(way: (revision: number) => Promise<Notebook> | null, tries: number, change?: Arrangement): Promise<void> {
     const asked = this.#session
     try {
-      const answer = await change(asked.revision)
-      if (answer !== null && answer.revision >= this.#session.revision) this.#set(adopt(this.#session, answer, asked))
+      const answer = await way(asked.revision)
+      const now = change ? edit(this.#session, { kind: 'settled', change }) : this.#session
+      this.#set(answer !== null && answer.revision >= now.revision ? adopt(now, answer, asked) : now)
     } catch (error) {
-      if (!(error instanceof api.ApiError) || error.status !== 409 || tries === 0) throw error
+      if (!(error instanceof api.ApiError) || error.status !== 409 || tries === 0) return this.#failed(error, change)
       this.#set(adopt(this.#session, error.current ?? (await api.getNotebook(this.id)), asked))
-      await this.#attempt(change, tries - 1)
+      await this.#attempt(way, tries - 1, change)
     }
+  }
+
+  #failed(error: unknown, change?: Arrangement): never {
+    if (change) this.apply({ kind: 'settled', change, failed: true })
+    if (this.#session.stale) void this.refresh()
+    throw error
   }
 
   // running

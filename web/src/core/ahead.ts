@@ -1,0 +1,50 @@
+// What a person did to the cells stands at once, on top of all the server says, until the server has it.
+import { never } from './outputs.ts'
+import type { CellView } from './notebook.ts'
+import type { CellType } from '../wire/types.ts'
+
+export type Arrangement =
+  | { readonly kind: 'add'; readonly cellId: string; readonly type: CellType; readonly source: string; readonly after: string | null }
+  | { readonly kind: 'hide'; readonly cellId: string; readonly hidden: boolean }
+  | { readonly kind: 'delete'; readonly cellId: string }
+  | { readonly kind: 'move'; readonly cellId: string; readonly after: string | null }
+  | { readonly kind: 'retype'; readonly cellId: string; readonly type: CellType }
+
+type Cells = readonly CellView[]
+
+/** The cells after it; `own` is the cell it is about as the page has it. */
+export function arranged(cells: Cells, change: Arrangement, own: CellView | undefined): Cells {
+  const rest = cells.filter((cell) => cell.id !== change.cellId)
+  const there = rest.length < cells.length
+  switch (change.kind) {
+    case 'delete':
+      return rest
+    case 'add':
+      return there || !own ? cells : (placed(cells, own, change.after) ?? [...cells, own])
+    case 'move':
+      return there && own ? (placed(rest, cells.find((cell) => cell.id === change.cellId)!, change.after) ?? cells) : cells
+    case 'retype':
+      return cells.map((cell) => (cell.id === change.cellId ? { ...cell, type: change.type, outputs: [], status: null } : cell))
+    case 'hide':
+      return cells.map((cell) => (cell.id === change.cellId ? hidden(cell, change.hidden) : cell))
+    default:
+      return never(change)
+  }
+}
+
+/** What the server says, with all that is still on its way; `before` are the cells as the page has them. */
+export function replayed(cells: Cells, ahead: readonly Arrangement[], before: Cells): Cells {
+  return ahead.reduce((now, change) => arranged(now, change, before.find((cell) => cell.id === change.cellId)), cells)
+}
+
+/** With the cell behind `after`, or at the top; null when there is no such place. */
+export function placed(cells: Cells, cell: CellView, after: string | null): Cells | null {
+  if (after === null) return [cell, ...cells]
+  const at = cells.findIndex((other) => other.id === after)
+  return at < 0 ? null : [...cells.slice(0, at + 1), cell, ...cells.slice(at + 1)]
+}
+
+function hidden(cell: CellView, hide: boolean): CellView {
+  const jupyter = cell.metadata['jupyter'] as object | undefined
+  return { ...cell, metadata: { ...cell.metadata, jupyter: { ...jupyter, outputs_hidden: hide } } }
+}
