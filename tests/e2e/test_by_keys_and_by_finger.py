@@ -12,9 +12,10 @@ COMPLETE = "[data-turn=assistant][data-state=complete]"
 
 
 def tab_to(page: Page, target: Locator, *, back: bool = False, most: int = 60) -> None:
-    """Tabs until the target has the focus; by no other means."""
+    """Tabs until the target, which may still be on its way, has the focus; by no other means."""
+    target.first.wait_for(state="attached")
     for _ in range(most):
-        if target.count() and target.first.evaluate("element => element === document.activeElement"):
+        if target.first.evaluate("element => element === document.activeElement"):
             return
         page.keyboard.press("Shift+Tab" if back else "Tab")
     raise AssertionError(f"no way by Tab to {target}")
