@@ -107,6 +107,14 @@ def test_what_is_typed_while_the_server_is_told_of_other_text_stays(
     expect(cell.locator(".cm-content")).to_have_text("old = 1")
 
 
+def test_what_was_just_typed_comes_back_with_its_cell(page: Page, session: str, api: APIRequestContext) -> None:
+    add_cell(page, "kept = 1")
+    page.keyboard.press("Escape")
+    rapidly(page, "d", "d", "z")
+    expect(cells(page).first).to_contain_text("kept = 1")
+    saved(page, api, session, ["kept = 1"])
+
+
 def test_who_has_gone_on_while_a_cell_comes_back_keeps_the_focus(page: Page, session: str) -> None:
     for code in ("1", "2"):
         add_cell(page, code)

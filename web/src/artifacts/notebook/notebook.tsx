@@ -10,6 +10,7 @@ import { Button } from '../../ui/button.tsx'
 import { Banner } from '../../ui/banner.tsx'
 import { focusCell, type CellActions } from './actions.ts'
 import { Cell, DraftCell } from './cell.tsx'
+import { overall } from './keys.ts'
 import { useGrowing } from './near.ts'
 import { words } from '../../core/words.ts'
 import type { SessionStore, StoreView } from './store.ts'
@@ -53,7 +54,13 @@ export function NotebookView({
   const drawn = useGrowing(session.cells.length)
   return (
     <div className="relative flex min-h-0 flex-1 flex-col">
-    <div ref={scroller} className="min-h-0 flex-1 overflow-y-auto overscroll-contain" data-notebook>
+    <div
+      ref={scroller}
+      className="min-h-0 flex-1 overflow-y-auto overscroll-contain -outline-offset-2"
+      data-notebook
+      tabIndex={-1}
+      onKeyDown={(event) => event.target === event.currentTarget && overall(event, actions) && event.preventDefault()}
+    >
       <div className="mx-auto flex max-w-[920px] flex-col gap-5 px-2 pt-5 pb-24 md:px-5">
         <Notices store={store} view={view} />
         {session.loaded && session.cells.length === 0 && draft === null && <Nothing />}
@@ -90,7 +97,7 @@ interface Held {
   readonly at: number
 }
 
-/** The focus is never lost: where a change takes away what had it, its cell has it then, or the cell that stands in that place. */
+/** The focus is never lost: where a change takes away what had it, its cell has it then, or what stands in that place. */
 class KeptFocus extends Component<{ children: ReactNode }> {
   override getSnapshotBeforeUpdate(): Held | null {
     const cell = document.activeElement?.closest('[data-cell]')
@@ -99,7 +106,7 @@ class KeptFocus extends Component<{ children: ReactNode }> {
 
   override componentDidUpdate(_props: unknown, _state: unknown, held: Held | null): void {
     if (held === null || document.activeElement !== document.body) return
-    const here = held.cell.isConnected ? held.cell : (boxes()[held.at] ?? boxes().at(-1))
+    const here = held.cell.isConnected ? held.cell : (boxes()[held.at] ?? boxes().at(-1) ?? document.querySelector('[data-notebook]'))
     if (here instanceof HTMLElement) here.focus({ preventScroll: true })
   }
 

@@ -246,14 +246,19 @@ export class SessionStore {
     const cell = this.cell(cellId)
     if (!cell) return
     this.#did({ kind: 'deleted', cellId, type: cell.type, source: sourceOf(cell), after: above(this.#session.cells, cellId) })
-    await this.save(cellId)
     await this.#delete(cellId)
   }
 
+  /** What was typed into it goes to the server first: it comes back with the cell. */
   async #delete(cellId: string): Promise<void> {
     clearTimeout(this.#saves.get(cellId))
     this.#saves.delete(cellId)
-    await this.#arrange({ kind: 'delete', cellId }, (revision) => api.deleteCell(this.id, cellId, revision))
+    const { draft = null, conflict = null } = this.cell(cellId) ?? {}
+    const keep = (source: string, revision: number): Promise<Notebook> => api.editCell(this.id, cellId, { source }, revision)
+    await this.#arrange({ kind: 'delete', cellId }, async (revision) => {
+      const kept = draft && conflict === null ? await keep(draft.source, revision) : { revision }
+      return api.deleteCell(this.id, cellId, kept.revision)
+    })
   }
 
   async move(cellId: string, step: 1 | -1): Promise<void> {
