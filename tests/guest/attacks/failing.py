@@ -74,17 +74,17 @@ guest = os.path.dirname(sys.argv[1])
 for name, place in (("cellblock", os.path.dirname(guest)), ("cellblock.guest", guest)):
     sys.modules[name] = package = types.ModuleType(name)
     package.__path__ = [place]
-from cellblock.guest import forkserver, sandbox
+from cellblock.guest import forkserver, sandbox, template
 for kind in {lists!r}:
     setattr(sandbox, kind, tuple(met(kind, step) for step in getattr(sandbox, kind)))
-settle = forkserver.ForkServer._settle
+run = template.Forking.run
 
-def settled(server):
-    settle(server)
+def lost(forking):
     refuse(AFTER)
+    run(forking)
 
 if AFTER:
-    forkserver.ForkServer._settle = settled
+    template.Forking.run = lost
 if BEFORE:
     refuse(BEFORE)
 forkserver.main([])
