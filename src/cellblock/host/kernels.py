@@ -115,6 +115,11 @@ class Kernel:
         return not isinstance(self.process, Process) or self.process.alone
 
     @property
+    def state(self) -> str:
+        """The snapshot that it was before, as init says; empty when it was none."""
+        return self.process.state if isinstance(self.process, Process) else ""
+
+    @property
     def python(self) -> bool:
         """Whether it can be asked in Python."""
         return self.ours or (self.courier is not None and self.courier.language == "python")

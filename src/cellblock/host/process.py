@@ -123,6 +123,7 @@ class Process:
         self._heir: Process | None = None
         self._looking: asyncio.Future[dict[str, int]] | None = None
         self._kills = 0  # by the memory limit, before this process
+        self.state = ""  # the snapshot that it was
         self._outside: bool | None = None  # the fork server tells of its end, and init does not; not known yet
         self._stopping = False
         self._pidfd = self._init_pidfd = -1
@@ -252,7 +253,8 @@ class Process:
     async def revive(self, name: str, *, count: int, reseed: bool = False, keep: str = "") -> "Process":
         """The snapshot as a kernel process that has taken this one's place; its sockets are bound.
 
-        `count`: executions so far; `keep`: under that name this one is kept, if it can be.
+        `count`: executions so far; `keep`: under that name this one is kept, if it can be. Where the snapshot ends
+        meanwhile it is this one that has stood up again: its `state` is `keep` then.
 
         KernelStartFailed: there is no such snapshot any more; a kernel that lives goes on.
         """
@@ -374,7 +376,7 @@ class Process:
         for fd in fds:
             os.set_inheritable(fd, False)
         self._pidfd, self._init_pidfd = fds
-        self.stages, self._outside = message.stages, message.outside
+        self.stages, self._outside, self.state = message.stages, message.outside, message.state
         self.key, self.prefix = self.key or message.key, self.prefix or message.prefix
         self._meter = meter_for(self.cgroups, message.group, self.pid)
         self._kills = self._meter.oom_kills()
