@@ -254,6 +254,37 @@ async def test_what_cannot_be_copied_is_named(bench: Bench) -> None:
     assert await said(bench, view["id"], "print(open('link').read())") == "a\n"
 
 
+BUILT_IN = """
+import _sqlite3, sqlite3
+del _sqlite3.__file__
+database = sqlite3.connect('own.db')
+database.execute('create table t (a)')
+database.commit()
+"""
+ADD = """
+try:
+    database.execute('insert into t values (1)')
+    database.commit()
+except sqlite3.Error as problem:
+    print(type(problem).__name__)
+print(database.execute('select * from t').fetchall())
+"""
+
+
+async def test_a_database_whose_library_shows_nothing_reads_in_a_branch_and_its_writing_is_refused(
+    bench: Bench,
+) -> None:
+    """As where Python has sqlite built in."""
+    trunk = await bench.kernel()
+    await said(bench, trunk, BUILT_IN)
+    twig = await branch(bench, trunk)
+    assert await said(bench, twig, ADD) == "OperationalError\n[]\n"
+    await said(bench, twig, "database.close(); database = sqlite3.connect('own.db')")
+    assert await said(bench, twig, ADD) == "[(1,)]\n"
+    assert await said(bench, trunk, ADD) == "[(1,)]\n"
+    assert await said(bench, trunk, "import os; print(os.listdir())") == "['own.db']\n"
+
+
 # a session like others
 
 
