@@ -23,10 +23,18 @@ def test_what_branches_are_holds_for_an_ordinary_user() -> None:
     assert f"{len(ONE_OF_EACH) * len(LEVELS)} passed" in said
 
 
+SELECTED = {
+    "test_branch.py": "{level}",
+    "test_branch_disk.py": "{level}",
+    # without cgroups, which a user may not make, what asks for too much gets a MemoryError and lives
+    "test_travel.py": "{level} and not out_of_memory and not nearly_all_memory",
+}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("file", ["test_branch.py", "test_branch_disk.py", "test_travel.py"])
+@pytest.mark.parametrize("file", SELECTED)
 @pytest.mark.parametrize("level", LEVELS)
 def test_all_that_is_true_of_branches_and_travels_is_for_an_ordinary_user(level: str, file: str) -> None:
-    said = as_ordinary_user(file, level, patience=500)
+    said = as_ordinary_user(file, SELECTED[file].format(level=level), patience=500)
     assert " passed" in said
