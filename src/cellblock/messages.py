@@ -172,7 +172,8 @@ class Revive:
 
     `key` is its new key; its sockets' names begin with `prefix`; `count`: executions so far; `reseed`: it shall not draw
     the numbers again that its twin has drawn. `Bound`, or `Refused` at step `revive`: then there is no such snapshot, and a
-    kernel that lives goes on. `keep`: the state that the kernel is in is to be kept under that name, if it can be.
+    kernel that lives goes on. `keep`: the state that the kernel is in is to be kept under that name, if it can be; where
+    the snapshot ends while the kernel makes way, that one stands up again instead, as `Bound` says.
     """
 
     name: str
@@ -227,7 +228,7 @@ class Bound:
     Pidfds of kernel and init travel beside it.
 
     `key` and `prefix` are told to a server that has taken over: nobody else remembers them. `outside`: the kernel is the
-    fork server's child, and no child of init's; see `Exit`.
+    fork server's child, and no child of init's; see `Exit`. `state`: the snapshot that it was before, if it was one.
     """
 
     stages: dict[str, float] = field(default_factory=dict)
@@ -235,6 +236,7 @@ class Bound:
     key: str = ""
     prefix: str = ""
     outside: bool = False
+    state: str = ""
     op: Literal["bound"] = "bound"
 
 

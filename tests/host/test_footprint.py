@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def test_all_processes_of_a_sandbox_are_found_and_no_others(
 
 def test_a_kernel_that_has_gone_has_no_family() -> None:
     assert footprint.family(0, 0) == set()
-    assert footprint.nameless((), 0) == 0
+    assert footprint.nameless((), 0, footprint.Mappings()) == 0
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -51,3 +52,72 @@ async def test_a_kernel_has_no_relatives_among_other_kernels(bench: Bench) -> No
     one, other = found
     assert len(one) == len(other) == 2
     assert not one & other
+
+
+MAPPED = """
+import mmap, os, sys
+def mapped(name):
+    with open(name, "wb+") as file:
+        file.truncate(1 << 20)
+        return mmap.mmap(file.fileno(), 1 << 20)
+for line in sys.stdin:
+    exec(line)
+    print("done", flush=True)
+"""
+
+
+@pytest.fixture
+def mapper(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A process that does a line of Python when told to, and sleeps."""
+    command = [sys.executable, "-c", MAPPED]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=tmp_path) as process:
+        yield process
+        process.kill()
+
+
+def does(process: "subprocess.Popen[str]", line: str) -> None:
+    assert process.stdin
+    assert process.stdout
+    print(line, file=process.stdin, flush=True)
+    assert process.stdout.readline() == "done\n"
+
+
+def test_mappings_are_read_again_of_who_has_run_since(
+    mapper: "subprocess.Popen[str]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, read, real = os.stat(tmp_path).st_dev, list[int](), footprint._mapped
+    monkeypatch.setattr(footprint, "_mapped", lambda pid, device: (read.append(pid), real(pid, device))[1])
+    does(mapper, "pass")
+    mappings = footprint.Mappings()
+
+    def looks() -> list[int]:
+        """Once, and until nothing has to be read for it: the process has slept."""
+        first = again = list(mappings.nameless({mapper.pid}, device).values())
+        while read:
+            read.clear()
+            again = list(mappings.nameless({mapper.pid}, device).values())
+        assert first == again
+        return first
+
+    assert looks() == []
+    does(mapper, "one = mapped('one'); os.unlink('one')")
+    assert looks() == [1 << 20]
+    does(mapper, "one.close()")
+    assert looks() == []
+
+
+def test_a_file_that_loses_its_name_while_who_has_mapped_it_sleeps_counts(
+    mapper: "subprocess.Popen[str]", tmp_path: Path
+) -> None:
+    device, mappings = os.stat(tmp_path).st_dev, footprint.Mappings()
+    does(mapper, "pass")
+    assert mappings.nameless({mapper.pid}, device) == {}
+    does(mapper, "one = mapped('one')")
+    for _ in range(2):
+        assert mappings.nameless({mapper.pid}, device) == {}
+    (tmp_path / "one").rename(tmp_path / "other")
+    (tmp_path / "one").touch()
+    assert mappings.nameless({mapper.pid}, device) == {}
+    (tmp_path / "other").unlink()
+    assert list(mappings.nameless({mapper.pid}, device).values()) == [1 << 20]

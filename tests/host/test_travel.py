@@ -5,6 +5,7 @@ import os
 import select
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -486,3 +487,41 @@ async def test_an_undo_whose_caller_goes_away_is_done_all_the_same(bench: Bench)
     asking.cancel()
     assert await said(bench, kernel_id, "print(x)") == "1\n"
     assert await marked(bench, kernel_id) == [False, True, False]
+
+
+# --- a state that dies on the way ------------------------------------------------------------------------------------
+
+TRAP = """
+import os, select, signal
+def trap(*arguments, real=signal.setitimer):
+    try:
+        end = os.pidfd_open({pid})
+        os.kill({pid}, 9)
+        select.select([end], [], [], 10)
+    except ProcessLookupError:
+        pass
+    return real(*arguments)
+signal.setitimer = trap  # a kernel that lies down stops its alarms
+"""
+
+
+async def test_a_state_that_dies_while_the_kernel_makes_way_costs_that_state_alone(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    first = await bench.run("x = 1", kernel_id)
+    second = await bench.run("x = 2", kernel_id)
+    while not (found := (await bench.process(kernel_id).snapshots())[second["id"]]):
+        pass  # it has not said yet where it is
+    status = Path(f"/proc/{found}/status").read_text().splitlines()
+    pid = next(line.split()[-1] for line in status if line.startswith("NSpid:"))
+    await said(bench, kernel_id, TRAP.format(pid=pid), snapshot="never")
+    with pytest.raises(NoState, match="ended while the kernel made way"):
+        await undo(bench, kernel_id, second)
+    assert await marked(bench, kernel_id) == [False, False, False]
+    after = await bench.run("print(x)", kernel_id)
+    assert (text(after), after["kernel_state"], after["notice"]) == ("2\n", "kept", None)
+    assert second["id"] not in await bench.process(kernel_id).snapshots()
+    await undo(bench, kernel_id)
+    await bench.interpreter.redo(OWNER, kernel_id)
+    assert await said(bench, kernel_id, "print(x)") == "2\n"
+    await undo(bench, kernel_id, first)
+    assert await said(bench, kernel_id, "print('x' in dir())") == "False\n"

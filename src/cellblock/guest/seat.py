@@ -102,8 +102,8 @@ class Seat:
     `pid` is 0 until the kernel has told it, where that is the fork server's child: then that one tells the server of its end.
     `outside` is the pid of that one, also when it sleeps and another one is the kernel. `key` is the kernel's, for a server
     that takes over; `bound`: the kernel's stages, once its sockets are. `wish`: the revival that the server has asked for;
-    `prefix`: how the names of the kernel's sockets begin, None before there were any. `lineage`: of a branch, see
-    messages.Branch; `move`: what its kernel has to do before it opens for the first time.
+    `prefix`: how the names of the kernel's sockets begin, None before there were any; `state`: the snapshot that it was.
+    `lineage`: of a branch, see messages.Branch; `move`: what its kernel has to do before it opens for the first time.
     """
 
     house: House
@@ -113,6 +113,7 @@ class Seat:
     pid: int = 0
     key: str = ""
     prefix: str | None = ""
+    state: str = ""
     lineage: tuple[str, ...] = ()
     sid: int = 0
     outside: int = 0
@@ -244,7 +245,8 @@ class Seat:
             return
         pidfds = [linux.pidfd_open(pid) for pid in (self.pid, os.getpid())]
         outside = self.pid == self.outside
-        tell(self.connection, Bound(self.bound, self.house.group, key, self.prefix or "", outside), *pidfds)
+        bound = Bound(self.bound, self.house.group, key, self.prefix or "", outside, self.state)
+        tell(self.connection, bound, *pidfds)
         for fd in pidfds:
             os.close(fd)
 
@@ -332,12 +334,20 @@ class Seat:
         held = self.shelf.held.get(self.wish.name)
         if any(seat.shelf.ready()[1] for seat in self.house.seats):
             self.house.wake_all()  # what has not said yet where it is could not be spared
+        elif held and held.ended():
+            self.drop([held.name])  # this comes back here then
+        elif held is None and (left := self.lain_down()):
+            self.revive(self.wish, left)  # the kernel has lain down for nothing, and stands up as it was
         elif held is None:
             self.refuse("There is no such snapshot.")
         elif self.pid:
             self.kill()
         else:
             self.revive(self.wish, held)
+
+    def lain_down(self) -> Held | None:
+        """The kernel, where it has become the snapshot that the server wants kept."""
+        return self.shelf.held.get(self.wish.keep) if self.wish and self.wish.keep and not self.pid else None
 
     def wait_no_longer(self) -> None:
         """For snapshots that do not say where they are, while a revival waits."""
@@ -363,6 +373,7 @@ class Seat:
         if self.prefix is not None:
             listeners.removed(self.house.box.sockets, self.prefix)
         self.wish, self.prefix, self.key, self.killed_for_memory = None, wish.prefix, wish.key, False
+        self.state = held.name
         self.shelf.take(held.name)
         self.pid, self.bound, self.kernel = held.pid, None, held.connection
         self.house.readers[held.connection.fileno()] = self.listen

@@ -6,6 +6,7 @@ does to its snapshots, or says in their place, it has fewer of them, and never a
 
 import json
 import os
+import select
 import signal
 import socket
 import time
@@ -90,6 +91,10 @@ class Held:
     def late(self) -> bool:
         """Whether it should have said long ago where it is."""
         return self.pidfd < 0 and time.monotonic() > self.since + SPEAK_SECONDS
+
+    def ended(self) -> bool:
+        """Whether its end has closed its socket, or a second word on it is one too many."""
+        return self.pidfd >= 0 and bool(select.select([self.connection], [], [], 0)[0])
 
     def heard(self, may_be: Callable[[int], bool]) -> bool:
         """Its only word, its pid. False: it has ended, or has said something else, or a pid that it may not have."""

@@ -98,15 +98,19 @@ class Homes:
         """An empty workspace for a branch, at `place` in the home of the sandbox it is to live in. HostExhausted."""
         workspace = home / "b" / place / "w"
         with told(), self._moving:
+            self._taken[uid] += 1  # until it leaves, also when it has not come far
             if workspace.is_symlink():
                 workspace.unlink()  # code's own
             elif workspace.exists():
                 self._clear(workspace)
                 self._remove(workspace.parent, workspace.name)
-            self._own_directory(workspace, uid)
-            self.prepare(id)
-            self._link(id, workspace)
-            self._taken[uid] += 1
+            try:
+                self._own_directory(workspace, uid)
+                self.prepare(id)
+                self._link(id, workspace)
+            except OSError:
+                self._remove(workspace.parent, workspace.name)  # no link leads there for whoever clears up
+                raise
         return workspace
 
     def bring_home(self, id: str, *, out_of: Path | None = None) -> Path:

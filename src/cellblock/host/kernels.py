@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,6 +68,7 @@ class Kernel:
     connection: Connection
     courier: FileCourier | None = None
     ours: bool = True  # a fork of the template, which can be asked what only such a kernel knows
+    _mappings: footprint.Mappings = field(default_factory=footprint.Mappings)
 
     @classmethod
     async def start(
@@ -109,6 +110,16 @@ class Kernel:
         return not self.process.death.done() and self.connection.broken is None
 
     @property
+    def alone(self) -> bool:
+        """Whether nobody else lives in its sandbox."""
+        return not isinstance(self.process, Process) or self.process.alone
+
+    @property
+    def state(self) -> str:
+        """The snapshot that it was before, as init says; empty when it was none."""
+        return self.process.state if isinstance(self.process, Process) else ""
+
+    @property
     def python(self) -> bool:
         """Whether it can be asked in Python."""
         return self.ours or (self.courier is not None and self.courier.language == "python")
@@ -142,12 +153,20 @@ class Kernel:
         return Kernel(self.id, self.home, self.uid, self.environment, process, *await connected(process, OPEN_TIMEOUT))
 
     async def beside(self) -> int:
-        """Bytes of the disk that it takes beside the workspace: files without a name, and other places of its home."""
+        """Bytes of the disk that it takes beside the workspace: files without a name, and other places of its home.
+
+        What is no session's in particular of those that share a sandbox counts for the branches among them.
+        """
         if self.courier:
             return 0  # it has no place here
         pids = (self.process.pid, self.process.init) if self.alive else (0, 0)
-        branches = self.process.box.taken if isinstance(self.process, Process) else ()
-        return await asyncio.to_thread(footprint.beside, self.home, *pids, branches=branches)
+        sandbox = footprint.Sandbox(self.home, *pids, self._mappings)
+        if not isinstance(self.process, Process) or self.alone:
+            return await asyncio.to_thread(sandbox.beside)
+        if not self.process.lineage:
+            return await asyncio.to_thread(sandbox.own, await self.process.household())
+        others, branches = await self.process.neighbours(), self.process.box.taken
+        return await asyncio.to_thread(sandbox.beside, others=others, branches=branches)
 
     async def let_go(self) -> None:
         """Leaves it to another server; see also `Connection.part`."""

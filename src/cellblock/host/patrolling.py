@@ -10,12 +10,14 @@ from cellblock.host.workspace import Workspace
 
 @dataclass(eq=False)
 class Patrol:
-    """`taken`: bytes of disk after the last execution, or when last looked at. `used`: processor time then, in milliseconds."""
+    """`taken`: bytes of disk after the last execution, or when last looked at. `used`: processor time then, in milliseconds;
+    `alone`: whether nobody else lived in its sandbox."""
 
     workspace: Workspace
     limit: int
     taken: int | None = None
     used: int = -1
+    alone: bool = True
 
     def begin(self) -> None:
         """With another kernel."""
@@ -28,6 +30,8 @@ class Patrol:
         scan = await asyncio.to_thread(self.workspace.scan)
         taken = scan.bytes + await kernel.beside()
         before, self.taken = self.taken, taken
+        if kernel.alone != self.alone:
+            before, self.alone = None, kernel.alone  # other things count now than did
         full = taken > self.limit or not scan.complete
         return full and before is not None and taken > before and still()
 

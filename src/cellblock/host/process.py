@@ -54,12 +54,13 @@ class Box:
     """A sandbox, and the sessions that have kernels in it: of each the names of the workspaces that it came through.
 
     `leaving`: what happens when one of them has nothing here any more. `gone` resolves when nothing of it is left; `heard`:
-    its end will be told on the connection it began with.
+    its end will be told on the connection it began with. `kernels`: the processes that have bound, by session.
     """
 
     seats: dict[str, tuple[str, ...]] = field(default_factory=dict)
     leaving: dict[str, Callable[[], None]] = field(default_factory=dict)
     heard: bool = True
+    kernels: dict[str, "Process"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -77,6 +78,7 @@ class Box:
     def left(self, id: str) -> None:
         """A session has nothing here any more."""
         self.seats.pop(id, None)
+        self.kernels.pop(id, None)
         if leave := self.leaving.pop(id, None):
             leave()
         if not self.seats and not self.heard:
@@ -121,6 +123,7 @@ class Process:
         self._heir: Process | None = None
         self._looking: asyncio.Future[dict[str, int]] | None = None
         self._kills = 0  # by the memory limit, before this process
+        self.state = ""  # the snapshot that it was
         self._outside: bool | None = None  # the fork server tells of its end, and init does not; not known yet
         self._stopping = False
         self._pidfd = self._init_pidfd = -1
@@ -233,10 +236,25 @@ class Process:
         except TimeoutError:
             return {}
 
+    async def household(self) -> set[int]:
+        """Pids of it and of its snapshots, as far as they are known."""
+        return {self.pid, *(await self.snapshots()).values()} - {0}
+
+    async def neighbours(self) -> set[int]:
+        """The same of all other sessions in its sandbox."""
+        others = [each for each in self.box.kernels.values() if each.id != self.id]
+        return set[int]().union(*await asyncio.gather(*(each.household() for each in others)))
+
+    @property
+    def alone(self) -> bool:
+        """Whether its sandbox is its session's only."""
+        return self.box.seats.keys() <= {self.id}
+
     async def revive(self, name: str, *, count: int, reseed: bool = False, keep: str = "") -> "Process":
         """The snapshot as a kernel process that has taken this one's place; its sockets are bound.
 
-        `count`: executions so far; `keep`: under that name this one is kept, if it can be.
+        `count`: executions so far; `keep`: under that name this one is kept, if it can be. Where the snapshot ends
+        meanwhile it is this one that has stood up again: its `state` is `keep` then.
 
         KernelStartFailed: there is no such snapshot any more; a kernel that lives goes on.
         """
@@ -358,10 +376,11 @@ class Process:
         for fd in fds:
             os.set_inheritable(fd, False)
         self._pidfd, self._init_pidfd = fds
-        self.stages, self._outside = message.stages, message.outside
+        self.stages, self._outside, self.state = message.stages, message.outside, message.state
         self.key, self.prefix = self.key or message.key, self.prefix or message.prefix
         self._meter = meter_for(self.cgroups, message.group, self.pid)
         self._kills = self._meter.oom_kills()
+        self.box.kernels[self.id] = self
         _settle(self.bound, None)
         return []
 

@@ -80,7 +80,9 @@ class Run:
     _leaving: bool = False
     _spilled: int = 0
     _begun: float = 0.0
-    _beside: int | None = None  # bytes it took beside the workspace when first looked at
+    beside: int = 0  # bytes it took beside the workspace when last looked at
+    _beside: int | None = None  # when first
+    _alone: bool = True
     _left: float = 0.0
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _cut: bool = False  # whether something it said may have got lost
@@ -297,8 +299,9 @@ class Run:
         try:
             scan = await asyncio.to_thread(self.workspace.scan)
             beside = await self.kernel.beside()
-            if self._beside is None:
-                self._beside = beside
+            if self._beside is None or self._alone != self.kernel.alone:  # else other things count now than did
+                self._beside, self._alone = beside, self.kernel.alone
+            self.beside = beside
             if self._overfull(scan, beside) and self.execution.limit is None:
                 self._hit("disk", self.config.workspace_limit)
         except (CellblockError, OSError) as problem:

@@ -36,12 +36,16 @@ log = structlog.get_logger("cellblock.travel")
 
 @dataclass(frozen=True)
 class Went:
-    """Where a session has gone: the kernel from now on, and the executions that do not stand any more, or stand again."""
+    """Where a session has gone: the kernel from now on, and the executions that do not stand any more, or stand again.
+
+    `problem`: why it is where it was.
+    """
 
     kernel: Kernel
     undone: tuple[Step, ...] = ()
     redone: tuple[Step, ...] = ()
     files: PutBack = field(default_factory=PutBack)
+    problem: NoState | None = None
 
     def view(self, kernel: KernelView) -> TravelView:
         return {
@@ -72,7 +76,9 @@ class Jump:
             return None
 
     def arrived(self, went: Went) -> None:
-        if not self.went.done():  # who asked may have gone away on the way
+        if went.problem:
+            self.fail(went.problem)
+        elif not self.went.done():  # who asked may have gone away on the way
             self.went.set_result(went)
 
     def fail(self, problem: str | Exception) -> None:
@@ -254,7 +260,8 @@ class Travel:
         return fresh
 
     async def jump(self, kernel: Kernel, place: int, count: int) -> "Went":
-        """Goes to the state at a place, and keeps the one there is for the way back. NoState when it is gone meanwhile."""
+        """Goes to the state at a place, and keeps the one there is for the way back. NoState when it is gone meanwhile: said
+        by the Went where the kernel had lain down for it by then, and has stood up again."""
         state = self.timeline.state(place)
         if state is None:
             raise NoState("That state is not kept any more.")
@@ -267,6 +274,10 @@ class Travel:
             self._change(kernel, self.timeline.only(self.timeline.names - {state.name}))
             kernel.process.drop([left.name])
             raise NoState(f"That state is gone. {problem.message}") from None
+        if revived.state == left.name:
+            self.aside.forget([left.name])
+            self._change(revived, self.timeline.only(self.timeline.names - {state.name}))
+            return Went(revived, problem=NoState("That state is gone: it ended while the kernel made way."))
         files = await self._put_back(state.name)
         steps, at = self.timeline.steps, self.timeline.at
         if state.name == ORIGIN:
