@@ -1,6 +1,8 @@
 """A real JupyterLab, in an environment of its own, whose kernels come from a Cellblock."""
 
 import os
+import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -18,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
 from environments import python_of
 
 TOKEN = "lab"
+GUIDE = Path(__file__).parents[2] / "docs/jupyter.md"
 
 
 def free_port() -> int:
@@ -52,7 +55,19 @@ def answering(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     raise RuntimeError(f"{log.name} says: {log.read_text()[-2000:]}")
 
 
-def laboratory(place: Path, *options: str) -> AbstractContextManager[str]:
+def as_written(form: str, server: str, token: str) -> tuple[list[str], dict[str, str]]:
+    """The options and the environment that the guide gives JupyterLab, with this server and its token. `form`: a regex."""
+    line = re.search(form, GUIDE.read_text(), re.MULTILINE)
+    assert line, f"docs/jupyter.md has no line like {form}"
+    words = shlex.split(" ".join(line.groups()))
+    places = {"$TOKEN": token, "TOKEN": token, "http://localhost:3000": server}
+    places["docs/jupyterlab_config.py"] = str(GUIDE.with_name("jupyterlab_config.py"))
+    given = {name: places[value] for name, _, value in (word.partition("=") for word in words)}
+    options = [f"{name}={value}" for name, value in given.items() if name.startswith("--")]
+    return options, {name: value for name, value in given.items() if not name.startswith("--")}
+
+
+def laboratory(place: Path, *options: str, **environment: str) -> AbstractContextManager[str]:
     """A JupyterLab that serves the files in `place`/work, unless its options have others for it."""
     (place / "work").mkdir(exist_ok=True)
     port = free_port()
@@ -63,11 +78,11 @@ def laboratory(place: Path, *options: str) -> AbstractContextManager[str]:
         *("--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
         *options,
     ]
-    return running(command, place, "laboratory", port, "/api")
+    return running(command, place, "laboratory", port, "/api", **environment)
 
 
-def cellblock(place: Path, allowed: str) -> AbstractContextManager[str]:
-    """A server with JupyterLab's token, which may be called by the name of another."""
+def cellblock(place: Path, allowed: str = "", token: str = TOKEN) -> AbstractContextManager[str]:
+    """A server that demands a token, JupyterLab's if no other, and may be called by the name of another."""
     port = free_port()
     command = [
         str(Path(sys.executable).with_name("cellblock")),
@@ -75,7 +90,7 @@ def cellblock(place: Path, allowed: str) -> AbstractContextManager[str]:
         f"--port={port}",
         f"--data-dir={place / 'data'}",
     ]
-    environment = {"CELLBLOCK_TOKEN": TOKEN, "CELLBLOCK_LOOPBACK_TRUST": "0", "CELLBLOCK_ALLOWED_HOSTS": allowed}
+    environment = {"CELLBLOCK_TOKEN": token, "CELLBLOCK_LOOPBACK_TRUST": "0", "CELLBLOCK_ALLOWED_HOSTS": allowed}
     return running(command, place, "cellblock", port, "/readyz", **environment)
 
 

@@ -10,10 +10,12 @@ from urllib.parse import quote
 
 import httpx2
 import pytest
-from jupyterlab import TOKEN, Lab, cellblock, free_port, front, laboratory
+from jupyterlab import TOKEN, Lab, as_written, cellblock, free_port, front, laboratory
 from playwright.sync_api import Browser, Page, expect
 
-CONFIGURATION = Path(__file__).parents[2] / "docs/jupyterlab_config.py"
+KEY = "the-servers-own"
+KERNELS = r"`jupyter lab (--gateway-url=\S+)` with `(JUPYTER_GATEWAY_AUTH_TOKEN=TOKEN)`"
+EVERYTHING = r"^(JUPYTER_GATEWAY_AUTH_TOKEN=\S+) jupyter lab (--gateway-url=\S+) (--config=\S+)$"
 NOTEBOOK = {
     "nbformat": 4,
     "nbformat_minor": 5,
@@ -25,15 +27,28 @@ NOTEBOOK = {
 
 
 @pytest.fixture(scope="module")
-def laboratories(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """Two JupyterLabs whose kernels come from our server: with a disk of its own, and with conversations as that."""
-    own, ours = tmp_path_factory.mktemp("own"), tmp_path_factory.mktemp("ours")
-    (own / "work").mkdir()
-    (own / "work/work.ipynb").write_text(json.dumps(NOTEBOOK))
-    gateway = f"--gateway-url={server}"
-    both = [laboratory(own, gateway), laboratory(ours, gateway, f"--config={CONFIGURATION}")]
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of ours that lets nobody in without its token."""
+    with cellblock(tmp_path_factory.mktemp("guarded"), token=KEY) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def laboratories(guarded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """JupyterLabs as the guide starts them: kernels from our server; conversations, too; and one with a wrong token."""
+    wanted = [
+        (tmp_path_factory.mktemp("own"), KERNELS, KEY),
+        (tmp_path_factory.mktemp("ours"), EVERYTHING, KEY),
+        (tmp_path_factory.mktemp("wrong"), EVERYTHING, "a wrong one"),
+    ]
+    (wanted[0][0] / "work").mkdir()
+    (wanted[0][0] / "work/work.ipynb").write_text(json.dumps(NOTEBOOK))
+    made = []
+    for place, form, token in wanted:
+        options, environment = as_written(form, guarded, token)
+        made.append(laboratory(place, *options, **environment))
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
-        yield list(pool.map(stack.enter_context, both))
+        yield list(pool.map(stack.enter_context, made))
 
 
 @pytest.fixture
@@ -66,6 +81,18 @@ def test_a_notebook_runs_plots_is_interrupted_and_restarted(laboratories: list[s
     expect(notebook.run(4, "x").last).to_contain_text("NameError")
 
 
+def test_a_wrong_token_is_refused_and_jupyterlab_says_so(laboratories: list[str], window: Page) -> None:
+    url = laboratories[2]
+    with window.expect_response("**/api/kernelspecs?*") as refused:
+        window.goto(f"{url}/lab?token={TOKEN}&reset")
+    assert refused.value.status == 401
+    for path, body in (("kernels", {"name": "python3"}), ("contents", {"type": "notebook"})):
+        assert window.request.post(f"{url}/api/{path}?token={TOKEN}", data=body).status == 401
+    notebook = {"type": "notebook", "path": "a", "name": "a", "kernel": {"name": "python3"}}
+    told = window.request.post(f"{url}/api/sessions?token={TOKEN}", data=notebook)
+    assert "401: Unauthorized (Error from Gateway: [The token is wrong.]" in told.json()["message"]
+
+
 @pytest.fixture
 def together(tmp_path: Path) -> Iterator[tuple[str, httpx2.Client]]:
     """JupyterLab and a server behind one address, with one token."""
@@ -80,11 +107,11 @@ def together(tmp_path: Path) -> Iterator[tuple[str, httpx2.Client]]:
 
 
 def test_a_conversations_notebook_is_opened_run_and_saved_in_jupyterlab(
-    laboratories: list[str], server: str, window: Page
+    laboratories: list[str], guarded: str, window: Page
 ) -> None:
     url = laboratories[1]
-    with httpx2.Client(base_url=server, timeout=60) as live:
-        folder = conversation_in_laboratory(url, live, window)
+    with httpx2.Client(base_url=guarded, headers={"Authorization": f"Bearer {KEY}"}, timeout=60) as live:
+        folder = conversation_in_laboratory(url, live, window, KEY)
         new = asked(window, f"{url}/api/contents", "POST", {"type": "notebook"})  # as its launcher does
         newest = live.get("/api/jupyter/kernel").json()["items"][0]
     assert new["path"] == f"Untitled ({newest['id'][:8]})/notebook.ipynb"
@@ -114,16 +141,16 @@ def asked(window: Page, url: str, method: str = "GET", body: object = None) -> A
 def test_a_conversations_notebook_is_opened_run_and_saved_behind_one_address(
     together: tuple[str, httpx2.Client], window: Page
 ) -> None:
-    conversation_in_laboratory(*together, window, token=TOKEN)
+    conversation_in_laboratory(*together, window, TOKEN)
 
 
-def conversation_in_laboratory(url: str, live: httpx2.Client, window: Page, token: str = "") -> str:
+def conversation_in_laboratory(url: str, live: httpx2.Client, window: Page, token: str) -> str:
     """What a cell says that is run there, the chat's page shows; what is edited and saved there, too. Its folder."""
     id = live.post("/api/jupyter/kernel", json={"title": "Storms of May"}).json()["id"]
     live.put(f"/api/jupyter/kernel/{id}/files/storms.txt", content=b"three\n")
     live.post("/api/jupyter/execute", json={"code": "x = 20\nprint('from the chat')", "kernel_id": id})
     page = window.context.new_page()
-    page.goto(f"{live.base_url}/c/{id}{f'?token={token}' if token else ''}")
+    page.goto(f"{live.base_url}/c/{id}?token={quote(token)}")
     expect(page.get_by_text("from the chat", exact=True).first).to_be_visible()
 
     folder = f"Storms of May ({id[:8]})"

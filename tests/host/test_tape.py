@@ -71,6 +71,23 @@ async def test_whatever_is_lost_every_own_request_ends(runs: list[tuple[bool, in
     assert mine <= idle
 
 
+async def test_what_all_have_heard_is_kept_no_longer() -> None:
+    tape = made(room=100)
+    quick, slow = tape.enter("quick"), tape.enter("slow")
+    tape.expect("1", Request("quick", HEADER))
+    run(tape, "1", 3)
+    first = quick.messages()
+    all_of_it = [await anext(first) for _ in range(6)]
+    assert tape.log.bytes > 0, "the other has heard none of it"
+    tape.leave(slow)
+    await first.aclose()
+    assert tape.log.first == 1, "it may come back"
+    back = tape.enter("slow")
+    assert kinds(await heard(tape, back)) == [kind for kind in kinds(all_of_it) if kind != "execute_reply"]
+    assert kinds([message async for message in quick.messages()]) == kinds(all_of_it)[-1:]
+    assert (tape.log.bytes, tape.log.first) == (0, tape.log.last + 1)
+
+
 async def test_a_running_request_is_not_forgotten_for_finished_ones() -> None:
     tape = made(10_000)
     listener = tape.enter("own")

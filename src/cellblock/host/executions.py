@@ -32,7 +32,7 @@ from cellblock.host.running import Run, spill_path
 from cellblock.host.store import Row, Store
 
 KEPT_ENDED = 256  # ended executions that are answered from memory
-KEPT_BYTES = 64 << 20  # of their events
+KEPT_BYTES = 4 << 20  # of their events; the store has them all
 LEAP = 100_000  # numbers of events left out after a crash
 STORED_EVENTS = 4  # times the output limit: bytes of one execution's events that are stored
 
@@ -108,6 +108,7 @@ class Executions:
         self._live: dict[str, Job] = {}
         self._ended: OrderedDict[str, Job] = OrderedDict()
         self._ended_bytes = 0
+        self.said = 0  # bytes of the events of all that have ended
         self._changed: dict[str, Job] = {}
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         store.sources.append(self._note_changed)
@@ -252,6 +253,7 @@ class Executions:
         self._live.pop(job.id, None)
         self._ended[job.id] = job
         self._ended_bytes += job.events.bytes
+        self.said += job.events.bytes
         while len(self._ended) > KEPT_ENDED or (self._ended_bytes > KEPT_BYTES and len(self._ended) > 1):
             self._ended_bytes -= self._ended.popitem(last=False)[1].events.bytes
         log.info("execution", **line(job))

@@ -1,17 +1,19 @@
-"""What happens by itself, now and then: idle kernels are released or looked after, old files, events and keys go."""
+"""What happens by itself, now and then: idle kernels are released or looked after, old files, events and keys go, and memory."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
 
-from cellblock.host import schema
+from cellblock.host import allocator, schema
 from cellblock.host.config import Config
 from cellblock.host.environments import Environments
 from cellblock.host.executions import Executions
 from cellblock.host.one_shots import OneShots
 from cellblock.host.sessions import Sessions
 from cellblock.host.store import Store
+
+MUCH = 1 << 20  # bytes said, after which memory is given back
 
 log = structlog.get_logger("cellblock.housekeeping")
 
@@ -31,9 +33,14 @@ class Housekeeping:
         self.config, self.store, self.environments = config, store, environments
         self.sessions, self.executions, self.one_shots = sessions, executions, one_shots
         self._tasks: list[asyncio.Task[None]] = []
+        self._heard = 0  # bytes said when memory was last given back
 
     def start(self) -> None:
-        work = (self.tidy, self.config.housekeeping_interval), (self.sessions.patrol, self.config.patrol_interval)
+        work = (
+            (self.tidy, self.config.housekeeping_interval),
+            (self.sessions.patrol, self.config.patrol_interval),
+            (self.give_back, self.config.patrol_interval),
+        )
         self._tasks = [asyncio.create_task(self._keep(act, every), name=f"housekeeping {every}") for act, every in work]
 
     async def aclose(self) -> None:
@@ -52,6 +59,13 @@ class Housekeeping:
         await self._drop_one_shots(now - self.config.one_shot_results)
         await self.store.fold_events(now - self.config.events_kept)
         await self.store.forget_keys(now - self.config.events_kept)
+
+    async def give_back(self) -> None:
+        """After much output: what it took is free once it is stored, but the C library keeps it for the next."""
+        if self.executions.said - self._heard >= MUCH:
+            self._heard = self.executions.said
+            await self.store.flush()
+            await asyncio.to_thread(allocator.give_back)
 
     async def _drop_one_shot_files(self, before: float) -> None:
         for row in await self.store.one_shots(before, with_home=True):

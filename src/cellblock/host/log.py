@@ -84,6 +84,11 @@ class EventLog(Generic[T]):
         self.last += 1
         return self.last
 
+    def drop(self, number: int) -> None:
+        """Forgets the entries up to `number`, which everybody has read."""
+        while self._items and self.first <= number:
+            self.bytes -= self._items.popleft()[1]
+
     def after(self, number: int, limit: int = BATCH) -> list[tuple[int, T]]:
         """The entries that follow entry `number`, as far as they are here, at most `limit`."""
         start = max(number + 1, self.first)

@@ -81,6 +81,7 @@ class Listener:
                 if message.listener in (None, self.name):
                     yield message
             self.position = entry.last if isinstance(entry, Gap) else entry[0]
+            self.tape.heard()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,12 @@ class Tape:
             self._absent.popitem(last=False)
         if not self._wanted and self.log.bytes:
             self.log.skip()
+
+    def heard(self) -> None:
+        """Forgets what everybody has heard who listens or may come back: a newcomer begins with what is said then."""
+        places = [listener.position for listener in self._listeners]
+        places += [absent.position for absent in self._absent.values()]
+        self.log.drop(min(places, default=self.log.last))
 
     # what is asked
 
