@@ -6,11 +6,16 @@ BIN = $(VENV)/bin
 UV = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt
 WEB = $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 PAGE = src/cellblock/static/index.html
+# Tests at a time, and those in a browser.
+WORKERS ?= 2
+BROWSERS ?= 2
+SUITE = $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/e2e tests
+PAGE_SUITE = $(BIN)/pytest -q -n $(BROWSERS) --dist loadfile tests/e2e
 
 # As pip does: a company's own certificate authority is known to the system.
 export UV_SYSTEM_CERTS = 1
 
-.PHONY: run test test-all check setup setup-dev dist bench bench-long bench-web lock openapi clean
+.PHONY: run test test-all check static check-style check-types check-page setup setup-dev dist bench bench-long bench-web lock openapi clean
 
 run: setup
 	@exec $(BIN)/cellblock serve
@@ -31,27 +36,38 @@ $(VENV)/.installed: $(BIN)/uv pyproject.toml constraints.txt hatch_build.py $(PA
 	@$(UV) -e '.'
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
+$(VENV)/.installed-dev: $(VENV)/.installed scripts/install-test-tools
 	@$(UV) -e '.[dev,bench]'
 	@scripts/install-test-tools
 	@touch $@
 
 # Everything static: format, lint, types, import contracts, documents and generated files fresh.
-check: setup-dev
+check: static
+	$(BIN)/pytest -q -m docs --ignore=tests/e2e tests
+
+# What reads the source and runs nothing of it, two at a time.
+static: setup-dev
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync check-types check-page check-style
+
+check-style:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m docs --ignore=tests/e2e tests
+
+check-types:
+	$(BIN)/mypy
+
+check-page:
 	cd web && npm run --silent check
 
-test: check
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not docs" --ignore=tests/e2e tests
-	$(BIN)/pytest -m "not slow" tests/e2e
+# The documents are checked among the other tests: to collect them apart would take as long as to run them.
+test: static
+	$(SUITE) -m "not slow"
+	$(PAGE_SUITE) -m "not slow"
 
-test-all: check
-	$(BIN)/pytest -n 2 --dist loadfile -m "not docs" --ignore=tests/e2e tests
-	$(BIN)/pytest tests/e2e
+test-all: static
+	$(SUITE)
+	$(PAGE_SUITE)
 
 dist: setup
 	@rm -rf dist

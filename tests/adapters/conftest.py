@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from chatting import Chat, Script, scripted, serving
-from live_server import Live, Start, living
+from live_server import Live, Start, bare, living
 
 from cellblock.host.interpreter import Interpreter
 
@@ -23,7 +23,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a server with settings of its own."""
     with ExitStack() as stack:
-        yield lambda **given: stack.enter_context(living(tmp_path / "data", **given))
+        yield lambda **given: stack.enter_context(living(bare(tmp_path / "data"), **given))
 
 
 @pytest.fixture

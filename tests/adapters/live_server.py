@@ -1,6 +1,7 @@
 """A live server: the real application with real kernels, on a free loopback port, in a thread of the test process."""
 
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,14 @@ class Live(httpx2.Client):
     def dial(self) -> socket.socket:
         """A bare connection, for what a well-behaved client would not send."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
+
+def bare(data_dir: Path) -> Path:
+    """A data directory whose environment preloads nothing: kernels are ready sooner."""
+    table = f'[python3]\npython = "{sys.executable}"\npreload = []\ndisplay_name = "Python 3"\n'
+    data_dir.mkdir(exist_ok=True)
+    (data_dir / "environments.toml").write_text(table)
+    return data_dir
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_server import Live, living
+from live_server import Live, bare, living
 from talking import kinds, talking, text
 
 from cellblock.host import kernelspecs
@@ -36,7 +36,7 @@ def polyglot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     (place / "kernels/bash/logo-64x64.png").write_bytes(b"\x89PNG")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(place))
-        with living(tmp_path_factory.mktemp("polyglot")) as live:
+        with living(bare(tmp_path_factory.mktemp("polyglot"))) as live:
             yield live
 
 

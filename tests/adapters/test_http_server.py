@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from live_server import Live, Start, living
+from live_server import Live, Start, bare, living
 
 from cellblock import app
 from cellblock.adapters.access import Rules
@@ -122,7 +122,7 @@ def test_a_token_is_made_when_none_is_given(live: Live, start: Start) -> None:
 
 def test_who_waits_for_an_execution_is_told_when_the_server_stops(tmp_path: Path) -> None:
     answers = []
-    with living(tmp_path) as client:
+    with living(bare(tmp_path)) as client:
         kernel = client.create()
 
         def wait() -> None:
