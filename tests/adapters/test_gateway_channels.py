@@ -326,6 +326,8 @@ def test_nobody_listens_nothing_is_kept(live: Live, kernel: str) -> None:
     with talking(live, kernel, "gone") as talk:
         talk.run("print('x' * 100_000)")
     settled(lambda: tape.connections == 0)
+    assert tape.log.bytes < 100_000  # it has heard that
+    live.post(EXECUTE, json={"code": "print('x' * 100_000)", "kernel_id": kernel})
     assert tape.log.bytes > 100_000
     tape._clock = lambda: time.monotonic() + AWAY_SECONDS + 1
     tape.tidy()
