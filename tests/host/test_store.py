@@ -101,6 +101,19 @@ async def test_a_disk_that_fails_loses_nothing_and_is_told(tmp_path: Path) -> No
     await store.aclose()
 
 
+async def test_a_conversation_renamed_while_it_is_saved_keeps_title_and_messages(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path)
+    await store.save_conversation("local", "c", messages=b"[]", title="first", running=True, at=1.0)
+    for turn in (1, 2):
+        messages, title = b"[%d]" % turn, f"title {turn}"
+        save = store.save_conversation("local", "c", messages=messages, title="first", running=True, at=1.0)
+        rename = store.rename_conversation("local", "c", title)
+        await asyncio.gather(*((save, rename) if turn == 1 else (rename, save)))
+        loaded = await store.load_conversation("local", "c")
+        assert loaded and (loaded.messages, loaded.title) == (messages, title)
+    await store.aclose()
+
+
 async def test_conversations(tmp_path: Path) -> None:
     store = await Store.open(tmp_path)
     for index in range(3):

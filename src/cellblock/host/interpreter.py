@@ -492,7 +492,7 @@ class Interpreter:
     async def save_conversation(
         self, owner: str, id: str, *, messages: bytes, title: str | None = None, running: bool = False
     ) -> None:
-        """Keeps the conversation of session `id`; `title` None leaves the title as it is."""
+        """Keeps the conversation of session `id`; `title` is for one that has none."""
         now = self.config.clock()
         await self.store.save_conversation(owner, id, messages=messages, title=title, running=running, at=now)
 
@@ -508,8 +508,8 @@ class Interpreter:
 
     async def rename_conversation(self, owner: str, id: str, title: str) -> None:
         """ConversationNotFound."""
-        await self.store.rename_conversation(owner, id, title)
         (await self._session(owner, id)).rename(title)
+        await self.store.rename_conversation(owner, id, title)
 
     async def delete_conversation(self, owner: str, id: str) -> None:
         """The messages only; the session stays. ConversationNotFound."""

@@ -79,6 +79,7 @@ class Store:
         self._noted = asyncio.Event()
         self._closing = False
         self._writing = asyncio.Lock()
+        self._conversing = asyncio.Lock()  # a row of theirs is read and written as one: title and messages come apart
         self.error: str | None = None
         self.dropped = 0
         self._task = asyncio.create_task(self._write_behind(), name="store")
@@ -291,12 +292,12 @@ class Store:
     async def save_conversation(
         self, owner: str, id: str, *, messages: bytes, title: str | None, running: bool, at: float
     ) -> None:
-        """`title` None keeps the title there is."""
-        if title is None:
+        """`title` is for a conversation that has none."""
+        async with self._conversing:
             old = await self._conversation(owner, id)
-            title = old["title"] if old else None
-        row = {"id": id, "owner": owner, "title": title, "updated": at, "running": running, "messages": messages}
-        self.put(schema.conversations, row)
+            title = (old["title"] if old else None) or title
+            row = {"id": id, "owner": owner, "title": title, "updated": at, "running": running, "messages": messages}
+            self.put(schema.conversations, row)
 
     async def conversations(self, owner: str, *, limit: int, after: str | None) -> dict[str, Any]:
         """{items: [{id, title, updated, running}], next}, the last updated first."""
@@ -325,11 +326,13 @@ class Store:
         return found[:limit]
 
     async def rename_conversation(self, owner: str, id: str, title: str) -> None:
-        self.put(schema.conversations, {**await self._known(owner, id), "title": title})
+        async with self._conversing:
+            self.put(schema.conversations, {**await self._known(owner, id), "title": title})
 
     async def delete_conversation(self, owner: str, id: str) -> None:
-        await self._known(owner, id)
-        self.remove(schema.conversations, "id", id)
+        async with self._conversing:
+            await self._known(owner, id)
+            self.remove(schema.conversations, "id", id)
 
     async def _known(self, owner: str, id: str) -> Row:
         row = await self._conversation(owner, id)

@@ -203,8 +203,8 @@ export const editCell = (
   id: string,
   cellId: string,
   change: { source?: string; type?: string; outputs_hidden?: boolean },
-  revision: number,
-): Promise<Notebook> => json(`${KERNEL}/${id}/notebook/cells/${cellId}`, { method: 'PATCH', json: change, revision })
+  revision?: number,
+): Promise<Notebook> => json(`${KERNEL}/${id}/notebook/cells/${cellId}`, { method: 'PATCH', json: change, ...(revision === undefined ? {} : { revision }) })
 
 export const deleteCell = (id: string, cellId: string, revision: number): Promise<Notebook> =>
   json(`${KERNEL}/${id}/notebook/cells/${cellId}`, { method: 'DELETE', revision })

@@ -202,12 +202,11 @@ export class SessionStore {
 
   /** What was typed a moment ago is not lost with the page. */
   #keepAll = (): void => {
-    for (const [cellId, timer] of this.#saves) {
-      clearTimeout(timer)
-      const cell = this.cell(cellId)
-      if (cell?.draft && cell.conflict === null) api.keepCell(this.id, cellId, cell.draft.source)
-    }
+    for (const timer of this.#saves.values()) clearTimeout(timer)
     this.#saves.clear()
+    for (const { id, draft, conflict } of this.#session.cells) {
+      if (draft && conflict === null) api.keepCell(this.id, id, draft.source)
+    }
   }
 
   resolve(cellId: string, keep: 'mine' | 'theirs'): void {
@@ -284,7 +283,7 @@ export class SessionStore {
   }
 
   async hideOutputs(cellId: string, hidden: boolean): Promise<void> {
-    await this.#arrange({ kind: 'hide', cellId, hidden }, (revision) => api.editCell(this.id, cellId, { outputs_hidden: hidden }, revision))
+    await this.#arrange({ kind: 'hide', cellId, hidden }, () => api.editCell(this.id, cellId, { outputs_hidden: hidden }))
   }
 
   /** An .ipynb takes the place of all cells. */
