@@ -110,7 +110,8 @@ async def test_a_conversation_renamed_while_it_is_saved_keeps_title_and_messages
         rename = store.rename_conversation("local", "c", title)
         await asyncio.gather(*((save, rename) if turn == 1 else (rename, save)))
         loaded = await store.load_conversation("local", "c")
-        assert loaded and (loaded.messages, loaded.title) == (messages, title)
+        assert loaded
+        assert (loaded.messages, loaded.title) == (messages, title)
     await store.aclose()
 
 
