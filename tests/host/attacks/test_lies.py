@@ -76,7 +76,7 @@ def shared_out() -> list[ParameterSet]:
     ]
 
 
-OFTEN = {"full": 16, "unprivileged": 100}
+OFTEN = {"full": 8, "unprivileged": 100}
 SLOW = [pytest.mark.slow]
 
 

@@ -12,17 +12,17 @@ export type Arrangement =
 
 type Cells = readonly CellView[]
 
-/** The cells after it; `own` is the cell it is about as the page has it. */
-export function arranged(cells: Cells, change: Arrangement, own: CellView | undefined): Cells {
-  const rest = cells.filter((cell) => cell.id !== change.cellId)
-  const there = rest.length < cells.length
+/** The cells after it; `made` is the cell that it adds. */
+export function arranged(cells: Cells, change: Arrangement, made: CellView | undefined): Cells {
+  const cell = cells.find((one) => one.id === change.cellId)
+  const rest = cells.filter((one) => one !== cell)
   switch (change.kind) {
     case 'delete':
       return rest
     case 'add':
-      return there || !own ? cells : (placed(cells, own, change.after) ?? [...cells, own])
+      return cell || !made ? cells : (placed(cells, made, change.after) ?? [...cells, made])
     case 'move':
-      return there && own ? (placed(rest, cells.find((cell) => cell.id === change.cellId)!, change.after) ?? cells) : cells
+      return cell ? (placed(rest, cell, change.after) ?? cells) : cells
     case 'retype':
       return cells.map((cell) => (cell.id === change.cellId ? { ...cell, type: change.type, outputs: [], status: null } : cell))
     case 'hide':

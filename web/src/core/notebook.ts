@@ -476,8 +476,7 @@ const isArrangement = (change: Edit): change is Arrangement => ARRANGEMENTS.has(
 
 function arrange(session: Session, change: Arrangement): Session {
   const made = change.kind === 'add' ? view({ ...blank(change.cellId), type: change.type, source: change.source }) : undefined
-  const own = made ?? session.cells.find((cell) => cell.id === change.cellId)
-  return { ...session, cells: arranged(session.cells, change, own), ahead: [...session.ahead, change] }
+  return { ...session, cells: arranged(session.cells, change, made), ahead: [...session.ahead, change] }
 }
 
 /** The server has it, or refused it: a cell that it does not want is gone, for all else it is asked. */
