@@ -13,6 +13,7 @@ from test_faults import Disk, disk
 from test_travel import said, traveller, undo
 
 from cellblock.errors import HostExhausted, WorkspaceFull
+from cellblock.host.kernels import Beside, Kernel
 
 __all__ = ["disk", "traveller"]
 
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 FILL = "for n in range(3): open(f'{n}.bin', 'wb').write(bytes(20 << 20))"
 NAMELESS = "held = open('here', 'wb'); import os; os.unlink('here'); held.write(bytes(20 << 20)); held.flush()"
 TEMPORARY = "import tempfile; held = tempfile.NamedTemporaryFile(); held.write(bytes(20 << 20)); held.flush()"
+ASTIR = "import subprocess; astir = subprocess.Popen(['sh', '-c', 'while :; do :; done'])"
 STRAY = """
 import os, time
 if os.fork() == 0:
@@ -55,7 +57,7 @@ async def patrol(bench: Bench, kernel_id: str) -> None:
 async def beside(bench: Bench, kernel_id: str) -> int:
     kernel = next(each for each in bench.interpreter.sessions.live() if each.id == kernel_id).kernel
     assert kernel
-    return await kernel.beside()
+    return (await kernel.beside()).bytes
 
 
 async def test_a_branch_that_fills_its_disk_is_told_and_all_else_stays(bench: Bench) -> None:
@@ -122,7 +124,34 @@ async def test_what_is_nobodys_in_particular_counts_for_the_branch(bench: Bench,
         assert await beside(bench, twig) >= 20 * MIB
     await patrol(bench, trunk)
     await bench.interpreter.delete(OWNER, twig)
-    await patrol(bench, trunk)  # alone again: what was left to it is not its growth
+    for _ in range(2):  # alone again: what was left to it is not its growth, nor is it after it has run
+        await patrol(bench, trunk)
+        assert await said(bench, trunk, "print(x)") == "1\n"
+
+
+async def test_who_leaves_while_the_disk_is_looked_at_leaves_no_growth(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    await said(bench, trunk, "open('large', 'wb').write(bytes(20 << 20))")
+    await said(bench, twig, TEMPORARY)
+    await said(bench, trunk, ASTIR, snapshot="never")
+    await patrol(bench, trunk)
+    count, left = Kernel.beside, list[str]()
+
+    async def leaving(kernel: Kernel) -> Beside:
+        found = await count(kernel)
+        if kernel.id == trunk and not left and not found.alone:
+            left.append(twig)
+            await bench.interpreter.delete(OWNER, twig)
+        return found
+
+    monkeypatch.setattr(Kernel, "beside", leaving)
+    while not left:
+        await patrol(bench, trunk)
+    await patrol(bench, trunk)
     assert await said(bench, trunk, "print(x)") == "1\n"
 
 

@@ -55,6 +55,14 @@ class KernelProcess(Protocol):
     def let_go(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Bytes of disk; `alone`: counted as of one that nobody else shared a sandbox with."""
+
+    bytes: int = 0
+    alone: bool = True
+
+
 @dataclass(eq=False)
 class Kernel:
     """`id` and `home` stay with the session that takes it; `uid` owns the files in it. `courier`: None where its
@@ -110,11 +118,6 @@ class Kernel:
         return not self.process.death.done() and self.connection.broken is None
 
     @property
-    def alone(self) -> bool:
-        """Whether nobody else lives in its sandbox."""
-        return not isinstance(self.process, Process) or self.process.alone
-
-    @property
     def state(self) -> str:
         """The snapshot that it was before, as init says; empty when it was none."""
         return self.process.state if isinstance(self.process, Process) else ""
@@ -152,21 +155,21 @@ class Kernel:
         await self.connection.aclose()
         return Kernel(self.id, self.home, self.uid, self.environment, process, *await connected(process, OPEN_TIMEOUT))
 
-    async def beside(self) -> int:
-        """Bytes of the disk that it takes beside the workspace: files without a name, and other places of its home.
+    async def beside(self) -> Beside:
+        """What of the disk it takes beside the workspace: files without a name, and other places of its home.
 
         What is no session's in particular of those that share a sandbox counts for the branches among them.
         """
         if self.courier:
-            return 0  # it has no place here
+            return Beside()  # it has no place here
         pids = (self.process.pid, self.process.init) if self.alive else (0, 0)
         sandbox = footprint.Sandbox(self.home, *pids, self._mappings)
-        if not isinstance(self.process, Process) or self.alone:
-            return await asyncio.to_thread(sandbox.beside)
+        if not isinstance(self.process, Process) or self.process.alone:
+            return Beside(await asyncio.to_thread(sandbox.beside))
         if not self.process.lineage:
-            return await asyncio.to_thread(sandbox.own, await self.process.household())
+            return Beside(await asyncio.to_thread(sandbox.own, await self.process.household()), alone=False)
         others, branches = await self.process.neighbours(), self.process.box.taken
-        return await asyncio.to_thread(sandbox.beside, others=others, branches=branches)
+        return Beside(await asyncio.to_thread(sandbox.beside, others=others, branches=branches), alone=False)
 
     async def let_go(self) -> None:
         """Leaves it to another server; see also `Connection.part`."""

@@ -2,38 +2,47 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from cellblock.host.kernels import Kernel
-from cellblock.host.workspace import Workspace
+from cellblock.host.kernels import Beside, Kernel
+from cellblock.host.workspace import Scan, Workspace
 
 
 @dataclass(eq=False)
 class Patrol:
-    """`taken`: bytes of disk after the last execution, or when last looked at. `used`: processor time then, in milliseconds;
-    `alone`: whether nobody else lived in its sandbox."""
+    """`files`: bytes of the workspace after the last execution, or when last looked at; `beside`: what else it took, when that
+    was last looked at. `used`: processor time then, in milliseconds."""
 
     workspace: Workspace
     limit: int
-    taken: int | None = None
+    files: int | None = None
+    beside: Beside = field(default_factory=Beside)
     used: int = -1
-    alone: bool = True
 
     def begin(self) -> None:
         """With another kernel."""
-        self.taken, self.used = None, -1
+        self.files, self.beside, self.used = None, Beside(), -1
+
+    def ran(self, files: Scan | None, beside: Beside | None) -> None:
+        """An execution has ended; None: that was not looked at."""
+        self.files, self.beside = files.bytes if files else None, beside or self.beside
 
     async def finds_too_much(self, kernel: Kernel, still: Callable[[], bool]) -> bool:
         """It has grown beyond the limit, and `still` nothing runs."""
         if not self._stirred(kernel):
             return False
         scan = await asyncio.to_thread(self.workspace.scan)
-        taken = scan.bytes + await kernel.beside()
-        before, self.taken = self.taken, taken
-        if kernel.alone != self.alone:
-            before, self.alone = None, kernel.alone  # other things count now than did
-        full = taken > self.limit or not scan.complete
-        return full and before is not None and taken > before and still()
+        beside = await kernel.beside()
+        grown = self._grown(scan.bytes, beside)
+        self.files, self.beside = scan.bytes, beside
+        full = scan.bytes + beside.bytes > self.limit or not scan.complete
+        return full and grown and still()
+
+    def _grown(self, files: int, beside: Beside) -> bool:
+        """Not told where other things count now than did."""
+        if self.files is None or beside.alone != self.beside.alone:
+            return False
+        return files + beside.bytes > self.files + self.beside.bytes
 
     def _stirred(self, kernel: Kernel) -> bool:
         """Whether it may have done anything since it was last asked; only a cgroup knows of all its processes."""

@@ -17,7 +17,7 @@ from cellblock.execution import Event, Execution, FileChange, KernelState, Statu
 from cellblock.host.config import Config
 from cellblock.host.connection import Keeping, KernelMessage
 from cellblock.host.death import Death
-from cellblock.host.kernels import Kernel
+from cellblock.host.kernels import Beside, Kernel
 from cellblock.host.timeline import TIGHT
 from cellblock.host.workspace import Scan, Workspace, changes
 
@@ -80,9 +80,8 @@ class Run:
     _leaving: bool = False
     _spilled: int = 0
     _begun: float = 0.0
-    beside: int = 0  # bytes it took beside the workspace when last looked at
-    _beside: int | None = None  # when first
-    _alone: bool = True
+    beside: Beside | None = None  # what it took beside the workspace when last looked at
+    _beside: Beside | None = None  # when first
     _left: float = 0.0
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _cut: bool = False  # whether something it said may have got lost
@@ -299,10 +298,10 @@ class Run:
         try:
             scan = await asyncio.to_thread(self.workspace.scan)
             beside = await self.kernel.beside()
-            if self._beside is None or self._alone != self.kernel.alone:  # else other things count now than did
-                self._beside, self._alone = beside, self.kernel.alone
+            if self._beside is None or self._beside.alone != beside.alone:  # else other things count now than did
+                self._beside = beside
             self.beside = beside
-            if self._overfull(scan, beside) and self.execution.limit is None:
+            if self._overfull(scan, beside.bytes, self._beside.bytes) and self.execution.limit is None:
                 self._hit("disk", self.config.workspace_limit)
         except (CellblockError, OSError) as problem:
             log.warning("disk_not_watched", execution=self.execution.id, error=str(problem))
@@ -310,11 +309,11 @@ class Run:
             pace = max(self.config.watch_interval, scan.entries / 10_000)
             self._after("watch", pace, self._watch)
 
-    def _overfull(self, scan: Scan, beside: int = 0) -> bool:
+    def _overfull(self, scan: Scan, beside: int = 0, at_first: int = 0) -> bool:
         """Fuller than allowed, and fuller than before: code that only cleans up is let be."""
         before = self.before or Scan()
         theirs = scan.bytes - self._spilled + beside
-        grown = theirs > before.bytes + (self._beside or 0) or scan.entries > before.entries
+        grown = theirs > before.bytes + at_first or scan.entries > before.entries
         return grown and (theirs > self.config.workspace_limit or not scan.complete)
 
     # the end

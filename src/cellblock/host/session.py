@@ -229,7 +229,7 @@ class Session:
         self.lost = None
         await job.run.run()
         self._scan = job.run.after
-        self._patrol.taken = self._scan.bytes + job.run.beside if self._scan else None
+        self._patrol.ran(self._scan, job.run.beside)
         self.execution_count = job.execution.execution_count or self.execution_count
         if job.run.lost:
             self._kernel_lost(kernel, job.run.lost)
