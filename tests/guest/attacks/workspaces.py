@@ -307,7 +307,7 @@ print(len(os.listdir(".")))
     process = await bench.launch()
     async with Client(process) as client:
         outcome = await client.run(code)
-    taken = footprint.beside(process.home, process.pid, process.init)
+    taken = footprint.Sandbox(process.home, process.pid, process.init, footprint.Mappings()).beside()
     await process.stop()
     tree.prepare_home(process.home)
     again = await bench.launch(home=process.home)
