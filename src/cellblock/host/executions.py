@@ -15,6 +15,7 @@ import structlog
 
 from cellblock.content import clean
 from cellblock.errors import (
+    CellblockError,
     CodeTooLarge,
     ExecutionNotFound,
     IdempotencyConflict,
@@ -22,13 +23,13 @@ from cellblock.errors import (
     NotWaitingForInput,
     StoreUnavailable,
 )
-from cellblock.execution import Event, Execution, Result, timestamp
+from cellblock.execution import ErrorInfo, Event, Execution, Result, timestamp
 from cellblock.host import schema
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.log import EventLog, Gap, weight
 from cellblock.host.policy import INLINE, Refusal, judge
-from cellblock.host.recovery import CRASHED, Unfinished
-from cellblock.host.running import Run, spill_path
+from cellblock.host.recovery import CRASHED, UNANSWERED, Unfinished
+from cellblock.host.running import LOST, Run, spill_path
 from cellblock.host.store import Row, Store
 
 KEPT_ENDED = 256  # ended executions that are answered from memory
@@ -71,6 +72,13 @@ class Job:
             self.run.interrupt()
         elif self.cancel:
             self.cancel()
+
+    def not_started(self, problem: CellblockError) -> list[Event]:
+        """Its end without a kernel."""
+        error: ErrorInfo = {"ename": type(problem).__name__, "evalue": problem.message, "traceback": [problem.message]}
+        plain = f"No kernel could be started. {problem.message}"
+        notice = plain if self.resumed is None else LOST.format(why=UNANSWERED)
+        return self.execution.end("kernel_died", "lost", error=error, notice=notice)
 
     def of_same_client(self, waiting: Iterable[object]) -> "list[Job]":
         """Those of them that the same Jupyter client has asked for."""

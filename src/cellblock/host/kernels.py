@@ -118,6 +118,12 @@ class Kernel:
         return not self.process.death.done() and self.connection.broken is None
 
     @property
+    def ended(self) -> str:
+        """Why it is not alive any more, as the end of "… because"; nothing ran in it."""
+        death = self.process.death
+        return f"its process {death.result().how} while nothing ran" if death.done() else "it closed its channels"
+
+    @property
     def state(self) -> str:
         """The snapshot that it was before, as init says; empty when it was none."""
         return self.process.state if isinstance(self.process, Process) else ""

@@ -137,6 +137,10 @@ class Run:
         self._verdict, self._state, self._why = status, state, why
         self._spawn(self.kernel.stop())
 
+    @property
+    def abandoned(self) -> bool:
+        return self._why is not None
+
     def answer(self, value: str) -> None:
         """NotWaitingForInput."""
         self.kernel.connection.answer(value)

@@ -1,0 +1,135 @@
+"""What happens to a session while something else of it is on its way: nothing is left behind, and nothing is lost unsaid."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from conftest import Start
+from interpreting import OWNER, Bench, text
+
+from cellblock.errors import KernelNotFound
+from cellblock.host.config import ExecuteRequest
+from cellblock.host.running import FRESH
+from cellblock.host.session import Session
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LARGE = "#" * (20 << 10) + "\n"  # judged in a thread
+BREAK_OFF = """
+import os, socket, stat, threading, time
+def break_off():
+    while not os.path.exists('now'): time.sleep(0.01)
+    for fd in filter(is_socket, range(3, 100)):
+        try:
+            os.write(fd, b'no ZeroMQ')
+        except OSError:
+            pass
+def is_socket(fd):
+    try:
+        return stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+threading.Thread(target=break_off, daemon=True).start()
+"""
+
+
+def session_of(bench: Bench, kernel_id: str) -> Session:
+    return next(each for each in bench.interpreter.sessions.live() if each.id == kernel_id)
+
+
+async def at_rest(session: Session) -> None:
+    """Nothing of it is on its way."""
+    while session._starting:
+        await asyncio.gather(session._starting, return_exceptions=True)
+
+
+async def test_a_kernel_that_is_released_while_code_runs_stays_released_for_a_client_that_listens(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    session = session_of(bench, kernel_id)
+    session.tape.enter("client")
+    running = await bench.submit("import time; print('on'); time.sleep(60)", kernel_id)
+    await bench.until(running, "stream")
+    view = await bench.interpreter.release(OWNER, kernel_id)
+    await at_rest(session)
+    assert (view["state"], session.state, (await bench.wait(running))["status"]) == (
+        "released",
+        "released",
+        "interrupted",
+    )
+
+
+async def test_a_session_that_is_deleted_while_code_runs_leaves_no_kernel_to_a_client_that_listens(
+    bench: Bench,
+) -> None:
+    kernel_id = await bench.kernel()
+    session = session_of(bench, kernel_id)
+    session.tape.enter("client")
+    running = await bench.submit("import time; print('on'); time.sleep(60)", kernel_id)
+    await bench.until(running, "stream")
+    await bench.interpreter.delete(OWNER, kernel_id)
+    await at_rest(session)
+    assert session.kernel is None
+    assert not bench.interpreter.environments.homes.path(kernel_id).exists()
+
+
+async def test_a_session_that_is_deleted_while_it_is_restarted_leaves_no_kernel(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    session = session_of(bench, kernel_id)
+    await bench.run("x = 1", kernel_id)
+    await asyncio.gather(
+        bench.interpreter.restart(OWNER, kernel_id),
+        bench.interpreter.delete(OWNER, kernel_id),
+        return_exceptions=True,
+    )
+    await at_rest(session)
+    assert session.kernel is None
+    assert not bench.interpreter.environments.homes.path(kernel_id).exists()
+
+
+async def test_code_that_is_judged_while_its_session_is_deleted_does_not_run(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    session = session_of(bench, kernel_id)
+    submitted = asyncio.create_task(session.submit(ExecuteRequest(LARGE + "x = 1", kernel_id)))
+    await asyncio.sleep(0)
+    deleted = asyncio.create_task(bench.interpreter.delete(OWNER, kernel_id))
+    with pytest.raises(KernelNotFound):
+        await submitted
+    await deleted
+    await at_rest(session)
+    assert session.kernel is None
+    rows = await bench.interpreter.store.unfinished()
+    assert [row for row in rows if row["session_id"] == kernel_id] == []
+
+
+async def test_a_kernel_that_breaks_the_protocol_while_nothing_runs_is_a_loss_that_is_told(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1" + BREAK_OFF, kernel_id)
+    await broken_off(bench, kernel_id)
+    result = await bench.run("print('x' in globals())", kernel_id)
+    assert (result["status"], text(result)) == ("ok", "False\n")
+    assert result["notice"] == FRESH.format(why="it closed its channels")
+
+
+async def test_a_kernel_that_breaks_the_protocol_while_nothing_runs_comes_back_from_a_state(start: Start) -> None:
+    bench = await start(snapshot="always")
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    await bench.run(BREAK_OFF, kernel_id)
+    await broken_off(bench, kernel_id)
+    result = await bench.run("print(x)", kernel_id)
+    assert (result["status"], text(result)) == ("ok", "1\n")
+    assert "Since the last execution it closed its channels." in (result["notice"] or "")
+
+
+async def broken_off(bench: Bench, kernel_id: str) -> None:
+    """Code has put an end to the connection, and its process lives."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b""
+
+    kernel = session_of(bench, kernel_id).kernel
+    assert kernel
+    await bench.interpreter.write_file(OWNER, kernel_id, "now", chunks())
+    async with asyncio.timeout(20):
+        await kernel.connection._transport.closed
+    assert not kernel.process.death.done()
