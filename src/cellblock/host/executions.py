@@ -254,6 +254,8 @@ class Executions:
                 await self.store.flush()
 
     def _finish(self, job: Job) -> None:
+        if job.done.is_set():
+            return  # taken back while its kernel was started, which failed
         job.ended = self.config.clock()
         job.events.close()
         job.cancel = None

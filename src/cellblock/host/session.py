@@ -221,6 +221,7 @@ class Session:
             job.timeout,
             emit=lambda events: self.emit(job, events),
             before=self._scan,
+            beside=self._patrol.beside,
             fresh=self.lost,
             news=self.travel.told(),
             resumed=job.resumed,
@@ -281,7 +282,7 @@ class Session:
     def adopt(self, kernel: Kernel) -> None:
         """Takes a live kernel for its own."""
         self.kernel = kernel
-        self._patrol.begin()
+        self._patrol.begin(blank=not self.execution_count)
         kernel.process.death.add_done_callback(lambda _: self._died(kernel))
         kernel.connection.tap = self.tape.tapped("busy" if self.current else "idle")
         self._tell_state()
@@ -523,11 +524,7 @@ class Session:
         if isinstance(self.current, Job) and self.current.run:
             self.current.run.abandon(status, state, why)
             await self.current.done.wait()
-        for each in (
-            kernel,
-            self.kernel,
-            self._former,
-        ):  # it may have come back meanwhile; another one may be ending it
+        for each in (kernel, self.kernel, self._former):  # it may have come back, or be ending for another call
             if each:
                 self._kernel_lost(each, why, wanted=True)
                 await each.stop()
