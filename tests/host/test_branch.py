@@ -82,6 +82,20 @@ async def test_a_branch_may_begin_behind_an_execution_whose_state_is_kept(bench:
     assert await said(bench, again, "print(x)") == "1\n"
 
 
+async def test_branches_that_are_made_at_once_have_a_workspace_each(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 'trunk'; open('f', 'w').write(x)")
+    twig = await branch(bench, trunk)
+    await said(bench, twig, "x = 'twig'; open('f', 'w').write(x)")
+    made = await asyncio.gather(branch(bench, trunk), branch(bench, twig))
+    for leaf, whose in zip(made, ("trunk", "twig"), strict=True):
+        assert await said(bench, leaf, "print(x, open('f').read())") == f"{whose} {whose}\n"
+        await said(bench, leaf, "open('f', 'w').write('leaf')")
+    places = [process(bench, each).lineage[-1] for each in (twig, *made)]
+    assert len(set(places)) == 3
+    assert await content(bench, trunk, "f") == b"trunk"
+
+
 async def test_behind_the_last_execution_is_where_the_kernel_stands(bench: Bench) -> None:
     trunk = await bench.kernel()
     last = await bench.run("x = 1", trunk)
