@@ -96,6 +96,18 @@ async def test_branches_that_are_made_at_once_have_a_workspace_each(bench: Bench
     assert await content(bench, trunk, "f") == b"trunk"
 
 
+async def test_who_has_left_a_sandbox_takes_no_seat_there_by_asking_for_a_state(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    left = process(bench, trunk)
+    await bench.interpreter.release(OWNER, trunk)
+    left.close()
+    with pytest.raises(Unavailable):
+        await left.revive("a state", count=1)
+    assert left.box.seats.keys() == {twig}
+
+
 async def test_behind_the_last_execution_is_where_the_kernel_stands(bench: Bench) -> None:
     trunk = await bench.kernel()
     last = await bench.run("x = 1", trunk)

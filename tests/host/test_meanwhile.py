@@ -1,13 +1,15 @@
 """What happens to a session while something else of it is on its way: nothing is left behind, and nothing is lost unsaid."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
 from conftest import Start
-from interpreting import OWNER, Bench, text
+from interpreting import OWNER, Bench, Clock, text
 
 from cellblock.errors import KernelNotFound
+from cellblock.host import tree
 from cellblock.host.config import ExecuteRequest
 from cellblock.host.running import FRESH
 from cellblock.host.session import Session
@@ -133,3 +135,52 @@ async def broken_off(bench: Bench, kernel_id: str) -> None:
     async with asyncio.timeout(20):
         await kernel.connection._transport.closed
     assert not kernel.process.death.done()
+
+
+async def test_a_change_to_a_session_that_is_being_put_away_is_kept(start: Start) -> None:
+    clock = Clock()
+    bench = await start(clock=clock)
+    sessions, store = bench.interpreter.sessions, bench.interpreter.store
+    kernel_id = await bench.kernel(title="before")
+    await bench.interpreter.release(OWNER, kernel_id)
+    session = session_of(bench, kernel_id)
+    clock.now += 2 * bench.interpreter.config.idle_timeout
+    async with store._writing:
+        tidied = asyncio.create_task(sessions.release_idle())
+        await asyncio.sleep(0)
+        session.rename("after")
+    await tidied
+    assert (await bench.view(kernel_id))["title"] == "after"
+
+
+async def test_code_for_a_session_that_is_put_away_while_it_waits_runs_in_the_one_that_is_found(start: Start) -> None:
+    clock = Clock()
+    bench = await start(clock=clock)
+    engine = bench.interpreter.environments.get()
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    await bench.interpreter.release(OWNER, kernel_id)
+    engine._settled.clear()  # as while a fork server is started again
+    submitted = asyncio.create_task(bench.submit("x = 2", kernel_id))
+    await asyncio.sleep(0)
+    clock.now += 2 * bench.interpreter.config.idle_timeout
+    await bench.interpreter.sessions.release_idle()
+    assert kernel_id not in [each.id for each in bench.interpreter.sessions.live()]
+    engine._settled.set()
+    await bench.wait(await submitted)
+    assert (await bench.view(kernel_id))["state"] == "idle"
+    assert text(await bench.run("print(x)", kernel_id)) == "2\n"
+
+
+async def test_what_a_kernel_has_left_is_removed_beside_the_event_loop(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code may have filled the directory of its sockets: to empty it takes seconds."""
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    removing, real = list[threading.Thread](), tree.remove_tree
+    monkeypatch.setattr(tree, "remove_tree", lambda *where: (removing.append(threading.current_thread()), real(*where)))
+    await bench.interpreter.restart(OWNER, kernel_id)
+    await bench.run("x = 1", kernel_id)
+    assert removing
+    assert threading.main_thread() not in removing

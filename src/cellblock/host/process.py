@@ -153,8 +153,12 @@ class Process:
         return pid_of(self._init_pidfd) if self._init_pidfd >= 0 else 0
 
     def connect(self, control: socket.socket, request: Launch | Branch) -> None:
-        """Hands the fork server one end of this session's connection, and the other for safe keeping."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        """Hands the fork server one end of this session's connection, and the other for safe keeping. OSError."""
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:
+            self._resolve(Gone())  # nobody else will say so
+            raise
         self._listen(ours)
         with theirs:
             socket.send_fds(control, [encode(request)], [theirs.fileno(), ours.fileno()])
@@ -270,10 +274,9 @@ class Process:
 
         KernelStartFailed: there is no such snapshot any more; a kernel that lives goes on.
         """
-        heir = self.successor()
         if self._connection is None or self._heir is not None:
             raise KernelStartFailed("The sandbox has ended, and its snapshots with it.")
-        self._heir = heir
+        heir = self._heir = self.successor()
         self._send(Revive(name, heir.key, heir.prefix, count, reseed, keep))
         try:
             async with asyncio.timeout(REVIVE_SECONDS):

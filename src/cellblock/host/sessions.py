@@ -224,6 +224,7 @@ class Sessions:
         if session.state == "released":
             await session.engine.settled()
             self.admit(owner)
+            session = await self.get(owner, session.id)  # it may have been put away meanwhile, and loaded again
         return await session.submit(request)
 
     def admit(self, owner: str) -> None:
@@ -258,7 +259,7 @@ class Sessions:
                 await session.release(f"it was idle for {minutes} minutes and was released")
             if not session.active:
                 await self.store.flush()
-                if not session.active:
+                if not session.active and session.id not in self._changed:
                     self._sessions.pop(session.id, None)
 
     async def patrol(self) -> None:
