@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from conftest import Start
@@ -11,6 +12,7 @@ from interpreting import OWNER, Bench, Clock, text
 from cellblock.errors import KernelNotFound
 from cellblock.host import tree
 from cellblock.host.config import ExecuteRequest
+from cellblock.host.homes import Homes
 from cellblock.host.running import FRESH
 from cellblock.host.session import Session
 
@@ -103,6 +105,19 @@ async def test_code_that_is_judged_while_its_session_is_deleted_does_not_run(ben
     assert [row for row in rows if row["session_id"] == kernel_id] == []
 
 
+async def test_code_that_is_judged_when_who_asked_goes_away_is_taken_back(bench: Bench) -> None:
+    executions = bench.interpreter.executions
+    kernel_id = await bench.kernel()
+    submitted = asyncio.create_task(bench.submit(LARGE + "x = 1", kernel_id))
+    await asyncio.sleep(0)
+    assert executions.unfinished() == 1
+    submitted.cancel()
+    await asyncio.wait([submitted])
+    assert executions.unfinished() == 0
+    rows = await bench.interpreter.store.unfinished()
+    assert [row for row in rows if row["session_id"] == kernel_id] == []
+
+
 async def test_a_kernel_that_breaks_the_protocol_while_nothing_runs_is_a_loss_that_is_told(bench: Bench) -> None:
     kernel_id = await bench.kernel()
     await bench.run("x = 1" + BREAK_OFF, kernel_id)
@@ -184,3 +199,38 @@ async def test_what_a_kernel_has_left_is_removed_beside_the_event_loop(
     await bench.run("x = 1", kernel_id)
     assert removing
     assert threading.main_thread() not in removing
+
+
+async def test_what_was_kept_of_files_is_removed_beside_the_event_loop(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = await start(snapshot="always")
+    kernel_id = await bench.kernel()
+    await bench.run("for n in range(20): open(f'{n}', 'w').close()", kernel_id)
+    await bench.run("x = 1", kernel_id)
+    session = session_of(bench, kernel_id)
+    kept = session.travel.aside.place
+    before = set(kept.parent.parent.iterdir())
+    assert len(list(kept.iterdir())) == 20
+    removed, unlink = list[Path](), Path.unlink
+
+    def unlinking(path: Path, missing_ok: bool = False) -> None:
+        if threading.current_thread() is threading.main_thread():
+            removed.append(path)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlinking)
+    await bench.interpreter.release(OWNER, kernel_id)
+    assert [path for path in removed if path.parent == kept] == []
+    assert not kept.exists()
+    await bench.interpreter.delete(OWNER, kernel_id)
+    async with asyncio.timeout(20):
+        while set(kept.parent.parent.iterdir()) - before:
+            await asyncio.to_thread(lambda: None)
+
+
+async def test_a_home_that_is_removed_while_an_environment_starts_stops_nothing(tmp_path: Path) -> None:
+    homes = Homes(tmp_path, ())
+    homes.directory.mkdir()
+    (homes.directory / "gone").symlink_to("nowhere")  # as one that was listed, and is not there any more
+    homes.let_in("full")

@@ -210,7 +210,12 @@ class Executions:
         if len(code) <= INLINE:
             verdict = judge(code, rules, same_python=same_python)
         else:
-            verdict = await asyncio.to_thread(judge, code, rules, same_python=same_python)
+            try:
+                verdict = await asyncio.to_thread(judge, code, rules, same_python=same_python)
+            except asyncio.CancelledError:  # who asked for it has gone away
+                if job.id in self._live:
+                    self.emit(job, [*job.execution.start(), *job.execution.cancelled()])
+                raise
         if verdict is None:
             return []
         if isinstance(verdict, Refusal):
