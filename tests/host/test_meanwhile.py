@@ -9,7 +9,7 @@ import pytest
 from conftest import Start
 from interpreting import OWNER, Bench, Clock, text
 
-from cellblock.errors import KernelNotFound
+from cellblock.errors import KernelLimit, KernelNotFound, QueueFull
 from cellblock.host import tree
 from cellblock.host.config import ExecuteRequest
 from cellblock.host.homes import Homes
@@ -116,6 +116,26 @@ async def test_code_that_is_judged_when_who_asked_goes_away_is_taken_back(bench:
     assert executions.unfinished() == 0
     rows = await bench.interpreter.store.unfinished()
     assert [row for row in rows if row["session_id"] == kernel_id] == []
+
+
+async def test_code_that_is_being_judged_counts_for_the_queue(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    running = await bench.submit("print('on', flush=True)\nwhile True: pass", kernel_id)
+    await bench.until(running, "stream")
+    asked = (bench.submit(LARGE, kernel_id) for _ in range(8))
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [isinstance(each, QueueFull) for each in answers].count(True) == 4
+    await bench.interpreter.restart(OWNER, kernel_id)
+
+
+async def test_code_that_is_being_judged_counts_for_the_limit_of_kernels(start: Start) -> None:
+    bench = await start(kernels_per_owner=1)
+    kernels = []
+    for _ in range(2):
+        kernels.append(await bench.kernel())
+        await bench.interpreter.release(OWNER, kernels[-1])
+    answers = await asyncio.gather(*(bench.run(LARGE, each) for each in kernels), return_exceptions=True)
+    assert [isinstance(each, KernelLimit) for each in answers].count(True) == 1
 
 
 async def test_a_kernel_that_breaks_the_protocol_while_nothing_runs_is_a_loss_that_is_told(bench: Bench) -> None:

@@ -3,9 +3,9 @@
 import asyncio
 import hashlib
 import json
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from uuid import uuid4
@@ -118,6 +118,9 @@ class Executions:
         self._ended_bytes = 0
         self.said = 0  # bytes of the events of all that have ended
         self._changed: dict[str, Job] = {}
+        self.judging: Counter[str | None] = (
+            Counter()
+        )  # executions by session that are accepted, and not yet in its queue
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         store.sources.append(self._note_changed)
 
@@ -210,17 +213,26 @@ class Executions:
         if len(code) <= INLINE:
             verdict = judge(code, rules, same_python=same_python)
         else:
-            try:
+            with self._judging(job):
                 verdict = await asyncio.to_thread(judge, code, rules, same_python=same_python)
-            except asyncio.CancelledError:  # who asked for it has gone away
-                if job.id in self._live:
-                    self.emit(job, [*job.execution.start(), *job.execution.cancelled()])
-                raise
         if verdict is None:
             return []
         if isinstance(verdict, Refusal):
             return job.execution.refused(verdict.reason)
         return job.execution.syntax_error(verdict)
+
+    @contextmanager
+    def _judging(self, job: Job) -> Iterator[None]:
+        self.judging[job.session_id] += 1
+        try:
+            yield
+        except asyncio.CancelledError:  # who asked for it has gone away
+            if job.id in self._live:
+                self.emit(job, [*job.execution.start(), *job.execution.cancelled()])
+            raise
+        finally:
+            self.judging[job.session_id] -= 1
+            self.judging += Counter()  # without those that have none
 
     def _checked(self, request: ExecuteRequest) -> float:
         if request.kernel_id is None and request.cell_id is not None:

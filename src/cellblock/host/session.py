@@ -91,7 +91,7 @@ class Session:
     def state(self) -> Literal["starting", "idle", "busy", "released"]:
         if self._starting or self._restarting:
             return "starting"
-        if self.current or self.waiting:
+        if self.current or self.waiting or self.executions.judging[self.id]:
             return "busy"
         return "idle" if self.kernel else "released"
 
@@ -166,7 +166,7 @@ class Session:
 
     def _room_in_queue(self) -> None:
         self._exists()
-        if self.queued >= self.config.queue_limit:
+        if self.queued + self.executions.judging[self.id] >= self.config.queue_limit:
             raise QueueFull(f"{self.queued} executions are waiting for this kernel.", retry_after=1.0)
 
     def emit(self, job: Job, events: list[Event]) -> None:

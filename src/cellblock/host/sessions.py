@@ -99,12 +99,20 @@ class Sessions:
 
     # making and ending
 
-    async def wake(self, session: Session) -> None:
-        """A kernel for one that has none. KernelLimit, and what `Session.awake` raises."""
+    async def wake(self, owner: str, id: str) -> Session:
+        """A kernel for one that has none. KernelNotFound, KernelLimit, and what `Session.awake` raises."""
+        session = await self._at_hand(owner, id)
+        await session.awake()
+        return session
+
+    async def _at_hand(self, owner: str, id: str) -> Session:
+        """A session that has a kernel, or may have one now."""
+        session = await self.get(owner, id)
         if session.state == "released":
             await session.engine.settled()
-            self.admit(session.owner)
-        await session.awake()
+            session = await self.get(owner, id)  # it may have been put away meanwhile, and loaded again
+            self.admit(owner)
+        return session
 
     async def create(self, owner: str, *, environment: str | None, title: str | None) -> Session:
         engine = self.environments.get(environment)
@@ -220,11 +228,7 @@ class Sessions:
 
     async def submit(self, owner: str, request: ExecuteRequest) -> Job:
         """Into the session the request names. KernelNotFound, KernelLimit, and what `Session.submit` raises."""
-        session = await self.get(owner, request.kernel_id or "")
-        if session.state == "released":
-            await session.engine.settled()
-            self.admit(owner)
-            session = await self.get(owner, session.id)  # it may have been put away meanwhile, and loaded again
+        session = await self._at_hand(owner, request.kernel_id or "")
         return await session.submit(request)
 
     def admit(self, owner: str) -> None:
