@@ -224,7 +224,7 @@ async def test_what_a_kernel_has_left_is_removed_beside_the_event_loop(
 async def test_what_was_kept_of_files_is_removed_beside_the_event_loop(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = await start(snapshot="always")
+    bench = await start(snapshot="always", pool_size=0)
     kernel_id = await bench.kernel()
     await bench.run("for n in range(20): open(f'{n}', 'w').close()", kernel_id)
     await bench.run("x = 1", kernel_id)
