@@ -13,6 +13,7 @@ from test_travel import GREEDY, SEGFAULT, marked, said, traveller, undo
 
 from cellblock.errors import BranchLimit, KernelBusy, KernelLimit, KernelNotFound, NoState, Unavailable
 from cellblock.execution import Result
+from cellblock.host.launcher import Launcher
 from cellblock.host.process import MOST_SEATS, Process
 from cellblock.host.views import BranchView
 
@@ -106,6 +107,25 @@ async def test_who_has_left_a_sandbox_takes_no_seat_there_by_asking_for_a_state(
     with pytest.raises(Unavailable):
         await left.revive("a state", count=1)
     assert left.box.seats.keys() == {twig}
+
+
+async def test_files_are_there_while_a_kernel_starts_in_another_home(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "open('f', 'w').write('trunk')")
+    await branch(bench, trunk)
+    launch, seen = Launcher.launch, list[bytes]()
+
+    async def launching(launcher: Launcher, **asked: Any) -> Process:
+        if asked["id"] == trunk:
+            seen.append(await content(bench, trunk, "f"))
+        return await launch(launcher, **asked)
+
+    monkeypatch.setattr(Launcher, "launch", launching)
+    await bench.interpreter.restart(OWNER, trunk)
+    await said(bench, trunk, "open('f')")
+    assert seen == [b"trunk"]
 
 
 async def test_behind_the_last_execution_is_where_the_kernel_stands(bench: Bench) -> None:

@@ -396,10 +396,7 @@ class Session:
         return await self._fresh()
 
     async def _fresh(self) -> Kernel:
-        try:
-            return await self.engine.kernel(id=self.id, uid=self.uid)
-        finally:
-            self.workspace.root = self.engine.homes.files(self.id)  # a branch's may have come home for it
+        return await self.engine.kernel(id=self.id, uid=self.uid)
 
     def _goes_on(self, went: Went) -> None:
         """With another state of the kernel."""

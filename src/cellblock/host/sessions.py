@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -213,18 +214,12 @@ class Sessions:
 
     async def _came_home(self, session: Session, home: Path) -> None:
         if not session.deleted:
-            homes = self.environments.homes
-            await asyncio.to_thread(homes.bring_home, session.id, out_of=home)
-            session.workspace.root = homes.files(session.id)
+            await asyncio.to_thread(self.environments.homes.bring_home, session.id, out_of=home)
 
     async def _tidied(self, home: Path) -> None:
         """Nobody lives there any more, and if it is no session's it goes."""
-        homes = self.environments.homes
-        if home.name in self._sessions or await self.store.session(home.name):
-            return
-        await asyncio.to_thread(homes.abandon, home)
-        for session in self.live():
-            session.workspace.root = homes.files(session.id)
+        if home.name not in self._sessions and not await self.store.session(home.name):
+            await asyncio.to_thread(self.environments.homes.abandon, home)
 
     async def submit(self, owner: str, request: ExecuteRequest) -> Job:
         """Into the session the request names. KernelNotFound, KernelLimit, and what `Session.submit` raises."""
@@ -336,8 +331,7 @@ class Sessions:
     def _session(
         self, id: str, owner: str, uid: int, created: float, used: float, notebook: Notebook, engine: AnyEngine
     ) -> Session:
-        files = self.environments.homes.files(id)
-        config = self.config
+        files, config = partial(self.environments.homes.files, id), self.config  # it may move
         workspace = Workspace(files, uid=uid, limit=config.workspace_limit, upload_limit=config.upload_limit)
         return Session(id, owner, uid, created, used, notebook, workspace, engine, config, self.executions, self._note)
 
