@@ -243,6 +243,17 @@ def test_shutdown_releases_the_kernel_and_leaves_the_session(live: Live, kernel:
     assert caught.value.response.status_code == 404
 
 
+def test_a_deleted_session_is_told_to_who_listens(live: Live, kernel: str) -> None:
+    with talking(live, kernel) as talk:
+        talk.run("x = 1")
+        live.delete(f"/api/jupyter/kernel/{kernel}")
+        talk.until(lambda said: said["content"].get("execution_state") == "dead")
+        with pytest.raises(ConnectionClosed) as closed:
+            talk.receive()
+    assert closed.value.rcvd
+    assert closed.value.rcvd.code == 1000
+
+
 def test_a_kernel_that_dies_is_told_and_replaced(live: Live, kernel: str) -> None:
     with talking(live, kernel) as talk:
         died = talk.run("print('last words', flush=True); import os; os._exit(3)")

@@ -13,6 +13,7 @@ from test_travel import GREEDY, SEGFAULT, marked, said, traveller, undo
 
 from cellblock.errors import BranchLimit, KernelBusy, KernelLimit, KernelNotFound, NoState, Unavailable
 from cellblock.execution import Result
+from cellblock.host.launcher import Launcher
 from cellblock.host.process import MOST_SEATS, Process
 from cellblock.host.views import BranchView
 
@@ -80,6 +81,51 @@ async def test_a_branch_may_begin_behind_an_execution_whose_state_is_kept(bench:
     await undo(bench, trunk)
     again = await branch(bench, trunk, first)  # the state is one still
     assert await said(bench, again, "print(x)") == "1\n"
+
+
+async def test_branches_that_are_made_at_once_have_a_workspace_each(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 'trunk'; open('f', 'w').write(x)")
+    twig = await branch(bench, trunk)
+    await said(bench, twig, "x = 'twig'; open('f', 'w').write(x)")
+    made = await asyncio.gather(branch(bench, trunk), branch(bench, twig))
+    for leaf, whose in zip(made, ("trunk", "twig"), strict=True):
+        assert await said(bench, leaf, "print(x, open('f').read())") == f"{whose} {whose}\n"
+        await said(bench, leaf, "open('f', 'w').write('leaf')")
+    places = [process(bench, each).lineage[-1] for each in (twig, *made)]
+    assert len(set(places)) == 3
+    assert await content(bench, trunk, "f") == b"trunk"
+
+
+async def test_who_has_left_a_sandbox_takes_no_seat_there_by_asking_for_a_state(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    left = process(bench, trunk)
+    await bench.interpreter.release(OWNER, trunk)
+    left.close()
+    with pytest.raises(Unavailable):
+        await left.revive("a state", count=1)
+    assert left.box.seats.keys() == {twig}
+
+
+async def test_files_are_there_while_a_kernel_starts_in_another_home(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "open('f', 'w').write('trunk')")
+    await branch(bench, trunk)
+    launch, seen = Launcher.launch, list[bytes]()
+
+    async def launching(launcher: Launcher, **asked: Any) -> Process:
+        if asked["id"] == trunk:
+            seen.append(await content(bench, trunk, "f"))
+        return await launch(launcher, **asked)
+
+    monkeypatch.setattr(Launcher, "launch", launching)
+    await bench.interpreter.restart(OWNER, trunk)
+    await said(bench, trunk, "open('f')")
+    assert seen == [b"trunk"]
 
 
 async def test_behind_the_last_execution_is_where_the_kernel_stands(bench: Bench) -> None:

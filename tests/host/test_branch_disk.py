@@ -1,5 +1,6 @@
 """What branches take of the disk: each answers for its own, and a copy there is no room for leaves nothing, at both levels."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from test_faults import Disk, disk
 from test_travel import said, traveller, undo
 
 from cellblock.errors import HostExhausted, WorkspaceFull
+from cellblock.host import copying
 from cellblock.host.kernels import Beside, Kernel
+from cellblock.host.workspace import Workspace
 
 __all__ = ["disk", "traveller"]
 
@@ -153,6 +156,25 @@ async def test_who_leaves_while_the_disk_is_looked_at_leaves_no_growth(
         await patrol(bench, trunk)
     await patrol(bench, trunk)
     assert await said(bench, trunk, "print(x)") == "1\n"
+
+
+async def test_the_copy_for_a_branch_is_nobody_elses(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    twig = await branch(bench, trunk)
+    await said(bench, trunk, "open('large', 'wb').write(bytes(20 << 20))")
+    loop, copied, seen = asyncio.get_running_loop(), copying.copied, list[int]()
+
+    def looked_at(source: Workspace, target: Workspace) -> list[str]:
+        left_out = copied(source, target)
+        seen.extend(asyncio.run_coroutine_threadsafe(beside(bench, each), loop).result(60) for each in (trunk, twig))
+        return left_out
+
+    monkeypatch.setattr(copying, "copied", looked_at)
+    await branch(bench, trunk)
+    assert max(seen) < MIB
+    await bench.interpreter.delete(OWNER, twig)
+    monkeypatch.undo()
 
 
 def everything(place: Path) -> list[str]:

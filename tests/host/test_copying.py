@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cellblock.errors import WorkspaceFull
-from cellblock.host.copying import copied
+from cellblock.host.copying import copied, filled
 from cellblock.host.workspace import Workspace
 
 MIB = 1 << 20
@@ -48,6 +48,13 @@ def test_holes_stay_holes(pair: tuple[Workspace, Workspace]) -> None:
         assert file.read(5) == b"begin"
         file.seek(512 * MIB)
         assert file.read(4) == b"end\0"
+
+
+def test_what_cannot_be_looked_into_is_no_hole(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(writer)
+    with os.fdopen(reader, "rb"), (tmp_path / "copy").open("wb") as copy, pytest.raises(OSError, match="seek"):
+        filled(reader, copy.fileno(), 10)
 
 
 def test_links_are_copied_and_not_followed(pair: tuple[Workspace, Workspace], tmp_path: Path) -> None:

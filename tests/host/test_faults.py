@@ -250,6 +250,19 @@ async def test_without_descriptors_live_sessions_go_on_and_new_ones_are_refused(
     assert len((await bench.interpreter.kernels(OWNER))["items"]) == 2
 
 
+async def test_a_kernel_that_no_descriptor_was_left_for_lives_nowhere(start: Start) -> None:
+    engine = (await start(pool_size=0)).interpreter.environments.get()
+    assert isinstance(engine, environments.Engine)
+    launcher, uid = engine.launcher, engine.homes.new_uid()
+    assert launcher
+    engine.homes.make("new", uid)
+    home = engine.homes.path("new")
+    with no_descriptors_left(), pytest.raises(KernelStartFailed):
+        await launcher.launch(id="new", home=home, uid=uid, policy=engine._policy(launcher))
+    await asyncio.sleep(0)
+    assert launcher.lives_in(home) is None
+
+
 # --- the store -------------------------------------------------------------------------------------------------------
 
 

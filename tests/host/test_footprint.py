@@ -83,6 +83,37 @@ def does(process: "subprocess.Popen[str]", line: str) -> None:
     assert process.stdout.readline() == "done\n"
 
 
+HEADLESS = """
+import ctypes, mmap, os, sys, threading
+def hold():
+    files = []
+    for name in ("open", "mapped"):
+        files.append(open(name, "wb+"))
+        os.posix_fallocate(files[-1].fileno(), 0, 1 << 20)
+        os.unlink(name)
+    mapped = mmap.mmap(files[1].fileno(), 1 << 20)
+    files.pop().close()
+    main.join(0.1)
+    print("done", flush=True)
+    sys.stdin.read()
+main = threading.main_thread()
+threading.Thread(target=hold).start()
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)
+"""
+
+
+def test_what_a_process_holds_counts_when_its_first_thread_has_ended(tmp_path: Path) -> None:
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", HEADLESS]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=tmp_path) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "done\n"
+        while Path(f"/proc/{process.pid}/stat").read_text().split()[2] != "Z":
+            assert process.poll() is None
+        assert footprint.nameless({process.pid}, os.stat(tmp_path).st_dev, footprint.Mappings()) == 2 << 20
+        process.kill()
+
+
 def test_mappings_are_read_again_of_who_has_run_since(
     mapper: "subprocess.Popen[str]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

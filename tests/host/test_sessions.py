@@ -11,6 +11,7 @@ import pytest
 from interpreting import OWNER, Bench, text
 
 from cellblock.errors import (
+    CellblockError,
     CellNotFound,
     CodeTooLarge,
     EnvironmentNotFound,
@@ -22,12 +23,13 @@ from cellblock.errors import (
     InvalidRequest,
     KernelNotFound,
     NotWaitingForInput,
+    OutputNotFound,
     QueueFull,
     StaleRevision,
     Unavailable,
     VariableNotFound,
 )
-from cellblock.host import looking
+from cellblock.host import closer, looking
 from cellblock.host.config import ExecuteRequest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -451,6 +453,13 @@ evil = Evil()
 async def test_what_a_kernel_tells_of_a_variable_is_read_with_suspicion(told: str) -> None:
     with pytest.raises(Unavailable):
         looking.read(told)
+
+
+@pytest.mark.parametrize("told", ["", "[]", "null ", "[" * 100_000, '"not base64"', '"AAAA"', '"\\ud800"'])
+async def test_what_a_kernel_tells_of_a_figure_is_read_with_suspicion(told: str) -> None:
+    with pytest.raises(CellblockError) as refused:
+        closer.unpacked(told)
+    assert isinstance(refused.value, Unavailable | OutputNotFound)
 
 
 async def test_completion_and_inspection(bench: Bench) -> None:

@@ -101,6 +101,20 @@ async def test_a_disk_that_fails_loses_nothing_and_is_told(tmp_path: Path) -> No
     await store.aclose()
 
 
+async def test_who_does_not_wait_for_the_disk_is_no_fault_of_its(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path)
+    store.put(schema.executions, execution("e"))
+    flushed = asyncio.create_task(store.flush())
+    while not store._writing.locked():
+        await asyncio.wait([flushed], timeout=0)
+    flushed.cancel()
+    await asyncio.wait([flushed])
+    assert flushed.cancelled()
+    assert store.status()["error"] is None
+    assert await store.execution("e")
+    await store.aclose()
+
+
 async def test_a_conversation_renamed_while_it_is_saved_keeps_title_and_messages(tmp_path: Path) -> None:
     store = await Store.open(tmp_path)
     await store.save_conversation("local", "c", messages=b"[]", title="first", running=True, at=1.0)

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cellblock.execution import Execution
 from cellblock.host import tape as tapes
-from cellblock.host.tape import Listener, Request, Spoken, Tape
+from cellblock.host.tape import MAX_ASKED, Listener, Request, Spoken, Tape
 from cellblock.host.wire import KernelMessage
 
 HEADER = {"msg_id": "asked", "msg_type": "execute_request", "session": "s"}
@@ -51,6 +52,20 @@ async def test_a_gap_keeps_reply_and_idle_of_ones_own() -> None:
     assert {message.parent["msg_id"] for message in mine[:3]} == {"asked"}
     theirs = [message async for message in other.messages()]
     assert "execute_reply" not in kinds(theirs)
+
+
+@pytest.mark.parametrize("listens", [False, True])
+async def test_the_code_of_what_is_over_is_not_kept(listens: bool) -> None:
+    tape = Tape("session", lambda: 0.0)
+    if listens:
+        tape.enter("own")
+    for number in range(MAX_ASKED):
+        execution = Execution(str(number), "session", None, "pass", output_limit=1000, clock=lambda: 0.0)
+        tape.expect(execution.id, Request("own", HEADER), "x" * 1000)
+        execution.start()
+        execution.cancelled()
+        tape.ended(execution.result())
+    assert not any(asked.code for asked in tape._asked.values())
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 12)), max_size=6), st.integers(1, 8))

@@ -4,14 +4,18 @@ One copy per file and state of it, shared by all states that have it; where the 
 too. Without that there is a limit, and what is not kept is named when it could not be put back. Regular files only.
 """
 
+import asyncio
 import errno
 import fcntl
 import hashlib
 import os
 import shutil
 import stat
+import uuid
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from cellblock.errors import CellblockError
@@ -71,11 +75,18 @@ class Aside:
                 self._copy(state, path, stamp)
 
     def forget(self, states: Collection[str] | None = None) -> None:
-        """Of these states no files are kept any more: their copies go with the next. Of all: at once. Does not block."""
+        """Of these states no files are kept any more: their copies go with the next. Of all: in a thread. Does not block."""
         for state in list(self.scans) if states is None else states:
             self.scans.pop(state, None)
-        if states is None:
-            self._sweep()
+        if states is None and self._begun:
+            self._begun = False
+            self.copies.clear()
+            gone = self.place.parent.with_name(
+                str(uuid.uuid4())
+            )  # what a server leaves of it goes as a home of nobody's
+            with suppress(FileNotFoundError):
+                self.place.rename(gone)
+                asyncio.get_running_loop().run_in_executor(None, partial(shutil.rmtree, gone, ignore_errors=True))
 
     def put_back(self, state: str, *, into: Workspace | None = None) -> PutBack:
         """The workspace, or a copy of it as it is now, is made what it was in a state, as far as that is kept; of an unknown

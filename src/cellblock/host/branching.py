@@ -103,18 +103,18 @@ class Trunk:
             raise NoState("A kernel of this kind has no states.", hint="Kernels of an environment of this server have.")
         place = point(self.travel.timeline, wish.at)
         self.engine.admit()
-        slot = kernel.process.box.place(self.id)
-        if slot is None:
-            raise BranchLimit("The sandbox of this kernel has no room for another branch.", retry_after=10.0)
-        state = None if place is None else self.travel.timeline.state(place)
-        name = state.name if state else f"branch-{uuid.uuid4().hex}"
-        if state is None:
-            await silently(kernel, keeping=Keeping(name))
-        try:
-            return await self._made(kernel, wish, slot, name, place)
-        finally:
-            if state is None:
-                kernel.process.drop([name])
+        with kernel.process.box.place(self.id) as slot:
+            if slot is None:
+                raise BranchLimit("The sandbox of this kernel has no room for another branch.", retry_after=10.0)
+            state = None if place is None else self.travel.timeline.state(place)
+            name = state.name if state else f"branch-{uuid.uuid4().hex}"
+            try:
+                if state is None:
+                    await silently(kernel, keeping=Keeping(name))
+                return await self._made(kernel, wish, slot, name, place)
+            finally:
+                if state is None:
+                    kernel.process.drop([name])
 
     async def _made(self, kernel: Kernel, wish: Wish, slot: str, name: str, place: int | None) -> Made:
         id, homes = str(uuid.uuid4()), self.engine.homes

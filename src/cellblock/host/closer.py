@@ -51,7 +51,7 @@ def unpacked(told: str) -> bytes:
         made = inflate.decompress(base64.b64decode(said, validate=True), MAX_DRAWING)
         if not inflate.eof:
             raise OutputNotFound("The figure as SVG would be too large.", hint="Save it from the code instead.")
-    except (ValueError, TypeError, binascii.Error, zlib.error):
+    except (ValueError, TypeError, RecursionError, binascii.Error, zlib.error):
         raise Unavailable("The kernel's answer was no drawing.") from None
     return made
 

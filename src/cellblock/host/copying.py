@@ -4,6 +4,7 @@ Where the file system can, a copy shares the blocks of what it was made of. File
 read, and pipes and sockets, are not copied, but named.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -94,14 +95,16 @@ class Copier:
 
 
 def filled(source: int, target: int, size: int) -> None:
-    """The content, with its holes."""
+    """The content, with its holes. OSError."""
     offset = 0
     while offset < size:
         try:
             begin = os.lseek(source, offset, os.SEEK_DATA)
             end = min(os.lseek(source, begin, os.SEEK_HOLE), size)
-        except OSError:  # behind the last data
-            break
+        except OSError as problem:
+            if problem.errno != errno.ENXIO:
+                raise
+            break  # behind the last data
         os.lseek(target, begin, os.SEEK_SET)
         while begin < end and (block := os.pread(source, min(BLOCK, end - begin), begin)):
             write_all(target, block)

@@ -3,9 +3,9 @@
 import asyncio
 import hashlib
 import json
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from uuid import uuid4
@@ -15,6 +15,7 @@ import structlog
 
 from cellblock.content import clean
 from cellblock.errors import (
+    CellblockError,
     CodeTooLarge,
     ExecutionNotFound,
     IdempotencyConflict,
@@ -22,13 +23,13 @@ from cellblock.errors import (
     NotWaitingForInput,
     StoreUnavailable,
 )
-from cellblock.execution import Event, Execution, Result, timestamp
+from cellblock.execution import ErrorInfo, Event, Execution, Result, timestamp
 from cellblock.host import schema
 from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.log import EventLog, Gap, weight
 from cellblock.host.policy import INLINE, Refusal, judge
-from cellblock.host.recovery import CRASHED, Unfinished
-from cellblock.host.running import Run, spill_path
+from cellblock.host.recovery import CRASHED, UNANSWERED, Unfinished
+from cellblock.host.running import LOST, Run, spill_path
 from cellblock.host.store import Row, Store
 
 KEPT_ENDED = 256  # ended executions that are answered from memory
@@ -72,6 +73,13 @@ class Job:
         elif self.cancel:
             self.cancel()
 
+    def not_started(self, problem: CellblockError) -> list[Event]:
+        """Its end without a kernel."""
+        error: ErrorInfo = {"ename": type(problem).__name__, "evalue": problem.message, "traceback": [problem.message]}
+        plain = f"No kernel could be started. {problem.message}"
+        notice = plain if self.resumed is None else LOST.format(why=UNANSWERED)
+        return self.execution.end("kernel_died", "lost", error=error, notice=notice)
+
     def of_same_client(self, waiting: Iterable[object]) -> "list[Job]":
         """Those of them that the same Jupyter client has asked for."""
         asked = self.request.asked
@@ -110,6 +118,9 @@ class Executions:
         self._ended_bytes = 0
         self.said = 0  # bytes of the events of all that have ended
         self._changed: dict[str, Job] = {}
+        self.judging: Counter[str | None] = (
+            Counter()
+        )  # executions by session that are accepted, and not yet in its queue
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         store.sources.append(self._note_changed)
 
@@ -202,12 +213,26 @@ class Executions:
         if len(code) <= INLINE:
             verdict = judge(code, rules, same_python=same_python)
         else:
-            verdict = await asyncio.to_thread(judge, code, rules, same_python=same_python)
+            with self._judging(job):
+                verdict = await asyncio.to_thread(judge, code, rules, same_python=same_python)
         if verdict is None:
             return []
         if isinstance(verdict, Refusal):
             return job.execution.refused(verdict.reason)
         return job.execution.syntax_error(verdict)
+
+    @contextmanager
+    def _judging(self, job: Job) -> Iterator[None]:
+        self.judging[job.session_id] += 1
+        try:
+            yield
+        except asyncio.CancelledError:  # who asked for it has gone away
+            if job.id in self._live:
+                self.emit(job, [*job.execution.start(), *job.execution.cancelled()])
+            raise
+        finally:
+            self.judging[job.session_id] -= 1
+            self.judging += Counter()  # without those that have none
 
     def _checked(self, request: ExecuteRequest) -> float:
         if request.kernel_id is None and request.cell_id is not None:
@@ -246,6 +271,8 @@ class Executions:
                 await self.store.flush()
 
     def _finish(self, job: Job) -> None:
+        if job.done.is_set():
+            return  # taken back while its kernel was started, which failed
         job.ended = self.config.clock()
         job.events.close()
         job.cancel = None

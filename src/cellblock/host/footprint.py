@@ -177,10 +177,15 @@ def _names(directory: str) -> list[str]:
 
 
 def _open_files(pid: int, device: int) -> Iterator[tuple[int, int]]:
-    """(inode, bytes)"""
-    for fd in _names(f"/proc/{pid}/fd"):
+    """(inode, bytes); of each thread, for one may have descriptors of its own, and the first one may have ended."""
+    for path in (f"/proc/{pid}/task/{task}/fd" for task in _names(f"/proc/{pid}/task")):
+        yield from _deleted(path, device)
+
+
+def _deleted(directory: str, device: int) -> Iterator[tuple[int, int]]:
+    for fd in _names(directory):
         try:
-            found = os.stat(f"/proc/{pid}/fd/{fd}")
+            found = os.stat(f"{directory}/{fd}")
         except OSError:
             continue
         if found.st_nlink == 0 and found.st_dev == device and stat.S_ISREG(found.st_mode):
@@ -190,16 +195,21 @@ def _open_files(pid: int, device: int) -> Iterator[tuple[int, int]]:
 def _mapped(pid: int, device: int) -> tuple[dict[int, int], dict[int, bytes]]:
     """Of files on `device`, by inode: the bytes of deleted ones, the paths of others."""
     nameless, named = dict[int, int](), dict[int, bytes]()
-    try:
-        listed = Path(f"/proc/{pid}/maps").read_bytes()
-    except OSError:
-        return nameless, named
+    tasks = (str(pid), *_names(f"/proc/{pid}/task"))  # nothing is said of a first one that has ended
+    listed = next(filter(None, map(_maps, tasks)), b"")
     for begin, end, inode, path in _mappings_on(device).findall(listed):
         if path.endswith(b" (deleted)"):
             nameless[int(inode)] = max(int(end, 16) - int(begin, 16), nameless.get(int(inode), 0))
         else:
             named[int(inode)] = path
     return nameless, named
+
+
+def _maps(task: str) -> bytes:
+    try:
+        return Path(f"/proc/{task}/maps").read_bytes()
+    except OSError:
+        return b""
 
 
 def _is(path: bytes, device: int, inode: int) -> bool:

@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -64,7 +65,8 @@ class Homes:
         """
         self._mode = 0o711 if self._root and level != "full" else 0o700
         for directory in (self.directory.parent, self.directory, *self.directory.iterdir()):
-            directory.chmod(self._mode)
+            with suppress(FileNotFoundError):  # it is just being removed
+                directory.chmod(self._mode)
 
     def prepare(self, id: str) -> None:
         """The directory of a home, empty if it is new."""

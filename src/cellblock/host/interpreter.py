@@ -442,9 +442,7 @@ class Interpreter:
 
     async def wake(self, owner: str, id: str) -> KernelView:
         """Starts a kernel where there is none, and waits for it. KernelLimit, NoMemory, KernelStartFailed."""
-        session = await self._session(owner, id)
-        await self.sessions.wake(session)
-        return session.view()
+        return (await self.sessions.wake(owner, id)).view()
 
     async def tape(self, owner: str, id: str) -> Tape:
         """What Jupyter clients hear of the session's kernel."""

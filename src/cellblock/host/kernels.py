@@ -118,6 +118,12 @@ class Kernel:
         return not self.process.death.done() and self.connection.broken is None
 
     @property
+    def ended(self) -> str:
+        """Why it is not alive any more, as the end of "… because"; nothing ran in it."""
+        death = self.process.death
+        return f"its process {death.result().how} while nothing ran" if death.done() else "it closed its channels"
+
+    @property
     def state(self) -> str:
         """The snapshot that it was before, as init says; empty when it was none."""
         return self.process.state if isinstance(self.process, Process) else ""
@@ -164,8 +170,10 @@ class Kernel:
             return Beside()  # it has no place here
         pids = (self.process.pid, self.process.init) if self.alive else (0, 0)
         sandbox = footprint.Sandbox(self.home, *pids, self._mappings)
-        if not isinstance(self.process, Process) or self.process.alone:
+        if not isinstance(self.process, Process):
             return Beside(await asyncio.to_thread(sandbox.beside))
+        if self.process.alone:
+            return Beside(await asyncio.to_thread(sandbox.beside, branches=self.process.box.taken))
         if not self.process.lineage:
             return Beside(await asyncio.to_thread(sandbox.own, await self.process.household()), alone=False)
         others, branches = await self.process.neighbours(), self.process.box.taken

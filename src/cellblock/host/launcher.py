@@ -164,7 +164,7 @@ class Launcher:
             raise KernelStartFailed("The fork server has ended.")
         if not home.resolve().is_relative_to(self._data_dir):
             raise KernelStartFailed(f"{home} is not below the data directory {self._data_dir}.")
-        tree.prepare_home(home)
+        await asyncio.to_thread(tree.prepare_home, home)  # code may have left any number of files there
         process = Process(home, uuid4().hex, self.facts["cgroups"], id=id)
         self.house(process)
         request = Launch(id, self._named(home), uid, process.key, policy)

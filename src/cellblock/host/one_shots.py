@@ -11,6 +11,7 @@ from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.environments import AnyEngine, Environments
 from cellblock.host.executions import Executions, Job
 from cellblock.host.kernels import Kernel
+from cellblock.host.patrolling import BLANK
 from cellblock.host.running import Run
 from cellblock.host.sessions import Sessions
 from cellblock.host.store import Row
@@ -132,6 +133,7 @@ class OneShots:
             self.config,
             job.timeout,
             emit=lambda events: self._emit(job, events),
+            beside=BLANK,
             one_shot=True,
         )
         await job.run.run()

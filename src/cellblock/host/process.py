@@ -3,7 +3,8 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,26 +55,37 @@ class Box:
     """A sandbox, and the sessions that have kernels in it: of each the names of the workspaces that it came through.
 
     `leaving`: what happens when one of them has nothing here any more. `gone` resolves when nothing of it is left; `heard`:
-    its end will be told on the connection it began with. `kernels`: the processes that have bound, by session.
+    its end will be told on the connection it began with. `kernels`: the processes that have bound, by session. `coming`: names
+    of workspaces that are being filled for branches.
     """
 
     seats: dict[str, tuple[str, ...]] = field(default_factory=dict)
     leaving: dict[str, Callable[[], None]] = field(default_factory=dict)
     heard: bool = True
     kernels: dict[str, "Process"] = field(default_factory=dict)
+    coming: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def taken(self) -> frozenset[str]:
-        """Names of workspaces that branches have here."""
-        return frozenset(lineage[-1] for lineage in self.seats.values() if lineage)
+        """Names of workspaces that branches have here, or will have."""
+        return frozenset({lineage[-1] for lineage in self.seats.values() if lineage} | self.coming)
 
-    def place(self, parent: str) -> str | None:
-        """A name for another branch of a session: none that is in use, or closed to what it comes from."""
+    @contextmanager
+    def place(self, parent: str) -> Iterator[str | None]:
+        """A name for another branch of a session, nobody else's as long as the block lasts: none that is in use, or closed
+        to what it comes from. None when there is no room."""
         closed = {*self.taken, *self.seats.get(parent, ())}
-        return next((name for name in BRANCHES if name not in closed), None) if len(self.seats) < MOST_SEATS else None
+        room = len(self.seats) + len(self.coming) < MOST_SEATS
+        name = next((name for name in BRANCHES if name not in closed), None) if room else None
+        coming = {name} if name else set[str]()
+        self.coming |= coming
+        try:
+            yield name
+        finally:
+            self.coming -= coming
 
     def left(self, id: str) -> None:
         """A session has nothing here any more."""
@@ -141,8 +153,12 @@ class Process:
         return pid_of(self._init_pidfd) if self._init_pidfd >= 0 else 0
 
     def connect(self, control: socket.socket, request: Launch | Branch) -> None:
-        """Hands the fork server one end of this session's connection, and the other for safe keeping."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        """Hands the fork server one end of this session's connection, and the other for safe keeping. OSError."""
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:
+            self._resolve(Gone())  # nobody else will say so
+            raise
         self._listen(ours)
         with theirs:
             socket.send_fds(control, [encode(request)], [theirs.fileno(), ours.fileno()])
@@ -258,10 +274,9 @@ class Process:
 
         KernelStartFailed: there is no such snapshot any more; a kernel that lives goes on.
         """
-        heir = self.successor()
         if self._connection is None or self._heir is not None:
             raise KernelStartFailed("The sandbox has ended, and its snapshots with it.")
-        self._heir = heir
+        heir = self._heir = self.successor()
         self._send(Revive(name, heir.key, heir.prefix, count, reseed, keep))
         try:
             async with asyncio.timeout(REVIVE_SECONDS):

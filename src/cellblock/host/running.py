@@ -38,11 +38,13 @@ def spill_path(execution_id: str) -> str:
 class Run:
     """Runs `execution` in `kernel`; `emit` gets its events.
 
-    `before` is the workspace as it was, where that is known; `fresh` is why the kernel is not the one of before, as the
-    end of "… because"; `news`: what else is to be told; `resumed`: seconds it had run before this server took over.
+    `before` is the workspace as it was, and `beside` what the kernel took besides, where that is known; `fresh` is why the
+    kernel is not the one of before, as the end of "… because"; `news`: what else is to be told; `resumed`: seconds it had run
+    before this server took over.
     `keep` says which state is to be kept before it; `bring_back` makes the kernel what it was then (exactly, or earlier)
     and says so, None when it cannot; with `rollback` also after an error. `press` frees memory that only older states need.
-    After `run`, `after` is the workspace as it is, and `lost` why the kernel is gone, if it is.
+    After `run`, `after` is the workspace as it is, `beside` what was last seen besides, and `lost` why the kernel is gone,
+    if it is.
     """
 
     execution: Execution
@@ -52,6 +54,7 @@ class Run:
     timeout: float
     emit: Callable[[list[Event]], None]
     before: Scan | None = None
+    beside: Beside | None = None
     fresh: str | None = None
     resumed: float | None = None
     news: str | None = None
@@ -80,8 +83,7 @@ class Run:
     _leaving: bool = False
     _spilled: int = 0
     _begun: float = 0.0
-    beside: Beside | None = None  # what it took beside the workspace when last looked at
-    _beside: Beside | None = None  # when first
+    _at_first: Beside = field(default_factory=Beside)
     _left: float = 0.0
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _cut: bool = False  # whether something it said may have got lost
@@ -96,7 +98,8 @@ class Run:
     async def run(self) -> None:
         """From running to `execution_end`."""
         if self.before is None:
-            self.before = await self._at_first()
+            self.before = await self._first_scan()
+        self.beside = self._at_first = self.beside or await self.kernel.beside()
         if self.kernel.courier and self.resumed is None:
             self._say(await self.kernel.courier.there(self.workspace))
         if self.keep:
@@ -136,6 +139,10 @@ class Run:
         """Its kernel is being ended on purpose: how to end, and why, as the end of "… because"."""
         self._verdict, self._state, self._why = status, state, why
         self._spawn(self.kernel.stop())
+
+    @property
+    def abandoned(self) -> bool:
+        return self._why is not None
 
     def answer(self, value: str) -> None:
         """NotWaitingForInput."""
@@ -296,12 +303,12 @@ class Run:
     async def _watch_disk(self) -> None:
         scan = Scan()
         try:
+            self.beside = beside = await self.kernel.beside()  # first: what loses its name meanwhile counts once
             scan = await asyncio.to_thread(self.workspace.scan)
-            beside = await self.kernel.beside()
-            if self._beside is None or self._beside.alone != beside.alone:  # else other things count now than did
-                self._beside = beside
-            self.beside = beside
-            if self._overfull(scan, beside.bytes, self._beside.bytes) and self.execution.limit is None:
+            if self._at_first.alone != beside.alone:
+                self._at_first = beside  # other things count now than did
+            full = self._overfull(scan, beside.bytes, self._at_first.bytes)
+            if full and self._listening and self.execution.limit is None:  # else it has ended meanwhile
                 self._hit("disk", self.config.workspace_limit)
         except (CellblockError, OSError) as problem:
             log.warning("disk_not_watched", execution=self.execution.id, error=str(problem))
@@ -440,7 +447,7 @@ class Run:
             return "the code asked it to exit"
         return f"its process {death.how}"
 
-    async def _at_first(self) -> Scan:
+    async def _first_scan(self) -> Scan:
         """The workspace before the code ran; once it has, what has been written to since counts as modified."""
         scan = await self._scan()
         return scan if self.resumed is None else scan.without_changes_since(self.config.clock() - self.resumed)

@@ -78,6 +78,7 @@ class Session:
         self.changed_at = self.last_used  # by anybody but a Jupyter client: epoch seconds
         self._worker: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[Kernel] | None = None
+        self._awaited = 0  # how many wait for it
         self._restarting = False
         self._former: Kernel | None = None  # lost, and perhaps still on its way out of the workspace
         self._scan: Scan | None = None
@@ -90,7 +91,7 @@ class Session:
     def state(self) -> Literal["starting", "idle", "busy", "released"]:
         if self._starting or self._restarting:
             return "starting"
-        if self.current or self.waiting:
+        if self.current or self.waiting or self.executions.judging[self.id]:
             return "busy"
         return "idle" if self.kernel else "released"
 
@@ -148,7 +149,9 @@ class Session:
         if request.title and not self.notebook.title:
             self.rename(request.title)
         judge_syntax = self.engine.same_python and not self.own_syntax and request.asked is None
-        if events := await self.executions.judged(job, same_python=judge_syntax):
+        events = await self.executions.judged(job, same_python=judge_syntax)
+        self._exists()
+        if events:
             self.emit(job, events)
             return job
         job.cancel = lambda: self._cancel(job, None)
@@ -157,10 +160,13 @@ class Session:
         self._enqueue(job)
         return job
 
-    def _room_in_queue(self) -> None:
+    def _exists(self) -> None:
         if self.deleted:
             raise KernelNotFound(f"There is no kernel {self.id}.")
-        if self.queued >= self.config.queue_limit:
+
+    def _room_in_queue(self) -> None:
+        self._exists()
+        if self.queued + self.executions.judging[self.id] >= self.config.queue_limit:
             raise QueueFull(f"{self.queued} executions are waiting for this kernel.", retry_after=1.0)
 
     def emit(self, job: Job, events: list[Event]) -> None:
@@ -215,6 +221,7 @@ class Session:
             job.timeout,
             emit=lambda events: self.emit(job, events),
             before=self._scan,
+            beside=self._patrol.beside,
             fresh=self.lost,
             news=self.travel.told(),
             resumed=job.resumed,
@@ -232,7 +239,7 @@ class Session:
         self._patrol.ran(self._scan, job.run.beside)
         self.execution_count = job.execution.execution_count or self.execution_count
         if job.run.lost:
-            self._kernel_lost(kernel, job.run.lost)
+            self._kernel_lost(kernel, job.run.lost, wanted=job.run.abandoned)
         elif self.kernel:
             self.travel.settle(self.kernel)
         if job.request.stop_on_error and job.execution.status not in ("ok", "refused"):
@@ -249,14 +256,8 @@ class Session:
         try:
             return await self.awake()
         except CellblockError as problem:
-            self._not_started(job, problem)
+            self.emit(job, job.not_started(problem))
             return None
-
-    def _not_started(self, job: Job, problem: CellblockError) -> None:
-        error: ErrorInfo = {"ename": type(problem).__name__, "evalue": problem.message, "traceback": [problem.message]}
-        plain = f"No kernel could be started. {problem.message}"
-        notice = plain if job.resumed is None else LOST.format(why=UNANSWERED)
-        self.emit(job, job.execution.end("kernel_died", "lost", error=error, notice=notice))
 
     async def _failed(self, turn: Turn, problem: Exception) -> None:
         """A fault of ours: nothing of that kernel is trusted any more."""
@@ -281,7 +282,7 @@ class Session:
     def adopt(self, kernel: Kernel) -> None:
         """Takes a live kernel for its own."""
         self.kernel = kernel
-        self._patrol.begin()
+        self._patrol.begin(blank=not self.execution_count)
         kernel.process.death.add_done_callback(lambda _: self._died(kernel))
         kernel.connection.tap = self.tape.tapped("busy" if self.current else "idle")
         self._tell_state()
@@ -291,9 +292,14 @@ class Session:
         self._start().add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _started(self) -> Kernel:
-        return await asyncio.shield(self._start())
+        self._awaited += 1
+        try:
+            return await asyncio.shield(self._start())
+        finally:
+            self._awaited -= 1
 
     def _start(self) -> "asyncio.Task[Kernel]":
+        self._exists()
         if self._starting is None:
             self._starting = asyncio.create_task(self._launch(), name=f"kernel {self.id}")
             self._tell_state()
@@ -326,7 +332,8 @@ class Session:
             kernel = await Kernel.attach(process, id=id, uid=uid, environment=made, patience=patience, running=running)
             await self.travel.recall(kernel, self.notebook.executions())
             if not (kernel.alive or running):
-                return await self._after_an_end(kernel)
+                self.kernel = kernel  # it ended while no server was there
+                return await self._launch(f"its process {kernel.process.death.result().how} {WITHOUT_SERVER}")
         except CellblockError:
             self._remember_loss(SERVER_ENDED if process.bound.exception() else UNANSWERED)
             await process.stop()
@@ -336,21 +343,16 @@ class Session:
         self.adopt(kernel)
         return kernel
 
-    async def _after_an_end(self, kernel: Kernel) -> Kernel:
-        """It ended while no server was there, and nothing ran: what it has left, or a fresh one if something waits."""
-        self.kernel = kernel
+    async def _launch(self, why: str | None = None) -> Kernel:
+        """A kernel for the session; where there is one that has ended, and nobody has noted it: that one's last state."""
         try:
-            return await self._come_back(kernel, f"its process {kernel.process.death.result().how} {WITHOUT_SERVER}")
-        except KernelStartFailed:
-            if not self.waiting and self.current is None:
-                raise
-        return await self._started()
-
-    async def _launch(self) -> Kernel:
-        old, self.kernel = self.kernel or self._former, None
-        try:
-            if old:
-                await old.stop()
+            if gone := self.kernel:
+                if kernel := gone if gone.alive else await self._come_back(gone, why or gone.ended):
+                    return kernel
+                if not (self._awaited or self.waiting or self.current or self.tape.connections):
+                    raise KernelStartFailed(f"The kernel is gone because {why or gone.ended}.")
+            if self._former:
+                await self._former.stop()
             self._former = None
             kernel = await self._fresh()
         finally:
@@ -361,25 +363,23 @@ class Session:
 
     def _died(self, kernel: Kernel) -> None:
         """The process ended; while something runs, its Run finds out more about it."""
-        if self.kernel is kernel and self.current is None:
-            why = f"its process {kernel.process.death.result().how} while nothing ran"
+        if self.kernel is kernel and self.current is None and self._starting is None:
             if kernel.process.death.result().snapshots:
-                self._starting = asyncio.create_task(self._come_back(kernel, why), name=f"kernel {self.id}")
+                self.begin()
             else:
-                self._kernel_lost(kernel, why)
+                self._kernel_lost(kernel, kernel.ended)
 
-    async def _come_back(self, kernel: Kernel, why: str) -> Kernel:
-        """After a death while nothing ran: in the last state there is."""
-        try:
-            if went := await self.travel.back(kernel, self.execution_count, idle=True):
-                self._goes_on(went)
-                self.travel.news = f"Since the last execution {why}. {what_is_undone(went.undone)}"
-                return went.kernel
-        finally:
-            self._starting = None
+    async def _come_back(self, kernel: Kernel, why: str) -> Kernel | None:
+        """After an end while nothing ran: in the last state there is. None when there is none: that is a loss."""
+        await kernel.kill()
+        left = kernel.process.death.result().snapshots
+        if left and (went := await self.travel.back(kernel, self.execution_count, idle=True)):
+            self._goes_on(went)
+            self.travel.news = f"Since the last execution {why}. {what_is_undone(went.undone)}"
+            return went.kernel
         await kernel.stop()
         self._kernel_lost(kernel, why)
-        raise KernelStartFailed(f"The kernel is gone because {why}.")
+        return None
 
     async def _bring_back(self, kernel: Kernel, job: Job, exactly: bool) -> str | None:
         """What is said of it when the kernel is back as it was before the cell, or before an earlier one."""
@@ -396,10 +396,7 @@ class Session:
         return await self._fresh()
 
     async def _fresh(self) -> Kernel:
-        try:
-            return await self.engine.kernel(id=self.id, uid=self.uid)
-        finally:
-            self.workspace.root = self.engine.homes.files(self.id)  # a branch's may have come home for it
+        return await self.engine.kernel(id=self.id, uid=self.uid)
 
     def _goes_on(self, went: Went) -> None:
         """With another state of the kernel."""
@@ -450,7 +447,7 @@ class Session:
             self.own_syntax = False
             self._tell_state(LOST.format(why=why))
             self.changed(self, None)
-            if not wanted and self.tape.connections:
+            if not wanted and self.tape.connections and not self.deleted:
                 self.tape.tell("restarting")
                 self.begin()
 
@@ -524,7 +521,7 @@ class Session:
         if isinstance(self.current, Job) and self.current.run:
             self.current.run.abandon(status, state, why)
             await self.current.done.wait()
-        for each in (kernel, self.kernel):  # it may have come back meanwhile
+        for each in (kernel, self.kernel, self._former):  # it may have come back, or be ending for another call
             if each:
                 self._kernel_lost(each, why, wanted=True)
                 await each.stop()

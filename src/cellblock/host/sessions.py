@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -99,12 +100,20 @@ class Sessions:
 
     # making and ending
 
-    async def wake(self, session: Session) -> None:
-        """A kernel for one that has none. KernelLimit, and what `Session.awake` raises."""
+    async def wake(self, owner: str, id: str) -> Session:
+        """A kernel for one that has none. KernelNotFound, KernelLimit, and what `Session.awake` raises."""
+        session = await self._at_hand(owner, id)
+        await session.awake()
+        return session
+
+    async def _at_hand(self, owner: str, id: str) -> Session:
+        """A session that has a kernel, or may have one now."""
+        session = await self.get(owner, id)
         if session.state == "released":
             await session.engine.settled()
-            self.admit(session.owner)
-        await session.awake()
+            session = await self.get(owner, id)  # it may have been put away meanwhile, and loaded again
+            self.admit(owner)
+        return session
 
     async def create(self, owner: str, *, environment: str | None, title: str | None) -> Session:
         engine = self.environments.get(environment)
@@ -205,25 +214,16 @@ class Sessions:
 
     async def _came_home(self, session: Session, home: Path) -> None:
         if not session.deleted:
-            homes = self.environments.homes
-            await asyncio.to_thread(homes.bring_home, session.id, out_of=home)
-            session.workspace.root = homes.files(session.id)
+            await asyncio.to_thread(self.environments.homes.bring_home, session.id, out_of=home)
 
     async def _tidied(self, home: Path) -> None:
         """Nobody lives there any more, and if it is no session's it goes."""
-        homes = self.environments.homes
-        if home.name in self._sessions or await self.store.session(home.name):
-            return
-        await asyncio.to_thread(homes.abandon, home)
-        for session in self.live():
-            session.workspace.root = homes.files(session.id)
+        if home.name not in self._sessions and not await self.store.session(home.name):
+            await asyncio.to_thread(self.environments.homes.abandon, home)
 
     async def submit(self, owner: str, request: ExecuteRequest) -> Job:
         """Into the session the request names. KernelNotFound, KernelLimit, and what `Session.submit` raises."""
-        session = await self.get(owner, request.kernel_id or "")
-        if session.state == "released":
-            await session.engine.settled()
-            self.admit(owner)
+        session = await self._at_hand(owner, request.kernel_id or "")
         return await session.submit(request)
 
     def admit(self, owner: str) -> None:
@@ -258,7 +258,7 @@ class Sessions:
                 await session.release(f"it was idle for {minutes} minutes and was released")
             if not session.active:
                 await self.store.flush()
-                if not session.active:
+                if not session.active and session.id not in self._changed:
                     self._sessions.pop(session.id, None)
 
     async def patrol(self) -> None:
@@ -331,8 +331,7 @@ class Sessions:
     def _session(
         self, id: str, owner: str, uid: int, created: float, used: float, notebook: Notebook, engine: AnyEngine
     ) -> Session:
-        files = self.environments.homes.files(id)
-        config = self.config
+        files, config = partial(self.environments.homes.files, id), self.config  # it may move
         workspace = Workspace(files, uid=uid, limit=config.workspace_limit, upload_limit=config.upload_limit)
         return Session(id, owner, uid, created, used, notebook, workspace, engine, config, self.executions, self._note)
 

@@ -129,7 +129,9 @@ class Store:
                 with told():
                     await self._write(batch)
             except BaseException as problem:
-                newer, self.error = self._waiting, str(problem)[:500] or type(problem).__name__
+                newer = self._waiting
+                if isinstance(problem, Exception):  # and not only who waited for it gone
+                    self.error = str(problem)[:500] or type(problem).__name__
                 self._waiting = {key: op for key, op in batch.items() if key not in newer} | newer
                 raise
 

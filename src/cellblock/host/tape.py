@@ -215,6 +215,8 @@ class Tape:
         else:
             error = result["error"] or {"ename": result["status"], "evalue": result["notice"] or "", "traceback": []}
             self._end(result["id"], "error", dict(error), result["execution_count"], result["notice"])
+        if asked := self._asked.get(result["id"]):
+            asked.code = None  # nobody has to be told any more what it was
 
     def close(self) -> None:
         """The session is over."""

@@ -110,7 +110,7 @@ def opened_anyhow(parent: int, name: str) -> int:
 
 
 def prepare_home(home: Path) -> None:
-    """`files`, an empty `run`, and `b` for branches: what a former kernel left in it may be hostile, and is not followed."""
+    """`files`, an empty `run`, and `b` for branches: what a former kernel left in it is not followed. Blocks."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     run = home / "run"
     if run.is_symlink():

@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 import zipfile
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,6 +33,7 @@ BLOCK = 1 << 20
 OURS = ".cellblock"  # the directory of what we write there besides
 UNNOTICED = frozenset({"__pycache__", ".ipynb_checkpoints", OURS})
 
+Where = Callable[[], Path]
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -141,12 +142,17 @@ class OpenFile:
 
 
 class Workspace:
-    """The directory `root`. Files written here belong to `uid` (None: to the server). Limits are bytes."""
+    """The directory `root`, or the one that it answers. Files written here belong to `uid` (None: to the server). Limits
+    are bytes."""
 
     def __init__(
-        self, root: Path, *, uid: int | None = None, limit: int = 1 << 30, upload_limit: int = 200 << 20
+        self, root: Path | Where, *, uid: int | None = None, limit: int = 1 << 30, upload_limit: int = 200 << 20
     ) -> None:
-        self.root, self.uid, self.limit, self.upload_limit = root, uid, limit, upload_limit
+        self._where, self.uid, self.limit, self.upload_limit = root, uid, limit, upload_limit
+
+    @property
+    def root(self) -> Path:
+        return self._where if isinstance(self._where, Path) else self._where()
 
     # looking
 
@@ -528,9 +534,7 @@ def entry(path: str, found: os.stat_result) -> FileEntry:
 def zip_entry(found: Found, size: int) -> zipfile.ZipInfo:
     when = datetime.fromisoformat(stamp_time(found.stat.st_mtime))
     year = min(max(when.year, 1980), 2107)
-    name = found.path.replace(
-        "\\", "%5C"
-    )  # to Windows it divides directories: `..\\..\\x` would leave the one unpacked into
+    name = found.path.replace("\\", "%5C")  # divides directories in Windows: `..\\x` would leave where it is unpacked
     made = zipfile.ZipInfo(name, (year, when.month, when.day, when.hour, when.minute, when.second))
     made.compress_type = zipfile.ZIP_DEFLATED
     made.external_attr = 0o644 << 16

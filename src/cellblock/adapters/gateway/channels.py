@@ -91,4 +91,7 @@ class Channels:
                 await asyncio.sleep(0)
 
     async def _lives(self, client: Client) -> bool:
-        return (await self.interpreter.kernel(client.owner, client.kernel))["state"] != "released"
+        try:
+            return (await self.interpreter.kernel(client.owner, client.kernel))["state"] != "released"
+        except KernelNotFound:  # its session has been deleted
+            return False
