@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from person import SALES, ask, cells, choose_model, drop, ended
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from test_accessibility import complaints
 from wire import wire_to
 
@@ -223,6 +223,24 @@ def test_what_could_be_asked_next_is_offered_and_asked_by_a_click(page: Page) ->
     offered.first.click()
     expect(page.locator(QUESTIONS).nth(1)).to_contain_text(question)
     expect(page.locator(COMPLETE)).to_have_count(2, timeout=30_000)
+
+
+def test_a_question_asked_before_the_sample_is_there_waits_for_it_and_takes_it_along(page: Page) -> None:
+    page.goto("/")
+    held: list[Route] = []
+    for address in ("**/assets/sales*.csv", "**/files/sales.csv"):
+        page.route(address, lambda route: held.append(route), times=1)
+    with page.expect_request("**/assets/sales*.csv"):
+        page.get_by_role("button", name="Try it with sales.csv").click()
+    ask(page, "bar chart of revenue by region")
+    with page.expect_request("**/files/sales.csv"):
+        held[0].continue_()
+    expect(page.get_by_text("Asked as soon as the file has arrived")).to_be_visible()
+    expect(page.locator(QUESTIONS)).to_have_count(0)
+    held[1].continue_()
+    expect(page.locator(QUESTIONS)).to_contain_text("sales.csv")
+    expect(page.locator("[data-upload]")).to_have_count(0)
+    expect(page.locator(COMPLETE)).to_contain_text("West", timeout=30_000)
 
 
 def test_tokens_and_their_price_are_told(page: Page) -> None:

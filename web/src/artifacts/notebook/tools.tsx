@@ -33,7 +33,7 @@ export function Tools({
     <div
       role="toolbar"
       aria-label={words.cell.cell}
-      className="absolute -top-3.5 right-1 z-10 flex rounded-md border border-line bg-surface opacity-0 group-hover:opacity-100 group-focus-within:opacity-100 has-data-[state=open]:opacity-100 pointer-coarse:pointer-events-none pointer-coarse:group-focus-within:pointer-events-auto"
+      className="absolute -top-3.5 right-1 z-10 flex rounded-md border border-line bg-surface opacity-0 group-hover:opacity-100 group-focus-within:opacity-100 has-data-[state=open]:opacity-100 pointer-coarse:-top-7 pointer-coarse:pointer-events-none pointer-coarse:group-focus-within:pointer-events-auto"
     >
       {cell.type === 'code' ? (
         <IconButton label={words.cell.runCell} keys="Shift+Enter" className="size-7" onClick={onRun} disabled={isActive(cell.status)}>
