@@ -3,6 +3,7 @@ import { ArrowDown, ArrowUp, Ellipsis, Play, Trash2 } from 'lucide-react'
 import { CELL_COMMANDS, type CellCommand } from '../../core/commands.ts'
 import { isActive, outputsHidden, type CellView } from '../../core/notebook.ts'
 import { IconButton } from '../../ui/button.tsx'
+import { hasKeys } from '../../ui/pointer.ts'
 import { Keys, Menu, MenuItem, MenuLine } from '../../ui/menu.tsx'
 import { words } from '../../core/words.ts'
 import { applies, type CellActions } from './actions.ts'
@@ -12,6 +13,7 @@ const GROUPS: readonly (readonly CellCommand[])[] = [
   ['insertAbove', 'insertBelow', 'duplicate'],
   ['toText', 'toCode', 'toggleOutputs'],
   ['back', 'branch'],
+  ...(hasKeys() ? [] : [['complete', 'inspect'] as const]), // they have keys
   ['explain', 'fix'],
 ]
 
