@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hands import Hand
@@ -31,7 +32,7 @@ def scripted(hand: Hand) -> Hand:
 def test_an_answer_is_tried_again_copied_followed_and_stopped(scripted: Hand) -> None:
     hand, page = scripted, scripted.page
     page.goto("/")
-    ask(page, f"Please refuse once, by {hand.kind}")
+    ask(page, f"Please refuse once, {uuid4()}")
     hand.press(page.get_by_role("alert").get_by_role("button", name="Try again"))
     expect(page.locator(COMPLETE)).to_contain_text("That is all.")
     hand.press(page.get_by_role("button", name="Copy the answer"))
@@ -57,15 +58,16 @@ def test_a_conversation_is_found_on_a_phone(phone: Page) -> None:
     hand = Hand(phone, "finger")
     phone.add_init_script(f"try {{ {SCRIPTED} }} catch {{}}")
     phone.goto("/")
-    ask(phone, "Say: the quokka smiles")
+    word = uuid4().hex
+    ask(phone, f"Say: the {word} smiles")
     expect(phone.locator(COMPLETE)).to_be_visible()
     address = phone.url
     phone.goto("/")
     hand.press(phone.get_by_role("button", name="Show conversations"))
-    phone.get_by_role("searchbox", name="Search conversations").fill("quokka")
-    hand.press(phone.get_by_role("navigation").get_by_role("link", name=re.compile("quokka")))
+    phone.get_by_role("searchbox", name="Search conversations").fill(word)
+    hand.press(phone.get_by_role("navigation").get_by_role("link", name=re.compile(word)))
     expect(phone).to_have_url(address)
-    expect(phone.locator("[data-found]")).to_contain_text("the quokka smiles")
+    expect(phone.locator("[data-found]")).to_contain_text(f"the {word} smiles")
 
 
 def test_cells_are_arranged_and_run_in_part(hand: Hand) -> None:
@@ -154,13 +156,17 @@ display(JSON({"deep": {"inner": {"x": 1.5}}}))
 display({"application/pdf": base64.b64encode(b"%PDF-1.4").decode()}, raw=True)
 plt.plot([1, 2]); plt.title("Growth"); plt.show()
 """
+DRAWN = """\
+from IPython.display import SVG
+SVG('<svg xmlns="http://www.w3.org/2000/svg" width="60" height="40"><rect width="60" height="40"/></svg>')
+"""
 FAILING = "def divide(a, b):\n    return a / b\ndivide(1, 0)"
 TABLE = "import pandas as pd\npd.DataFrame({'city': ['b', 'a', 'c'], 'sum': [10, 9, 8]})"
 
 
 def test_what_cells_put_out_is_opened_ordered_and_taken_along(hand: Hand) -> None:
     page = hand.page
-    hand.open(OUTPUTS, FAILING, TABLE)
+    hand.open(OUTPUTS, FAILING, TABLE, DRAWN)
     shown = cells(page).first
     hand.press(shown.get_by_role("button", name="inner"))
     expect(shown).to_contain_text("1.5")
@@ -185,7 +191,7 @@ def test_what_cells_put_out_is_opened_ordered_and_taken_along(hand: Hand) -> Non
     hand.press(shown.get_by_role("button", name=re.compile("outputs hidden")))
     expect(shown.get_by_role("group", name="JSON")).to_be_visible()
     cells(page).nth(2).scroll_into_view_if_needed()
-    table = page.frame_locator("[data-outputs] iframe").locator("table.dataframe")
+    table = cells(page).nth(2).frame_locator("iframe").locator("table.dataframe")
     head = table.get_by_role("button", name="sum")
     if hand.kind == "finger":
         at_rest(page)
@@ -194,6 +200,11 @@ def test_what_cells_put_out_is_opened_ordered_and_taken_along(hand: Hand) -> Non
         head.focus()
         page.keyboard.press("Enter")
     expect(table.locator("tbody tr").first.get_by_role("cell").first).to_have_text("c")
+    drawn = cells(page).nth(3)
+    hand.press(drawn.get_by_role("button", name="Enlarge the figure"))
+    expect(page.frame_locator("dialog iframe").locator("svg")).to_be_visible()
+    hand.press(page.get_by_role("dialog").get_by_role("button", name="Close"))
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_output_that_was_cut_is_read_whole(hand: Hand) -> None:
