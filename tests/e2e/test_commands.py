@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from person import add_cell, cells, ended, run_cell, saved
 from playwright.sync_api import APIRequestContext, Page, expect
 
@@ -60,13 +59,12 @@ def test_panes_themes_help_and_conversations_are_reached_by_name(page: Page, ses
 def test_the_notebook_takes_the_whole_page_and_gives_it_back(page: Page, session: str) -> None:
     run_cell(page, "print(1)")
     line = page.get_by_role("separator", name="Width of the chat")
-    before = int(line.get_attribute("aria-valuenow") or 0)
-    box = line.bounding_box() or pytest.fail("there is no line")
-    page.mouse.move(box["x"] + 1, 400)
+    expect(line).to_have_attribute("aria-valuenow", "40")
+    line.hover()
     page.mouse.down()
     page.mouse.move(900, 400)
     page.mouse.up()
-    assert int(line.get_attribute("aria-valuenow") or 0) > before
+    expect(line).to_have_attribute("aria-valuenow", re.compile("^5"))
     page.get_by_role("button", name="Full screen").click()
     expect(page.get_by_role("textbox", name="Your question")).to_be_hidden()
     page.get_by_role("button", name="Show the chat again").click()
