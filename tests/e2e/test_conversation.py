@@ -4,6 +4,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from person import SALES, ask, cells, choose_model, drop, ended
 from playwright.sync_api import Browser, Page, Route, expect
 from test_accessibility import complaints
@@ -259,17 +260,23 @@ for n in range(40):
 """
 
 
+@pytest.mark.parametrize("how", ["cut", "sleep"])
 def test_a_connection_that_breaks_in_the_middle_of_an_answer_loses_nothing(
-    browser: Browser, server: str, browser_context_args: dict[str, Any]
+    browser: Browser, server: str, browser_context_args: dict[str, Any], how: str
 ) -> None:
     with wire_to(urlsplit(server).port or 0) as wire:
         context = browser.new_context(**browser_context_args | {"base_url": f"http://localhost:{wire.port}"})
         page = context.new_page()
+        page.clock.install()
         scripted(page)
         ask(page, f"Please run this:\n```python\n{SLOW}```")
         run = cells(page).first
         expect(run.locator("[data-outputs]")).to_contain_text("tick 3")
-        wire.cut()
+        if how == "cut":
+            wire.cut()
+        else:
+            wire.sleep()
+            page.clock.fast_forward("01:00")
         expect(page.get_by_text("The connection to the server is lost.")).to_be_visible()
         wire.mend()
         ended(run, "ok")

@@ -148,6 +148,19 @@ def test_a_photograph_stands_in_the_page_and_a_drawing_in_its_frame(page: Page, 
     expect(outputs(cell).frame_locator("iframe").locator("svg")).to_be_visible()
 
 
+def test_colours_maths_and_marked_text_are_drawn(page: Page, session: str) -> None:
+    drawn = "display(Latex('$x^2$'), Markdown('a **bold** word'))"
+    cell = run_cell(page, f"from IPython.display import Latex, Markdown\nprint('\\x1b[31mred\\x1b[0m plain')\n{drawn}")
+    red = outputs(cell).get_by_text("red", exact=True)
+    assert red.evaluate(COLOUR) != red.locator("..").evaluate(COLOUR)
+    expect(outputs(cell).locator(".katex")).to_have_count(1)
+    expect(outputs(cell).locator("strong")).to_have_text("bold")
+    expect(outputs(cell)).not_to_contain_text("[31m")
+
+
+COLOUR = "text => getComputedStyle(text).color"
+
+
 def test_json_is_a_tree_whose_branches_open(page: Page, session: str) -> None:
     value = "{'name': 'Ada', 'deep': {'inner': {'x': 1.5}}, 'many': list(range(250)), 'none': None}"
     cell = run_cell(page, f"from IPython.display import JSON\nJSON({value})")
