@@ -101,6 +101,9 @@ DRAWN = {
 }
 
 
+AREA = "drawn => { const { width, height } = drawn.getBoundingClientRect(); return width * height }"
+
+
 @pytest.mark.parametrize("kind", DRAWN)
 def test_what_a_frame_draws_is_enlarged_and_saved(page: Page, session: str, kind: str) -> None:
     cell = run_cell(page, DRAWN[kind])
@@ -112,7 +115,10 @@ def test_what_a_frame_draws_is_enlarged_and_saved(page: Page, session: str, kind
     download = saved(page, cell.get_by_role("button", name="Download as PNG"))
     assert head(download, 4) == b"\x89PNG"
     cell.get_by_role("button", name="Enlarge the figure").click()
-    expect(page.frame_locator("dialog iframe").locator("svg").first).to_be_visible()
+    large = page.frame_locator("dialog iframe").locator("svg").first
+    expect(large).to_be_visible()
+    small = page.frame_locator("[data-outputs] iframe >> nth=0").locator("svg").first
+    assert large.evaluate(AREA) > 1.2 * small.evaluate(AREA)
 
 
 def test_a_frame_cannot_save_what_nobody_asked_for(page: Page, session: str) -> None:
