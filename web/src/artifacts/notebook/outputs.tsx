@@ -164,7 +164,7 @@ function Drawn({ block, alt }: { block: Extract<Block, { kind: 'frame' }>; alt: 
       <DrawnTools onEnlarge={() => setLarge(true)} onSave={(format) => frame.current?.save(format)} />
       {large && (
         <Dialog label={alt} onClose={() => setLarge(false)} wide>
-          <div className="flex justify-end px-2 pt-2">
+          <div className="flex justify-end px-2 pt-2 pb-1">
             <IconButton label={words.common.close} onClick={() => setLarge(false)}>
               <X size={16} />
             </IconButton>
