@@ -136,6 +136,29 @@ def test_cells_are_added_edited_moved_and_deleted(live: Live, kernel: str) -> No
     assert view["cells"][0]["metadata"] == {"jupyter": {"outputs_hidden": True}}
 
 
+def test_changes_are_made_in_order_and_one_whose_cell_is_gone_is_passed_over(live: Live, kernel: str) -> None:
+    changes: list[dict[str, Any]] = [
+        {"kind": "add", "type": "code", "source": "1", "id": "first"},
+        {"kind": "add", "type": "code", "source": "2", "id": "second"},
+        {"kind": "move", "cell_id": "second", "after": None},
+        {"kind": "delete", "cell_id": "nowhere"},
+        {"kind": "edit", "cell_id": "second", "source": "two", "outputs_hidden": True},
+        {"kind": "delete", "cell_id": "first"},
+        {"kind": "restore", "cell_id": "first", "after": "second"},
+        {"kind": "move", "cell_id": "first", "after": "nowhere"},
+    ]
+    answer = live.post(f"{KERNELS}/{kernel}/notebook/changes", json={"changes": changes})
+    assert [(cell["id"], cell["source"]) for cell in answer.json()["cells"]] == [("second", "two"), ("first", "1")]
+    assert answer.json() == notebook(live, kernel)
+
+
+def test_a_change_of_no_known_kind_is_refused_with_all_others(live: Live, kernel: str) -> None:
+    changes = [{"kind": "add", "type": "code"}, {"kind": "paint", "cell_id": "c"}]
+    answer = live.post(f"{KERNELS}/{kernel}/notebook/changes", json={"changes": changes})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
+    assert notebook(live, kernel)["cells"] == []
+
+
 def test_a_stale_edit_changes_nothing_and_brings_the_current_notebook(live: Live, kernel: str) -> None:
     cells = f"{KERNELS}/{kernel}/notebook/cells"
     before = notebook(live, kernel)["revision"]

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -90,6 +91,12 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 @pytest.fixture
 def context(context: BrowserContext, server: str) -> Iterator[BrowserContext]:
+    with watched(context, server):
+        yield context
+
+
+@contextmanager
+def watched(context: BrowserContext, server: str) -> Iterator[None]:
     """Answers come from the analyst unless a test chooses otherwise; a request to another host fails the test."""
     context.set_default_timeout(20_000)
     context.add_init_script(f"try {{ localStorage['cellblock.model'] ||= '{ANALYST}' }} catch {{}}")  # frames have none
@@ -109,7 +116,7 @@ def context(context: BrowserContext, server: str) -> Iterator[BrowserContext]:
     context.on("request", look)
     context.on("requestfailed", forgive)
     context.on("weberror", lambda error: broken.append(str(error.error)))
-    yield context
+    yield
     assert [request.url for request in outside] == [], "the page asked another host"
     assert broken == [], "the page raised"
 
@@ -119,8 +126,8 @@ def phone(browser: Browser, server: str, browser_context_args: dict[str, Any]) -
     """A page 390 pixels wide, under a finger."""
     held = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     context = browser.new_context(**{**browser_context_args, **held})
-    context.add_init_script(f"try {{ localStorage['cellblock.model'] ||= '{ANALYST}' }} catch {{}}")
-    yield context.new_page()
+    with watched(context, server):
+        yield context.new_page()
     context.close()
 
 

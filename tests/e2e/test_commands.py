@@ -58,6 +58,13 @@ def test_panes_themes_help_and_conversations_are_reached_by_name(page: Page, ses
 
 def test_the_notebook_takes_the_whole_page_and_gives_it_back(page: Page, session: str) -> None:
     run_cell(page, "print(1)")
+    line = page.get_by_role("separator", name="Width of the chat")
+    expect(line).to_have_attribute("aria-valuenow", "40")
+    line.hover()
+    page.mouse.down()
+    page.mouse.move(900, 400)
+    page.mouse.up()
+    expect(line).to_have_attribute("aria-valuenow", re.compile("^5"))
     page.get_by_role("button", name="Full screen").click()
     expect(page.get_by_role("textbox", name="Your question")).to_be_hidden()
     page.get_by_role("button", name="Show the chat again").click()

@@ -4,8 +4,9 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from person import SALES, ask, cells, choose_model, drop, ended
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from test_accessibility import complaints
 from wire import wire_to
 
@@ -225,6 +226,24 @@ def test_what_could_be_asked_next_is_offered_and_asked_by_a_click(page: Page) ->
     expect(page.locator(COMPLETE)).to_have_count(2, timeout=30_000)
 
 
+def test_a_question_asked_before_the_sample_is_there_waits_for_it_and_takes_it_along(page: Page) -> None:
+    page.goto("/")
+    held: list[Route] = []
+    for address in ("**/assets/sales*.csv", "**/files/sales.csv"):
+        page.route(address, lambda route: held.append(route), times=1)
+    with page.expect_request("**/assets/sales*.csv"):
+        page.get_by_role("button", name="Try it with sales.csv").click()
+    ask(page, "bar chart of revenue by region")
+    with page.expect_request("**/files/sales.csv"):
+        held[0].continue_()
+    expect(page.get_by_text("Asked as soon as the file has arrived")).to_be_visible()
+    expect(page.locator(QUESTIONS)).to_have_count(0)
+    held[1].continue_()
+    expect(page.locator(QUESTIONS)).to_contain_text("sales.csv")
+    expect(page.locator("[data-upload]")).to_have_count(0)
+    expect(page.locator(COMPLETE)).to_contain_text("West", timeout=30_000)
+
+
 def test_tokens_and_their_price_are_told(page: Page) -> None:
     scripted(page, "Say: one", "Say: two")
     spent = page.locator("[data-spent]")
@@ -241,17 +260,23 @@ for n in range(40):
 """
 
 
+@pytest.mark.parametrize("how", ["cut", "sleep"])
 def test_a_connection_that_breaks_in_the_middle_of_an_answer_loses_nothing(
-    browser: Browser, server: str, browser_context_args: dict[str, Any]
+    browser: Browser, server: str, browser_context_args: dict[str, Any], how: str
 ) -> None:
     with wire_to(urlsplit(server).port or 0) as wire:
         context = browser.new_context(**browser_context_args | {"base_url": f"http://localhost:{wire.port}"})
         page = context.new_page()
+        page.clock.install()
         scripted(page)
         ask(page, f"Please run this:\n```python\n{SLOW}```")
         run = cells(page).first
         expect(run.locator("[data-outputs]")).to_contain_text("tick 3")
-        wire.cut()
+        if how == "cut":
+            wire.cut()
+        else:
+            wire.sleep()
+            page.clock.fast_forward("01:00")
         expect(page.get_by_text("The connection to the server is lost.")).to_be_visible()
         wire.mend()
         ended(run, "ok")

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from person import add_cell, cells, choose_model, ended, run_cell, saved, write
 from playwright.sync_api import APIRequestContext, Locator, Page, Route, expect
 
@@ -105,6 +106,35 @@ def test_what_is_typed_while_the_server_is_told_of_other_text_stays(
         held[0].continue_()
     saved(page, api, session, ["old = 1"])
     expect(cell.locator(".cm-content")).to_have_text("old = 1")
+
+
+@pytest.mark.parametrize("way", ["reload", "another conversation"])
+def test_what_waits_to_be_sent_is_not_lost_with_the_page(
+    page: Page, session: str, api: APIRequestContext, way: str
+) -> None:
+    three(page)
+    saved(page, api, session, ["one = 1", "two = 2", "three = 3"])
+    held: list[Route] = []
+    page.route("**/move", lambda route: held.append(route), times=1)
+    cells(page).nth(2).focus()
+    with page.expect_request("**/move"):
+        page.keyboard.press("Control+Shift+ArrowUp")
+    held[0].fetch()  # the server has it, and the page waits for the answer
+    page.keyboard.press("Control+Shift+ArrowUp")
+    cells(page).nth(1).focus()
+    rapidly(page, "d", "d")
+    expect(cells(page)).to_have_count(2)
+    page.keyboard.press("m")
+    page.keyboard.press("b")
+    expect(cells(page).nth(2).locator(".cm-content")).to_be_focused()
+    page.keyboard.type("four = 4")
+    if way == "reload":
+        page.reload()
+        expect(cells(page).nth(1)).to_have_attribute("aria-label", re.compile("text"))
+    else:
+        page.get_by_role("button", name="New conversation", exact=True).click()
+        held[0].continue_()
+    saved(page, api, session, ["three = 3", "two = 2", "four = 4"])
 
 
 def test_what_was_just_typed_comes_back_with_its_cell(page: Page, session: str, api: APIRequestContext) -> None:

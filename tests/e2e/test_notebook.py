@@ -1,5 +1,7 @@
 """The notebook as a person uses it: cells, runs, questions of the code, and two people at once."""
 
+import re
+
 from person import add_cell, cells, ended, run_cell, saved
 from playwright.sync_api import APIRequestContext, Page, expect
 
@@ -68,7 +70,21 @@ def test_completion_comes_from_the_kernel(page: Page, session: str) -> None:
     run_cell(page, "measurements = [1, 2]")
     add_cell(page, "measure")
     page.keyboard.press("Control+Space")
-    expect(page.locator(".cm-tooltip-autocomplete")).to_contain_text("measurements")
+    page.locator(".cm-tooltip-autocomplete").get_by_role("option", name=re.compile("measurements")).click()
+    expect(cells(page).nth(1).locator(".cm-content")).to_have_text("measurements")
+
+
+def test_a_text_is_typed_letter_by_letter_and_shown_as_it_will_look(page: Page, session: str) -> None:
+    page.get_by_role("button", name="Text", exact=True).click()
+    expect(cells(page).first.locator(".cm-content")).to_be_focused()
+    page.keyboard.type("# A box of dd")  # letters that would be commands
+    cells(page).first.get_by_role("button", name="Done").click()
+    expect(cells(page).first.get_by_role("heading", name="A box of dd")).to_be_visible()
+    cells(page).first.get_by_role("heading").dblclick()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" again")
+    page.keyboard.press("Shift+Enter")
+    expect(cells(page).first.get_by_role("heading", name="A box of dd again")).to_be_visible()
 
 
 def test_what_somebody_else_changes_meanwhile_is_merged_with_what_is_typed(

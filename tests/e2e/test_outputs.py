@@ -101,6 +101,9 @@ DRAWN = {
 }
 
 
+AREA = "drawn => { const { width, height } = drawn.getBoundingClientRect(); return width * height }"
+
+
 @pytest.mark.parametrize("kind", DRAWN)
 def test_what_a_frame_draws_is_enlarged_and_saved(page: Page, session: str, kind: str) -> None:
     cell = run_cell(page, DRAWN[kind])
@@ -112,7 +115,10 @@ def test_what_a_frame_draws_is_enlarged_and_saved(page: Page, session: str, kind
     download = saved(page, cell.get_by_role("button", name="Download as PNG"))
     assert head(download, 4) == b"\x89PNG"
     cell.get_by_role("button", name="Enlarge the figure").click()
-    expect(page.frame_locator("dialog iframe").locator("svg").first).to_be_visible()
+    large = page.frame_locator("dialog iframe").locator("svg").first
+    expect(large).to_be_visible()
+    small = page.frame_locator("[data-outputs] iframe >> nth=0").locator("svg").first
+    assert large.evaluate(AREA) > 1.2 * small.evaluate(AREA)
 
 
 def test_a_frame_cannot_save_what_nobody_asked_for(page: Page, session: str) -> None:
@@ -146,6 +152,19 @@ def test_a_photograph_stands_in_the_page_and_a_drawing_in_its_frame(page: Page, 
     expect(photograph).to_be_visible()
     assert photograph.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
     expect(outputs(cell).frame_locator("iframe").locator("svg")).to_be_visible()
+
+
+def test_colours_maths_and_marked_text_are_drawn(page: Page, session: str) -> None:
+    drawn = "display(Latex('$x^2$'), Markdown('a **bold** word'))"
+    cell = run_cell(page, f"from IPython.display import Latex, Markdown\nprint('\\x1b[31mred\\x1b[0m plain')\n{drawn}")
+    red = outputs(cell).get_by_text("red", exact=True)
+    assert red.evaluate(COLOUR) != red.locator("..").evaluate(COLOUR)
+    expect(outputs(cell).locator(".katex")).to_have_count(1)
+    expect(outputs(cell).locator("strong")).to_have_text("bold")
+    expect(outputs(cell)).not_to_contain_text("[31m")
+
+
+COLOUR = "text => getComputedStyle(text).color"
 
 
 def test_json_is_a_tree_whose_branches_open(page: Page, session: str) -> None:

@@ -154,6 +154,11 @@ def test_a_link_is_copied_and_the_copy_read_on_a_phone(phone: Page, api: Any) ->
     phone.get_by_role("button", name="Copy the link").tap()
     expect(phone.get_by_role("button", name="Copied")).to_be_visible()
     assert phone.evaluate("() => navigator.clipboard.readText()") == link
+    phone.get_by_role("button", name="Make a link").tap()
+    expect(dialog(phone).get_by_role("button", name=re.compile("^Revoke"))).to_have_count(2)
+    dialog(phone).get_by_role("button", name=re.compile("^Revoke")).last.tap()
+    expect(dialog(phone).get_by_role("button", name=re.compile("^Revoke"))).to_have_count(1)
+    link = address(phone)
     phone.goto(link)
     expect(cells(phone)).to_contain_text("small")
     phone.get_by_role("tab", name="Chat").tap()

@@ -14,6 +14,8 @@ class Wire:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._whole = True
+        self._awake = threading.Event()
+        self._awake.set()
         self._ends: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._accept)]
@@ -25,12 +27,23 @@ class Wire:
             for end in self._ends:
                 hang_up(end)
 
+    def sleep(self) -> None:
+        """Nothing comes through any more, and nobody is told: as for a machine whose lid is shut."""
+        with self._lock:
+            self._whole = False
+            self._awake.clear()
+
     def mend(self) -> None:
         with self._lock:
             self._whole = True
+            if not self._awake.is_set():
+                for end in self._ends:
+                    hang_up(end)
+            self._awake.set()
 
     def close(self) -> None:
         self.cut()
+        self._awake.set()
         hang_up(self._listener)
         for thread in self._threads:
             thread.join()
@@ -48,7 +61,7 @@ class Wire:
                     continue
                 far = socket.create_connection(("127.0.0.1", self._target))
                 self._ends |= {near, far}
-                pair = [threading.Thread(target=pump, args=ends) for ends in ((near, far), (far, near))]
+                pair = [threading.Thread(target=pump, args=(*ends, self._awake)) for ends in ((near, far), (far, near))]
                 self._threads += [*pair, threading.Thread(target=self._wait, args=(pair, near, far))]
                 for thread in self._threads[-3:]:
                     thread.start()
@@ -62,9 +75,10 @@ class Wire:
             end.close()
 
 
-def pump(source: socket.socket, sink: socket.socket) -> None:
+def pump(source: socket.socket, sink: socket.socket, awake: threading.Event) -> None:
     with suppress(OSError):
         while piece := source.recv(65536):
+            awake.wait()
             sink.sendall(piece)
     hang_up(source)
     hang_up(sink)

@@ -62,9 +62,12 @@ export function App() {
   const attempt = (action: Promise<unknown>): void => {
     void action.then(refresh, (error: unknown) => setProblem(asProblem(error)))
   }
+  const sampling = useRef<Promise<unknown>>(Promise.resolve())
+  const here = useRef(session)
+  here.current = session
   const ask = (text: string): void => {
     setFirst(text)
-    session().then(refresh, (error: unknown) => {
+    sampling.current.then(() => here.current()).then(refresh, (error: unknown) => {
       setFirst(null)
       setProblem(asProblem(error))
     })
@@ -85,7 +88,7 @@ export function App() {
     [refresh],
   )
   const sample = (question: string | null): void => {
-    sampleFile()
+    sampling.current = sampleFile()
       .then((file) => uploads.add([file]))
       .then((sent) => sent && question !== null && setFirst(question))
       .catch((error: unknown) => setProblem(asProblem(error)))

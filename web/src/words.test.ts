@@ -8,7 +8,7 @@ const EXEMPT = /\.test\.ts$|\.d\.ts$|wire\/(api|types)\.ts$|core\/(words|asking)
 const SPOKEN = new Set(['label', 'title', 'aria-label', 'aria-description', 'placeholder', 'alt', 'hint', 'question', 'detail', 'action'])
 /** Names of keys, headers, formats and brands: the same in every language. */
 const NAMES =
-  /^(Cellblock|SVG|JSON|Python|Figure|Enter|Escape|Files|Arrow\w+|(Ctrl|Control|Shift|Mod|Alt)\b.*|ArrowDown or ArrowUp|[A-Z]\w+-[\w-]+|AbortError|DataFrame|[KMGT]iB|noopener noreferrer|not here|built in|A case is missing: | · Cellblock|<Figure size | min )$/
+  /^(Cellblock|SVG|JSON|Python|Figure|Enter|Escape|Tab|Files|Arrow\w+|(Ctrl|Control|Shift|Mod|Alt)\b.*|ArrowDown or ArrowUp|[A-Z]\w+-[\w-]+|AbortError|DataFrame|[KMGT]iB|noopener noreferrer|not here|built in|A case is missing: | · Cellblock|<Figure size | min )$/
 const STYLE = /(^|\s)-?[a-z]+(-[\w[\]().:/%]+)+|var\(|\dpx|light-dark|oklch|^\W*$/
 
 interface Node {

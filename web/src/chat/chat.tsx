@@ -121,9 +121,10 @@ export function Chat(props: ChatProps) {
 
   const { wish, onAsked } = props
   const asked = useRef<string | null>(null)
+  const arriving = uploads.list.some((one) => one.state === 'sending')
   useEffect(() => {
     if (wish === null) asked.current = null
-    if (wish === null || asked.current === wish || answering) return
+    if (wish === null || asked.current === wish || answering || arriving) return // it is asked about what arrives, too
     asked.current = wish
     onAsked()
     send(wish)
@@ -157,6 +158,7 @@ export function Chat(props: ChatProps) {
           {shown.map((turn, at) => (
             <TurnView key={keyOf(shown, at)} turn={turn} last={at === shown.length - 1} final={at >= shown.length - 2} idle={!answering} actions={actions} found={found?.at === at ? found.words : null} />
           ))}
+          {wish !== null && arriving && <p role="status" className="text-sm text-ink-3">{words.chat.arriving}</p>}
           {chat.status === 'submitted' && <p className="text-sm text-ink-3">{words.chat.thinking}</p>}
           {chat.error && !told && (
             <Problem message={chat.error.message} hint={chat.error instanceof ApiError ? chat.error.hint : ''} onRetry={retry} />

@@ -153,7 +153,8 @@ function Chip({ upload, onRemove }: { upload: UploadView; onRemove: () => void }
 
 function ModelPicker({ model }: { model: ModelChoice }) {
   if (model.chosen === null) return null
-  const groups = [...new Set(model.models.map((one) => one.provider))]
+  const ready = model.models.filter((one) => one.available)
+  const groups = [...new Set([...ready, ...model.models].map((one) => one.provider))] // those with a key come first
   return (
     <Menu
       align="start"

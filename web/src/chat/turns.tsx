@@ -308,12 +308,12 @@ function failure(item: ToolItem): string {
       return words.turns.outOfTime
     case 'interrupted':
     case 'cancelled':
-      return 'interrupted'
+      return words.turns.interrupted
     case 'out_of_memory':
       return words.turns.outOfMemory
     case 'refused':
-      return 'refused'
+      return words.turns.refused
     default:
-      return 'error'
+      return words.turns.error
   }
 }

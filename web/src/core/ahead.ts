@@ -1,7 +1,7 @@
 // What a person did to the cells stands at once, on top of all the server says, until the server has it.
 import { never } from './outputs.ts'
 import type { CellView } from './notebook.ts'
-import type { CellType } from '../wire/types.ts'
+import type { CellChange, CellType } from '../wire/types.ts'
 
 export type Arrangement =
   | { readonly kind: 'add'; readonly cellId: string; readonly type: CellType; readonly source: string; readonly after: string | null }
@@ -35,6 +35,28 @@ export function arranged(cells: Cells, change: Arrangement, made: CellView | und
 /** What the server says, with all that is still on its way; `before` are the cells as the page has them. */
 export function replayed(cells: Cells, ahead: readonly Arrangement[], before: Cells): Cells {
   return ahead.reduce((now, change) => arranged(now, change, before.find((cell) => cell.id === change.cellId)), cells)
+}
+
+/** As the server is told it together with others: what waits when the page goes away is sent so. */
+export function changesOf(change: Arrangement): readonly CellChange[] {
+  const { cellId: cell_id } = change
+  switch (change.kind) {
+    case 'delete':
+      return [{ kind: 'delete', cell_id }]
+    case 'add': {
+      const { type, source, after } = change
+      const added = { kind: 'add', id: cell_id, type, source, ...(after === null ? {} : { after }) } as const
+      return after === null ? [added, { kind: 'move', cell_id, after }] : [added]
+    }
+    case 'move':
+      return [{ kind: 'move', cell_id, after: change.after }]
+    case 'retype':
+      return [{ kind: 'edit', cell_id, type: change.type }]
+    case 'hide':
+      return [{ kind: 'edit', cell_id, outputs_hidden: change.hidden }]
+    default:
+      return never(change)
+  }
 }
 
 /** With the cell behind `after`, or at the top; null when there is no such place. */

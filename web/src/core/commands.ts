@@ -28,6 +28,8 @@ export const CELL_COMMANDS = {
   toggleOutputs: { label: words.commands.toggleOutputs, keys: 'O' },
   back: { label: words.commands.back, keys: 'U' },
   branch: { label: words.commands.branch, keys: 'Shift+B' },
+  complete: { label: words.palette.complete, keys: '' },
+  inspect: { label: words.palette.inspect, keys: '' },
   explain: { label: words.commands.explain, keys: '' },
   fix: { label: words.commands.fix, keys: '' },
   delete: { label: words.commands.delete, keys: 'D D' },

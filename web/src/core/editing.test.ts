@@ -3,6 +3,7 @@ import { fixesIn, proposals, questionAbout, wishIn } from './asking.ts'
 import type { Turn } from './chat.ts'
 import { CELL_COMMANDS, keyName, matched, NOTEBOOK_COMMANDS } from './commands.ts'
 import { diff } from './diff.ts'
+import { changesOf, type Arrangement } from './ahead.ts'
 import { adopt, edit, empty, outputsHidden, view, type CellView } from './notebook.ts'
 import { fitting, inOrder, marked } from './palette.ts'
 import { cellOfCount, traceParts } from './traceback.ts'
@@ -96,10 +97,35 @@ describe('tracebacks', () => {
       { kind: 'text', text: '   1 def f(x):\nFile /usr/x.py:3' },
     ])
   })
+  test('goes without the head that says again what stands above it', () => {
+    const head = `\x1b[31m${'-'.repeat(75)}\x1b[39m\n\x1b[31mKeyError\x1b[39m      Traceback (most recent call last)`
+    expect(traceParts(`${head}\nCell In[1], line 1\nKeyError: 1`)[0]).toMatchObject({ kind: 'frame', line: 1 })
+    expect(traceParts('Traceback (most recent call last):\n  File "x"')).toHaveLength(1)
+  })
   test('a count that several kernels have given means the failed cell, else the last', () => {
     const cells = [cell('a', { execution_count: 1 }), cell('b', { execution_count: 1 }), cell('c', { execution_count: 2 })]
     expect([cellOfCount(cells, 'a', 1), cellOfCount(cells, 'c', 1), cellOfCount(cells, 'c', 9)]).toEqual(['a', 'b', null])
   })
+})
+
+test('what waits when the page goes away is told the server in its own words', () => {
+  const waiting: Arrangement[] = [
+    { kind: 'add', cellId: 'a', type: 'code', source: '1', after: null },
+    { kind: 'add', cellId: 'b', type: 'markdown', source: '', after: 'a' },
+    { kind: 'move', cellId: 'a', after: 'b' },
+    { kind: 'retype', cellId: 'a', type: 'markdown' },
+    { kind: 'hide', cellId: 'b', hidden: true },
+    { kind: 'delete', cellId: 'b' },
+  ]
+  expect(waiting.flatMap(changesOf)).toEqual([
+    { kind: 'add', id: 'a', type: 'code', source: '1' },
+    { kind: 'move', cell_id: 'a', after: null },
+    { kind: 'add', id: 'b', type: 'markdown', source: '', after: 'a' },
+    { kind: 'move', cell_id: 'a', after: 'b' },
+    { kind: 'edit', cell_id: 'a', type: 'markdown' },
+    { kind: 'edit', cell_id: 'b', outputs_hidden: true },
+    { kind: 'delete', cell_id: 'b' },
+  ])
 })
 
 describe('a question about a cell', () => {

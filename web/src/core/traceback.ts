@@ -9,9 +9,14 @@ export type TracePart =
 
 const FRAME = /^\s*Cell In\s?\[(\d+)\], line (\d+)/
 
+/** IPython's line of dashes, and the name of the error beside the word: what stands above them says as much. */
+const HEAD = /^(-{20,}|\S+ +Traceback \(most recent call last\))$/
+
 export function traceParts(traceback: string): TracePart[] {
   const found: TracePart[] = []
-  for (const line of traceback.split('\n')) {
+  const lines = traceback.split('\n')
+  const begin = lines.findIndex((line) => !HEAD.test(bare(line).trim()))
+  for (const line of lines.slice(Math.max(begin, 0))) {
     const text = bare(line)
     const frame = FRAME.exec(text)
     const last = found.at(-1)

@@ -85,6 +85,7 @@ export const words = {
   chat: {
     conversation: 'Conversation',
     thinking: 'Thinking…',
+    arriving: 'Asked as soon as the file has arrived…',
     youCouldAsk: 'You could ask',
     askNext: 'Ask next',
     toTheEnd: 'To the end',
@@ -131,6 +132,9 @@ export const words = {
     noCodeYet: 'No code yet',
     outOfTime: 'out of time',
     outOfMemory: 'out of memory',
+    interrupted: 'interrupted',
+    refused: 'refused',
+    error: 'error',
   },
   workspace: {
     showTheChat: 'Show the chat',

@@ -21,6 +21,7 @@ addEventListener('message', (event: MessageEvent<ToFrame>) => {
     return
   }
   document.documentElement.dataset['scheme'] = message.scheme
+  document.documentElement.toggleAttribute('data-large', message.large)
   turn = turn.then(() => render(message.bundles, message.scheme))
 })
 
@@ -49,6 +50,7 @@ async function render(bundles: readonly MimeBundle[], scheme: Scheme): Promise<v
     else root.append(box)
     drawn[at] = { key, box }
     await draw(box, bundle, scheme).catch((error: unknown) => complain(box, error))
+    box.querySelectorAll('svg').forEach(scalable)
   }
 }
 
@@ -68,6 +70,13 @@ async function draw(box: HTMLElement, bundle: MimeBundle, scheme: Scheme): Promi
 
 function text(data: unknown): string {
   return Array.isArray(data) ? data.join('') : String(data)
+}
+
+/** A drawing that tells its size alone cannot be drawn larger. */
+function scalable(svg: SVGSVGElement): void {
+  const [width, height] = [svg.width.baseVal.value, svg.height.baseVal.value]
+  const enlarged = document.documentElement.hasAttribute('data-large')
+  if (enlarged && !svg.hasAttribute('viewBox') && width * height > 0) svg.setAttribute('viewBox', `0 0 ${width} ${height}`)
 }
 
 async function html(box: HTMLElement, markup: string): Promise<void> {
@@ -100,7 +109,8 @@ interface Figure {
 async function plotly(box: HTMLElement, data: unknown): Promise<void> {
   const { default: Plotly } = await import('plotly.js-dist-min')
   const figure = data as Figure
-  box.style.height = `${figure.layout?.height ?? 420}px`
+  const large = document.documentElement.hasAttribute('data-large')
+  box.style.height = large ? '78vh' : `${figure.layout?.height ?? 420}px`
   await Plotly.newPlot(box, {
     data: figure.data,
     layout: { autosize: true, ...figure.layout },

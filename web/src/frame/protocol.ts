@@ -5,7 +5,7 @@ export type Scheme = 'light' | 'dark'
 export type Picture = 'png' | 'svg'
 
 export type ToFrame =
-  | { readonly type: 'render'; readonly bundles: readonly MimeBundle[]; readonly scheme: Scheme }
+  | { readonly type: 'render'; readonly bundles: readonly MimeBundle[]; readonly scheme: Scheme; readonly large: boolean }
   /** A person wants the figure as a file. */
   | { readonly type: 'save'; readonly format: Picture }
 

@@ -8,7 +8,7 @@ export function DropTarget({ onFiles, limit }: { onFiles: (files: File[]) => voi
   latest.current = onFiles
   useEffect(() => {
     let depth = 0
-    const carries = (event: DragEvent): boolean => event.dataTransfer?.types.includes(words.common.files) ?? false
+    const carries = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false
     const enter = (event: DragEvent): void => {
       if (!carries(event)) return
       depth += 1

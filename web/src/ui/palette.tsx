@@ -1,8 +1,10 @@
 // Every command of the page by its name: Ctrl-K, type, Enter.
+import { X } from 'lucide-react'
 import { useId, useMemo, useRef, useState, type KeyboardEvent } from 'react'
 import { CELL_COMMANDS, NOTEBOOK_COMMANDS, type Command } from '../core/commands.ts'
 import { fitting, inOrder, marked } from '../core/palette.ts'
 import { allCommands, type PaletteCommand } from './commands.ts'
+import { IconButton } from './button.tsx'
 import { Dialog } from './dialog.tsx'
 import { words } from '../core/words.ts'
 import { keysShown } from './menu.tsx'
@@ -87,7 +89,12 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
   return (
     <Dialog label={words.palette.keyboardShortcuts} onClose={onClose} high>
       <div className="max-h-[76dvh] overflow-y-auto p-5" tabIndex={0} role="group" aria-label={words.palette.keyboardShortcuts}>
-        <h2 className="text-base font-semibold">{words.palette.keyboardShortcuts}</h2>
+        <div className="flex items-start justify-between gap-3">
+          <h2 className="text-base font-semibold">{words.palette.keyboardShortcuts}</h2>
+          <IconButton label={words.common.close} onClick={onClose} className="-mt-1 -mr-2">
+            <X size={16} />
+          </IconButton>
+        </div>
         <p className="mt-1 pb-3 text-sm text-ink-2">{words.palette.letters}</p>
         <dl className="text-sm">
           {all.map((one) => (

@@ -43,7 +43,7 @@ export function Split({ left, right, second, full }: { left: ReactNode; right: R
         onPointerDown={(event) => event.currentTarget.setPointerCapture(event.pointerId)}
         onPointerMove={drag}
         onKeyDown={key}
-        className={`relative hidden w-px shrink-0 cursor-col-resize touch-none bg-line after:absolute after:inset-y-0 after:-left-1 after:w-2 hover:bg-line-strong focus-visible:bg-accent ${full ? '' : 'md:block'}`}
+        className={`relative z-10 hidden w-px shrink-0 cursor-col-resize touch-none bg-line after:absolute after:inset-y-0 after:-left-1 after:w-2 hover:bg-line-strong focus-visible:bg-accent ${full ? '' : 'md:block'}`}
       />
       <div className={`min-h-0 min-w-0 flex-1 flex-col md:flex ${second ? 'flex' : 'hidden'}`}>{right}</div>
     </div>

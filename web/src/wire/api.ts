@@ -645,6 +645,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jupyter/kernel/{id}/notebook/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change
+         * @description Make changes in order, at any revision. One whose cell is gone is passed over: who sent it may be gone too.
+         */
+        post: operations["notebooks_change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jupyter/kernel/{id}/redo": {
         parameters: {
             query?: never;
@@ -889,6 +909,28 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** Added */
+        Added: {
+            /** After */
+            after?: string | null;
+            /** Id */
+            id?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "add";
+            /**
+             * Source
+             * @default
+             */
+            source: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "code" | "markdown";
+        };
         /**
          * Branch
          * @description Where a branch begins, and what it is called.
@@ -1025,6 +1067,14 @@ export interface components {
         CellMove: {
             /** After */
             after: string | null;
+        };
+        /**
+         * Changes
+         * @description Changes of cells, the first first.
+         */
+        Changes: {
+            /** Changes */
+            changes: (components["schemas"]["Added"] | components["schemas"]["Edited"] | components["schemas"]["Deleted"] | components["schemas"]["Restored"] | components["schemas"]["Moved"])[];
         };
         /**
          * ChatBranch
@@ -1175,6 +1225,32 @@ export interface components {
             title: string | null;
             /** Updated */
             updated: string;
+        };
+        /** Deleted */
+        Deleted: {
+            /** Cell Id */
+            cell_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "delete";
+        };
+        /** Edited */
+        Edited: {
+            /** Cell Id */
+            cell_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "edit";
+            /** Outputs Hidden */
+            outputs_hidden?: boolean | null;
+            /** Source */
+            source?: string | null;
+            /** Type */
+            type?: ("code" | "markdown") | null;
         };
         /**
          * ErrorBody
@@ -1474,6 +1550,18 @@ export interface components {
             /** Vision */
             vision: boolean;
         };
+        /** Moved */
+        Moved: {
+            /** After */
+            after: string | null;
+            /** Cell Id */
+            cell_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "move";
+        };
         /**
          * NewShare
          * @description A copy that was just made. `token` is told this once; `path` is its page, the token included.
@@ -1526,6 +1614,18 @@ export interface components {
          */
         Problem: {
             error: components["schemas"]["ErrorBody"];
+        };
+        /** Restored */
+        Restored: {
+            /** After */
+            after: string | null;
+            /** Cell Id */
+            cell_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "restore";
         };
         /**
          * Result
@@ -3790,6 +3890,59 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Anything that is not 2xx. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    notebooks_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Changes"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotebookView"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

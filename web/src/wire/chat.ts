@@ -1,5 +1,6 @@
 // The chat's transport: only the new message goes to the server, which holds the history.
 import { DefaultChatTransport, type UIMessage } from 'ai'
+import { alive } from './alive.ts'
 import { failure, unreachable } from './client.ts'
 
 export function chatTransport(model: () => string | null): DefaultChatTransport<UIMessage> {
@@ -18,5 +19,6 @@ async function refusing(input: RequestInfo | URL, init?: RequestInit): Promise<R
     throw error instanceof DOMException && error.name === 'AbortError' ? error : unreachable()
   })
   if (!response.ok) throw await failure(response)
-  return response
+  const { body, status, statusText, headers } = response
+  return body === null ? response : new Response(alive(body), { status, statusText, headers })
 }

@@ -1,6 +1,7 @@
 // The native API, one function a route. Every failure is an ApiError with the server's own words.
 import type {
   ApiProblem,
+  CellChange,
   ConversationItem,
   FileEntry,
   KeptState,
@@ -82,13 +83,18 @@ export async function request(path: string, options: Options = {}): Promise<Resp
     method: options.method ?? 'GET',
     headers,
     body,
-    keepalive: options.method === 'PATCH' && (body?.length ?? 0) < SURVIVES, // an edit outlives a reload of the page
+    keepalive: isEdit(path, options.method) && (body?.length ?? 0) < SURVIVES,
     signal: options.signal ?? null,
   }).catch((error: unknown) => {
     throw error instanceof DOMException && error.name === 'AbortError' ? error : unreachable()
   })
   if (!response.ok) throw await failure(response)
   return response
+}
+
+/** An edit that is on its way outlives a reload of the page. */
+function isEdit(path: string, method = 'GET'): boolean {
+  return method === 'PATCH' || (method !== 'GET' && path.includes('/notebook/cells'))
 }
 
 async function json<T>(path: string, options: Options = {}): Promise<T> {
@@ -222,14 +228,31 @@ export const moveCell = (id: string, cellId: string, after: string | null): Prom
 export type Format = 'ipynb' | 'py' | 'html' | 'md'
 export const exportUrl = (id: string, format: Format): string => `${KERNEL}/${id}/notebook?format=${format}`
 
-/** The last words of a page that goes away: sent even so, and against any revision. */
-export function keepCell(id: string, cellId: string, source: string): void {
-  void fetch(`${KERNEL}/${id}/notebook/cells/${cellId}`, {
-    method: 'PATCH',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ source }),
-    keepalive: true,
-  }).catch(() => {})
+/**
+ * The last words of a page that goes away: sent even so, at any revision, and together, so that they stay in order. What
+ * a browser would not carry so far goes apart: it arrives where the page lives on, as in another conversation.
+ */
+export function keepChanges(id: string, changes: readonly CellChange[]): void {
+  const carried: CellChange[] = []
+  const rest: CellChange[] = []
+  let size = 0
+  for (const change of changes) {
+    const more = new Blob([JSON.stringify(change)]).size
+    const fits = size + more < CARRIED
+    if (fits) size += more
+    ;(fits ? carried : rest).push(change)
+  }
+  send(id, carried, true)
+  send(id, rest, false)
+}
+
+const CARRIED = 60_000 // bytes
+
+function send(id: string, changes: readonly CellChange[], keepalive: boolean): void {
+  if (changes.length === 0) return
+  const headers = { 'Content-Type': 'application/json' }
+  const body = JSON.stringify({ changes })
+  void fetch(`${KERNEL}/${id}/notebook/changes`, { method: 'POST', headers, body, keepalive }).catch(() => {})
 }
 
 const outputUrl = ({ kernelId, cellId }: Place, at: number): string =>

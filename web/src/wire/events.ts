@@ -1,5 +1,6 @@
 // A session's events over one long answer: read, resumed after a cut, silent while nobody looks.
 import { EventParser, type ServerEvent } from '../core/sse.ts'
+import { alive } from './alive.ts'
 import { ApiError, failure, unreachable } from './client.ts'
 import type { SessionEvent } from './types.ts'
 
@@ -99,7 +100,7 @@ class Stream {
     if (response.body === null) throw unreachable()
     this.#watcher.onConnection(true)
     const parser = new EventParser()
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    const reader = alive(response.body).pipeThrough(new TextDecoderStream()).getReader()
     for (;;) {
       const { done, value } = await reader.read()
       if (done) return

@@ -19,6 +19,7 @@ export type KernelPhase = Schemas['KernelView']['state']
 export type CellType = Schemas['Cell']['type']
 
 export type Cell = WithOutputs<Schemas['Cell']>
+export type CellChange = Frozen<Schemas['Changes']['changes'][number]>
 export type Notebook = Omit<Frozen<Schemas['NotebookView']>, 'cells'> & { readonly cells: readonly Cell[] }
 export type Result = WithOutputs<Schemas['Result']>
 export type Kernel = Frozen<Schemas['KernelView']>

@@ -1,14 +1,27 @@
 """The notebook of a session: read, exported, imported, and edited under a revision so that two editors lose nothing."""
 
-from typing import Annotated, Any, Literal
+from contextlib import suppress
+from typing import Annotated, Any, Literal, assert_never
 
 from fastapi import APIRouter, Body, Path, Query
 from starlette.responses import Response
 
 from cellblock.adapters.http.files import attachment
 from cellblock.adapters.http.request import Owner, Responses, Revision, problems
-from cellblock.adapters.http.shapes import CellEdit, CellIn, CellMove
+from cellblock.adapters.http.shapes import (
+    Added,
+    CellEdit,
+    CellIn,
+    CellMove,
+    Change,
+    Changes,
+    Deleted,
+    Edited,
+    Moved,
+    Restored,
+)
 from cellblock.adapters.wire import Json
+from cellblock.errors import CellNotFound
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.looking import MAX_ROWS, TableView
 from cellblock.notebook import NotebookView
@@ -43,6 +56,7 @@ class Notebooks:
         routes.delete(one, response_model=NotebookView, responses=edits)(self.delete)
         routes.post(f"{one}/restore", response_model=NotebookView, responses={**edits, **problems(413)})(self.restore)
         routes.post(f"{one}/move", response_model=NotebookView, responses=edits)(self.move)
+        routes.post("/changes", response_model=NotebookView, responses=problems(404, 413))(self.change)
         output = f"{one}/outputs/{{at}}"
         closer = problems(404, 503)
         routes.get(f"{output}/rows", response_model=TableView, responses=closer)(self.rows)
@@ -101,6 +115,32 @@ class Notebooks:
     async def move(self, owner: Owner, id: str, cell_id: str, body: CellMove, revision: Revision) -> Response:
         """Move a cell."""
         return _view(await self.interpreter.move_cell(owner, id, cell_id, after=body.after, revision=revision))
+
+    async def change(self, owner: Owner, id: str, body: Changes) -> Response:
+        """Make changes in order, at any revision. One whose cell is gone is passed over: who sent it may be gone too."""
+        for one in body.changes:
+            with suppress(CellNotFound):
+                await self._made(owner, id, one)
+        return _view(await self.interpreter.notebook(owner, id))
+
+    async def _made(self, owner: str, id: str, one: Change) -> None:
+        match one:
+            case Added():
+                await self.interpreter.add_cell(
+                    owner, id, type=one.type, source=one.source, after=one.after, cell_id=one.id
+                )
+            case Edited():
+                await self.interpreter.edit_cell(
+                    owner, id, one.cell_id, source=one.source, type=one.type, outputs_hidden=one.outputs_hidden
+                )
+            case Deleted():
+                await self.interpreter.delete_cell(owner, id, one.cell_id)
+            case Restored():
+                await self.interpreter.restore_cell(owner, id, one.cell_id, after=one.after)
+            case Moved():
+                await self.interpreter.move_cell(owner, id, one.cell_id, after=one.after)
+            case _:
+                assert_never(one)
 
     async def rows(
         self,

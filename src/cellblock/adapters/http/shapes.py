@@ -121,6 +121,39 @@ class CellMove(Strict):
     after: Text | None
 
 
+class Added(CellIn):
+    kind: Literal["add"]
+
+
+class Edited(CellEdit):
+    kind: Literal["edit"]
+    cell_id: Text
+
+
+class Deleted(Strict):
+    kind: Literal["delete"]
+    cell_id: Text
+
+
+class Restored(CellMove):
+    kind: Literal["restore"]
+    cell_id: Text
+
+
+class Moved(CellMove):
+    kind: Literal["move"]
+    cell_id: Text
+
+
+Change = Annotated[Added | Edited | Deleted | Restored | Moved, Field(discriminator="kind")]
+
+
+class Changes(Strict):
+    """Changes of cells, the first first."""
+
+    changes: Annotated[list[Change], Field(max_length=1000)]
+
+
 class Kernels(TypedDict):
     """A page of sessions; `next` goes into `after` for the one that follows."""
 

@@ -6,7 +6,7 @@ import { never } from '../../core/outputs.ts'
 import { cellOfCount } from '../../core/traceback.ts'
 import type { CellType } from '../../wire/types.ts'
 import { announce } from '../../ui/live.tsx'
-import { goToLine, wantEditor } from './editor.tsx'
+import { askKernel, goToLine, wantEditor } from './editor.tsx'
 import { allThere } from './near.ts'
 import { words } from '../../core/words.ts'
 import type { SessionStore } from './store.ts'
@@ -49,7 +49,7 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
   const move = (id: string, step: 1 | -1): void => {
     void store.move(id, step)
     announce(words.cell.place(at(id) + 1, cells().length))
-    requestAnimationFrame(() => focusCell(id))
+    queueMicrotask(() => focusCell(id)) // React has moved it by then, and no key comes between
   }
   const retype = (id: string, type: CellType): void => {
     focusCell(id) // its editor, which may have it, is another one
@@ -103,6 +103,9 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
         return void store.back(id)
       case 'branch':
         return cell.execution_id === null ? undefined : branch(cell.execution_id)
+      case 'complete':
+      case 'inspect':
+        return withEditor(id, (content) => void askKernel(content, command))
       case 'explain':
         return ask(questionAbout(cell, at(id) + 1, 'explain'))
       case 'fix':
@@ -165,6 +168,8 @@ export function applies(cell: CellView, command: CellCommand): boolean {
     case 'runInsert':
       return cell.type === 'code' && !isActive(cell.status)
     case 'runBelow':
+    case 'complete':
+    case 'inspect':
     case 'explain':
     case 'toText':
       return cell.type === 'code'

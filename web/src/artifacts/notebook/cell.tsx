@@ -58,7 +58,11 @@ export const Cell = memo(function Cell({
   const editor = useRef<EditorHandle>(null)
   const stage = useStage(box)
   const [editing, setEditing] = useState(false)
-  useEffect(() => setEditing(false), [cell.type])
+  const [kind, setKind] = useState(cell.type)
+  if (kind !== cell.type) {
+    setKind(cell.type)
+    setEditing(false)
+  }
   const source = sourceOf(cell)
   const rendered = cell.type === 'markdown' && !editing && source.trim() !== ''
 
@@ -94,7 +98,7 @@ export const Cell = memo(function Cell({
               <Markdown text={source} />
             </div>
           ) : (
-            <div className={`rounded-md border bg-well focus-within:border-line-strong ${cell.conflict === null ? 'border-transparent' : 'border-bad'}`}>
+            <div onFocus={() => setEditing(true)} className={`rounded-md border bg-well focus-within:border-line-strong ${cell.conflict === null ? 'border-transparent' : 'border-bad'}`}>
               <Editor
                 key={cell.type}
                 handle={editor}

@@ -1,10 +1,10 @@
 // CodeMirror for one cell: what Jupyter users expect of a cell, and nothing else.
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, type CompletionSource } from '@codemirror/autocomplete'
+import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, startCompletion, type CompletionSource } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { python, pythonLanguage } from '@codemirror/lang-python'
 import { bracketMatching, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language'
 import { Compartment, EditorState, Prec, Transaction } from '@codemirror/state'
-import { drawSelection, EditorView, keymap, placeholder } from '@codemirror/view'
+import { drawSelection, EditorView, keymap, placeholder, runScopeHandlers } from '@codemirror/view'
 import { highlightTree, tags } from '@lezer/highlight'
 import { StyleModule } from 'style-mod'
 import type { Completion } from '../../wire/client.ts'
@@ -117,6 +117,15 @@ export function goToLine(element: HTMLElement, line: number): boolean {
   view.focus()
   view.dispatch({ selection: { anchor: from, head: to }, effects: EditorView.scrollIntoView(from, { y: 'center' }) })
   return true
+}
+
+/** What the keys for it ask, for fingers; false when there is nothing at the cursor to ask about. */
+export function askKernel(element: HTMLElement, about: 'complete' | 'inspect'): boolean {
+  const view = EditorView.findFromDOM(element)
+  if (!view) return false
+  view.focus()
+  if (about === 'complete') return startCompletion(view)
+  return isAsking(view) && runScopeHandlers(view, new KeyboardEvent('keydown', { key: 'Tab', shiftKey: true }), 'editor')
 }
 
 export function setReadOnly(view: EditorView, readOnly: boolean): void {

@@ -20,6 +20,11 @@ export function goToLine(element: HTMLElement, line: number): boolean {
   return loaded?.goToLine(element, line) ?? false
 }
 
+/** As their keys do: what the kernel would put at the cursor of the editor in `element`, or knows about the name there. */
+export function askKernel(element: HTMLElement, about: 'complete' | 'inspect'): boolean {
+  return loaded?.askKernel(element, about) ?? false
+}
+
 const WANTED = 'editor-wanted'
 
 /** The editor within this element is made now, if it is not there yet. */

@@ -18,7 +18,7 @@ export function Frame({
 }: {
   bundles: readonly MimeBundle[]
   label: string
-  /** As high as there is room, whatever the frame says. */
+  /** As high as there is room, whatever the frame says, and what is drawn in it as large as fits. */
   tall?: boolean
   handle?: Ref<FrameHandle>
 }) {
@@ -46,10 +46,10 @@ export function Frame({
 
   useEffect(() => {
     if (!ready) return
-    const message: ToFrame = { type: 'render', bundles, scheme }
+    const message: ToFrame = { type: 'render', bundles, scheme, large: tall }
     // The frame has no origin that could be named.
     ref.current?.contentWindow?.postMessage(message, '*')
-  }, [ready, bundles, scheme])
+  }, [ready, bundles, scheme, tall])
 
   useImperativeHandle(handle, () => ({
     save: (format) => {

@@ -1,11 +1,12 @@
 // What a cell has put out, block by block; only text and pictures are drawn in the page itself.
-import { FileText } from 'lucide-react'
+import { FileText, X } from 'lucide-react'
 import { memo, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react'
 import { figureAlts } from '../../core/alt.ts'
 import { blocks, isFigure, never, type Block, type Placed } from '../../core/outputs.ts'
 import { bytes } from '../../core/format.ts'
 import { traceParts, type TracePart } from '../../core/traceback.ts'
 import { Ansi } from '../../ui/ansi.tsx'
+import { IconButton } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { Markdown } from '../../ui/markdown.tsx'
 import type { Place } from '../../wire/client.ts'
@@ -163,7 +164,12 @@ function Drawn({ block, alt }: { block: Extract<Block, { kind: 'frame' }>; alt: 
       <DrawnTools onEnlarge={() => setLarge(true)} onSave={(format) => frame.current?.save(format)} />
       {large && (
         <Dialog label={alt} onClose={() => setLarge(false)} wide>
-          <div className="w-[92vw] p-4">
+          <div className="flex justify-end px-2 pt-2 pb-1">
+            <IconButton label={words.common.close} onClick={() => setLarge(false)}>
+              <X size={16} />
+            </IconButton>
+          </div>
+          <div className="w-[92vw] px-4 pb-4">
             <Frame bundles={block.bundles} label={alt} tall />
           </div>
         </Dialog>

@@ -1,7 +1,7 @@
 // The states of the kernel that are kept, in a row: what each takes of memory, where the kernel stands, a way to each.
 import { GitBranch } from 'lucide-react'
 import { useEffect } from 'react'
-import { bytes } from '../../core/format.ts'
+import { bytes, moment } from '../../core/format.ts'
 import { isBusy } from '../../core/notebook.ts'
 import { branchOf, rowsOf, type Row } from '../../core/states.ts'
 import { words } from '../../core/words.ts'
@@ -87,7 +87,7 @@ function State({
         {row.undone && <span className="shrink-0 text-xs text-ink-3">{words.states.undone}</span>}
         <span className="shrink-0 text-xs text-ink-2 tabular-nums" data-size>{size}</span>
         <time dateTime={row.created} className="hidden shrink-0 text-xs text-ink-3 tabular-nums sm:inline">
-          {new Date(row.created).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })}
+          {moment(row.created, new Date())}
         </time>
       </button>
       <IconButton

@@ -15,14 +15,14 @@ import {
   type Session,
 } from '../../core/notebook.ts'
 import { above, did, redo, standing, undo, UNTOUCHED, type Action, type Past, type Step } from '../../core/undo.ts'
-import type { Arrangement } from '../../core/ahead.ts'
+import { changesOf, type Arrangement } from '../../core/ahead.ts'
 import { told, wayTo } from '../../core/states.ts'
 import { words } from '../../core/words.ts'
 import type { Proposal } from '../../core/asking.ts'
 import { never } from '../../core/outputs.ts'
 import * as api from '../../wire/client.ts'
 import { watchSession } from '../../wire/events.ts'
-import type { CellType, KeptState, Notebook, SessionEvent, Travelled } from '../../wire/types.ts'
+import type { CellChange, CellType, KeptState, Notebook, SessionEvent, Travelled } from '../../wire/types.ts'
 
 const SAVE_AFTER = 500
 const MEASURE_EVERY = 2000
@@ -44,6 +44,8 @@ export class SessionStore {
   #stopWatching: (() => void) | null = null
   #saves = new Map<string, ReturnType<typeof setTimeout>>()
   #queue: Promise<unknown> = Promise.resolve()
+  /** The edits in the queue that have not been sent. */
+  #waiting = new Set<readonly CellChange[]>()
   #runAll = 0
   #measure: ReturnType<typeof setInterval> | undefined
   #past: Past = UNTOUCHED
@@ -91,7 +93,7 @@ export class SessionStore {
     return () => {
       clearInterval(this.#measure)
       removeEventListener('pagehide', this.#keepAll)
-      this.#keepAll()
+      void this.#queue.then(this.#keepAll)
       this.#stopWatching?.()
       cancelAnimationFrame(this.#frame)
     }
@@ -200,13 +202,13 @@ export class SessionStore {
     }
   }
 
-  /** What was typed a moment ago is not lost with the page. */
+  /** What was done or typed a moment ago is not lost with the page. */
   #keepAll = (): void => {
     for (const timer of this.#saves.values()) clearTimeout(timer)
     this.#saves.clear()
-    for (const { id, draft, conflict } of this.#session.cells) {
-      if (draft && conflict === null) api.keepCell(this.id, id, draft.source)
-    }
+    const waiting = [...this.#waiting].flat()
+    this.#waiting.clear()
+    api.keepChanges(this.id, [...waiting, ...this.#session.cells.flatMap(typedInto)])
   }
 
   resolve(cellId: string, keep: 'mine' | 'theirs'): void {
@@ -252,12 +254,14 @@ export class SessionStore {
   async #delete(cellId: string): Promise<void> {
     clearTimeout(this.#saves.get(cellId))
     this.#saves.delete(cellId)
-    const { draft = null, conflict = null } = this.cell(cellId) ?? {}
-    const keep = (source: string, revision: number): Promise<Notebook> => api.editCell(this.id, cellId, { source }, revision)
-    await this.#arrange({ kind: 'delete', cellId }, async (revision) => {
-      const kept = draft && conflict === null ? await keep(draft.source, revision) : { revision }
-      return api.deleteCell(this.id, cellId, kept.revision)
-    })
+    const cell = this.cell(cellId)
+    const last = cell ? typedInto(cell) : []
+    const way = async (revision: number): Promise<Notebook> => {
+      let now = revision
+      for (const { source } of last) now = (await api.editCell(this.id, cellId, { source }, now)).revision
+      return api.deleteCell(this.id, cellId, now)
+    }
+    await this.#arrange({ kind: 'delete', cellId }, way, last)
   }
 
   async move(cellId: string, step: 1 | -1): Promise<void> {
@@ -356,26 +360,33 @@ export class SessionStore {
   /** A cell the server no longer has comes back without its outputs. */
   #restore({ cellId, type, source, after }: Extract<Action, { kind: 'restore' }>): Promise<void> {
     const place = (): string | null => standing(this.#session.cells, after)
-    return this.#mutate(() =>
+    const way = (): Promise<Notebook> =>
       api.restoreCell(this.id, cellId, place()).catch((error: unknown) => {
         if (!(error instanceof api.ApiError) || error.status !== 404) throw error
         const at = place()
         return api.addCell(this.id, { id: cellId, type, source, ...(at === null ? {} : { after: at }) })
-      }),
-    )
+      })
+    return this.#mutate(way, [{ kind: 'restore', cell_id: cellId, after: place() }])
   }
 
   /** It is seen at once, and stands until the server has answered. */
-  async #arrange(change: Arrangement, way: (revision: number) => Promise<Notebook>): Promise<void> {
+  async #arrange(change: Arrangement, way: (revision: number) => Promise<Notebook>, first: readonly CellChange[] = []): Promise<void> {
     this.apply(change)
-    await this.#mutate(way, change)
+    await this.#mutate(way, [...first, ...changesOf(change)], change)
   }
 
-  /** One edit after another; one that came too late is tried again on the notebook as it is now. */
-  #mutate(way: (revision: number) => Promise<Notebook> | null, change?: Arrangement): Promise<void> {
-    const turn = this.#queue.then(() => this.#try(() => this.#attempt(way, 3, change)))
+  /** One edit after another; one that came too late is tried again on the notebook as it is now. `same` is what it does. */
+  #mutate(way: (revision: number) => Promise<Notebook> | null, same: readonly CellChange[] = [], change?: Arrangement): Promise<void> {
+    this.#waiting.add(same)
+    const turn = this.#queue.then(() => (this.#waiting.delete(same) ? this.#try(() => this.#attempt(way, 3, change)) : this.#kept(change)))
     this.#queue = turn
     return turn
+  }
+
+  /** It went with a page that has come back. */
+  #kept(change?: Arrangement): Promise<void> {
+    if (change) this.apply({ kind: 'settled', change })
+    return this.refresh()
   }
 
   async #attempt(way: (revision: number) => Promise<Notebook> | null, tries: number, change?: Arrangement): Promise<void> {
@@ -527,6 +538,11 @@ export class SessionStore {
   cell(id: string): CellView | undefined {
     return this.#session.cells.find((cell) => cell.id === id)
   }
+}
+
+/** What a person typed into a cell and the server does not have. */
+function typedInto({ id, draft, conflict }: CellView): readonly (CellChange & { readonly source: string })[] {
+  return draft && conflict === null ? [{ kind: 'edit', cell_id: id, source: draft.source }] : []
 }
 
 /** An id nobody has; `randomUUID` is only there for pages that came over HTTPS or loopback. */

@@ -166,9 +166,9 @@ function KernelStatus({ session, connected, memoryLimit }: { session: Session; c
   return (
     <span className="ml-1 flex items-center gap-2 text-xs text-ink-3 md:ml-3" title={connected ? EXPLAINED[phase] : words.toolbar.offlineWhy} data-kernel={phase}>
       <span className={`size-2 rounded-full ${dot}`} aria-hidden />
-      <span className="sr-only @xs:not-sr-only">
+      <span className="sr-only whitespace-nowrap @xs:not-sr-only">
         {word}
-        {session.waiting.length > 0 && words.toolbar.waiting(session.waiting.length)}
+        {session.waiting.length > 0 && <span className="md:sr-only md:@2xl:not-sr-only">{words.toolbar.waiting(session.waiting.length)}</span>}
       </span>
       {connected && session.memory > 0 && (
         <span

@@ -3,6 +3,7 @@ import { ArrowDown, ArrowUp, Ellipsis, Play, Trash2 } from 'lucide-react'
 import { CELL_COMMANDS, type CellCommand } from '../../core/commands.ts'
 import { isActive, outputsHidden, type CellView } from '../../core/notebook.ts'
 import { IconButton } from '../../ui/button.tsx'
+import { hasKeys } from '../../ui/pointer.ts'
 import { Keys, Menu, MenuItem, MenuLine } from '../../ui/menu.tsx'
 import { words } from '../../core/words.ts'
 import { applies, type CellActions } from './actions.ts'
@@ -12,6 +13,7 @@ const GROUPS: readonly (readonly CellCommand[])[] = [
   ['insertAbove', 'insertBelow', 'duplicate'],
   ['toText', 'toCode', 'toggleOutputs'],
   ['back', 'branch'],
+  ...(hasKeys() ? [] : [['complete', 'inspect'] as const]), // they have keys
   ['explain', 'fix'],
 ]
 
@@ -33,7 +35,7 @@ export function Tools({
     <div
       role="toolbar"
       aria-label={words.cell.cell}
-      className="absolute -top-3.5 right-1 z-10 flex rounded-md border border-line bg-surface opacity-0 group-hover:opacity-100 group-focus-within:opacity-100 has-data-[state=open]:opacity-100 pointer-coarse:pointer-events-none pointer-coarse:group-focus-within:pointer-events-auto"
+      className="absolute -top-3.5 right-1 z-10 flex rounded-md border border-line bg-surface opacity-0 group-hover:opacity-100 group-focus-within:opacity-100 has-data-[state=open]:opacity-100 pointer-coarse:-top-7 pointer-coarse:pointer-events-none pointer-coarse:group-focus-within:pointer-events-auto"
     >
       {cell.type === 'code' ? (
         <IconButton label={words.cell.runCell} keys="Shift+Enter" className="size-7" onClick={onRun} disabled={isActive(cell.status)}>

@@ -45,10 +45,10 @@ function VariableTable({ variables, onChoose }: { variables: readonly Variable[]
     <table className="w-full table-fixed border-separate border-spacing-0 text-sm">
       <thead className="text-left text-xs text-ink-3">
         <tr>
-          <th scope="col" className={`${CELL} w-[34%] font-normal md:w-[22%]`}>{words.variables.name}</th>
+          <th scope="col" className={`${CELL} w-[34%] font-normal md:w-[28%]`}>{words.variables.name}</th>
           <th scope="col" className={`${CELL} w-[26%] font-normal md:w-[16%]`}>{words.variables.type}</th>
-          <th scope="col" className={`${CELL} w-[20%] text-right font-normal md:w-[12%]`}>{words.variables.shape}</th>
-          <th scope="col" className={`${CELL} w-[20%] text-right font-normal md:w-[12%]`}>{words.variables.size}</th>
+          <th scope="col" className={`${CELL} w-[20%] text-right font-normal md:w-24`}>{words.variables.shape}</th>
+          <th scope="col" className={`${CELL} w-[20%] text-right font-normal md:w-24`}>{words.variables.size}</th>
           <th scope="col" className={`${CELL} hidden pl-6 font-normal md:table-cell`}>{words.variables.preview}</th>
         </tr>
       </thead>
