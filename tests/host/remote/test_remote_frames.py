@@ -95,20 +95,24 @@ def id_of(number: int, series: str = "ab-cd_7") -> str:
     return f"{series}_{number}"
 
 
-@given(st.integers(0, 20), st.integers(1, 30), st.randoms(), st.data())
-def test_a_row_is_whole_unless_a_number_is_missing(before: int, after: int, any: object, data: st.DataObject) -> None:
+@given(st.integers(0, 20), st.integers(1, 30), st.data())
+def test_a_row_is_whole_unless_a_number_is_missing(before: int, during: int, data: st.DataObject) -> None:
+    """However channels overtake one another, and whenever the break is; nothing of before the execution is missed."""
     numbers = Numbers()
-    for number in range(before + 1):
+    for number in data.draw(st.lists(st.integers(0, before))):
         numbers.heard(id_of(number))
-    numbers.cut()
-    since = data.draw(st.permutations(range(before + 1, before + 1 + after)))
-    lost = data.draw(st.none() | st.sampled_from(since))
-    for number in since:
+    numbers.heard(id_of(before))
+    numbers.begin()
+    came = data.draw(st.permutations(range(before + 1, before + 1 + during)))
+    lost = data.draw(st.none() | st.sampled_from(came))
+    broken = data.draw(st.none() | st.integers(0, during - 1))
+    for at, number in enumerate(came):
+        if at == broken:
+            numbers.cut()
         if number != lost:
             numbers.heard(id_of(number))
-    assert numbers.broken
-    assert numbers.mend(id_of(before + after)) == (lost is None)
-    assert not numbers.broken
+    assert numbers.mend(id_of(before + during)) == (lost is None or broken is None)
+    assert numbers.mend("none")  # nothing has broken since
 
 
 def test_numbers_of_others_and_none_prove_nothing() -> None:

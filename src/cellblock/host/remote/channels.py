@@ -72,6 +72,8 @@ class Channels:
         parts = self._wire.parts(msg_type, content, msg_id=msg_id, parent=parent, metadata=metadata) + list(buffers)
         self._unsent += sum(map(len, parts))
         self._waiting.append((channel, parts))
+        if msg_type == "execute_request":
+            self._numbers.begin()
         self._more.set()
 
     def go_on(self) -> None:
@@ -87,8 +89,6 @@ class Channels:
 
     def missed(self, last: str) -> str | None:
         self._breaks = 0
-        if not self._numbers.broken:
-            return None
         return None if self._numbers.mend(last) else MISSED
 
     def abort(self) -> None:

@@ -1,8 +1,8 @@
 """Whether any message got lost while the way to a kernel was interrupted. Pure.
 
-ipykernel numbers what it sends: a message's id is SESSION_PID_NUMBER, one count for all channels. When every number from the
-last one before the break up to the end of the execution has come in, nothing is missing. Kernels that do not number their
-messages prove nothing.
+ipykernel numbers what it sends: a message's id is SESSION_PID_NUMBER, one count for all channels, of which one may overtake
+another. When every number from the beginning of an execution up to its end has come in, nothing is missing. Kernels that do not
+number their messages prove nothing.
 """
 
 import re
@@ -12,45 +12,45 @@ ID = re.compile(r"([0-9A-Za-z-]{1,80}_\d{1,10})_(\d{1,15})")
 
 
 class Numbers:
-    """`heard` every id, `cut` at a break; `whole` then says whether all came in."""
+    """`begin` at each execution, `heard` every id, `cut` at a break; `mend` then says whether all came in."""
 
     def __init__(self) -> None:
         self._series = ""
-        self._highest = -1
-        self._since: set[int] | None = None  # those after the break that are not in a row with it
-        self._row = -1  # the last one that is
+        self._row = -1  # all up to this one have come in
+        self._beyond: set[int] = set()  # what has come in besides
+        self._broken = False
 
     def heard(self, id: str) -> None:
         found = ID.fullmatch(id)
         if found is None:
             return
         series, number = found[1], int(found[2])
-        if series != self._series and self._since is None:
-            self._series, self._highest = series, -1
-        if series != self._series:
-            return
-        self._highest = max(self._highest, number)
-        if self._since is not None:
-            self._note(number, self._since)
+        if series == self._series:
+            self._note(number)
+        elif not self._broken:
+            self._series, self._row = series, number
+            self._beyond.clear()
 
-    def _note(self, number: int, since: set[int]) -> None:
-        if number > self._row and len(since) < KEPT:
-            since.add(number)
-        while self._row + 1 in since:
+    def _note(self, number: int) -> None:
+        if number > self._row and len(self._beyond) < KEPT:
+            self._beyond.add(number)
+        while self._row + 1 in self._beyond:
             self._row += 1
-            since.remove(self._row)
+            self._beyond.remove(self._row)
+
+    def begin(self) -> None:
+        """An execution is asked for: what others were told before it, and we were not, is no loss."""
+        if not self._broken:
+            self._row = max(self._beyond, default=self._row)
+            self._beyond.clear()
 
     def cut(self) -> None:
-        """The way was interrupted now. A second break before `mend` changes nothing: the row still has to be closed."""
-        if self._since is None:
-            self._since, self._row = set(), self._highest
-
-    @property
-    def broken(self) -> bool:
-        return self._since is not None
+        """The way was interrupted now."""
+        self._broken = True
 
     def mend(self, last: str) -> bool:
-        """Forgets the breaks: whether all messages up to the one with id `last` have come in."""
+        """At the end of an execution, whose last message has the id `last`: whether all that came of it is surely here."""
         found = ID.fullmatch(last)
-        row, before, self._since = self._row, self._highest, None
-        return before >= 0 and found is not None and found[1] == self._series and int(found[2]) <= row
+        proved = found is not None and found[1] == self._series and int(found[2]) <= self._row
+        whole, self._broken = proved or not self._broken, False
+        return whole
