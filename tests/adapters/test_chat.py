@@ -436,12 +436,17 @@ async def test_a_conversation_can_be_renamed_and_keeps_its_name(chat: Chat, scri
     assert [item["title"] for item in items if item["id"] == id] == ["Sales"]
 
 
-async def test_a_deleted_conversation_is_gone_with_its_session(chat: Chat, script: Script) -> None:
-    id = await chat.new()
-    script.play(says("Some words", "never", when=asyncio.Event()))
+@pytest.mark.parametrize("through", ["the chat", "another door"])
+async def test_a_deleted_conversation_is_gone_with_its_session(chat: Chat, script: Script, through: str) -> None:
+    id, told = await chat.new(), asyncio.Event()
+    script.play(says("Some words", "in the end", when=told))
     async with chat.asking(id, "Talk") as reader:
         await reader.until(shown("Some words"))
-        assert (await chat.http.delete(f"/api/chat/{id}")).status_code == 204
+        if through == "the chat":
+            assert (await chat.http.delete(f"/api/chat/{id}")).status_code == 204
+        else:
+            await chat.interpreter.delete("local", id)
+        told.set()  # an answer that nobody has stopped goes on
         await reader.rest()
     assert (await chat.http.get(f"/api/chat/{id}")).status_code == 404
     assert id not in [item["id"] for item in (await chat.http.get("/api/chat")).json()["items"]]

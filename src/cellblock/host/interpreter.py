@@ -490,9 +490,11 @@ class Interpreter:
     async def save_conversation(
         self, owner: str, id: str, *, messages: bytes, title: str | None = None, running: bool = False
     ) -> None:
-        """Keeps the conversation of session `id`; `title` is for one that has none."""
-        now = self.config.clock()
-        await self.store.save_conversation(owner, id, messages=messages, title=title, running=running, at=now)
+        """Keeps the conversation of session `id`, unless that is deleted meanwhile; `title` is for one that has none."""
+        session, now = await self._session(owner, id), self.config.clock()
+        await self.store.save_conversation(
+            owner, id, messages=messages, title=title, running=running, at=now, unless=lambda: session.deleted
+        )
 
     async def conversations(self, owner: str, *, limit: int = 50, after: str | None = None) -> "Page":
         """{items: [{id, title, updated, running}], next}, the last updated first."""

@@ -292,11 +292,21 @@ class Store:
         return Conversation(row["id"], row["title"], stamp(row["updated"]), row["running"], row["messages"])
 
     async def save_conversation(
-        self, owner: str, id: str, *, messages: bytes, title: str | None, running: bool, at: float
+        self,
+        owner: str,
+        id: str,
+        *,
+        messages: bytes,
+        title: str | None,
+        running: bool,
+        at: float,
+        unless: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`title` is for a conversation that has none."""
+        """`title` is for a conversation that has none; `unless` is asked last."""
         async with self._conversing:
             old = await self._conversation(owner, id)
+            if unless():
+                return
             title = (old["title"] if old else None) or title
             row = {"id": id, "owner": owner, "title": title, "updated": at, "running": running, "messages": messages}
             self.put(schema.conversations, row)
