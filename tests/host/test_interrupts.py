@@ -118,3 +118,32 @@ async def test_code_that_cannot_hear_an_interrupt_leaves_the_state_before_it(ben
     assert (result["status"], result["kernel_state"], text(result)) == ("timeout", "restored", "begun\n")
     assert "did not stop when its time was up" in (result["notice"] or "")
     assert text(await bench.run("print(x)", kernel_id)) == "1\n"
+
+
+BEFORE = """
+import time
+def before(info):
+    print('before', flush=True)
+    {what}
+get_ipython().events.register('pre_run_cell', before)
+"""
+
+
+async def test_what_is_called_before_a_cell_does_not_keep_an_interrupt_from_it(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    await bench.run(BEFORE.format(what="time.sleep(60)"), kernel_id)
+    running = await bench.submit("print('never')", kernel_id)
+    await bench.until(running, "stream")
+    await bench.interpreter.interrupt_execution(OWNER, running["id"])
+    result = await bench.wait(running)
+    assert (result["status"], result["kernel_state"], text(result)) == ("interrupted", "kept", "before\n")
+
+
+async def test_a_fault_of_what_is_called_before_a_cell_is_told_and_the_cell_runs(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    await bench.run(BEFORE.format(what="1 / 0"), kernel_id)
+    result = await bench.run("print('all the same')", kernel_id)
+    assert result["status"] == "ok"
+    assert "Error in callback" in text(result)
+    assert "ZeroDivisionError" in str(result["outputs"])
+    assert text(result).endswith("all the same\n")

@@ -1,6 +1,7 @@
 """The kernel's body in two halves: `prepare`, what needs no socket and no thread, before any fork; `open`, the rest.
 
-With `publishing`, the only module of the guest that imports more than the standard library: ipykernel, and what comes with it.
+With `publishing` and `shell`, the only module of the guest that imports more than the standard library: ipykernel, and what
+comes with it.
 """
 
 # mypy: disable-error-code="no-untyped-call, attr-defined, union-attr, misc, override"
@@ -18,7 +19,6 @@ import queue
 import random
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -38,7 +38,6 @@ import ipykernel.displayhook
 import ipykernel.iostream
 import ipykernel.ipkernel
 import ipykernel.kernelapp
-import ipykernel.zmqshell
 import IPython.core.async_helpers
 import IPython.core.completerlib
 import IPython.core.debugger
@@ -59,8 +58,9 @@ from cellblock.guest.channels import Channel, Frame, Router, Xpub
 from cellblock.guest.init import report
 from cellblock.guest.marks import milliseconds
 from cellblock.guest.moving import moved
-from cellblock.guest.publishing import BoundedSession, Displays, Publisher, Requests, Stream
+from cellblock.guest.publishing import BoundedSession, Publisher, Requests, Stream
 from cellblock.guest.shelf import Move, Revival
+from cellblock.guest.shell import Shell
 from cellblock.guest.snapshots import Keeper, Revived, deaf
 from cellblock.messages import MAX_PACKET
 
@@ -88,35 +88,7 @@ _graveyard: list[object] = []  # objects of another life, whose destructors must
 _ours: list[str] = []  # found before any fork: to look through sys.modules in a kernel unshares 3 MB of pages
 
 
-# --- the shell -------------------------------------------------------------------------------------------------------
-
-
-class Shell(ipykernel.zmqshell.ZMQInteractiveShell):
-    """`!cmd` on a terminal of its own where there are terminals, else through a pipe."""
-
-    terminals = True
-    display_pub_class = traitlets.Type(Displays)
-
-    def _tee(self, channel: str) -> contextlib.AbstractContextManager[None]:
-        """IPython keeps whatever is printed, for a history that nobody saves here: a print of 1 GB held 1 GB."""
-        return contextlib.nullcontext()
-
-    def system_piped(self, cmd: str) -> None:
-        if self.terminals:
-            super().system_piped(cmd)
-            return
-        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        command = self.var_expand(cmd, depth=1)
-        with subprocess.Popen(command, shell=True, text=True, errors="replace", **pipes) as process:  # noqa: S602
-            try:
-                for line in process.stdout or ():
-                    print(line, end="", flush=True)
-            except KeyboardInterrupt:
-                process.terminate()
-                raise
-        self.user_ns["_exit_code"] = process.returncode
-
-    system = system_piped
+# --- the kernel ------------------------------------------------------------------------------------------------------
 
 
 class Kernel(ipykernel.ipkernel.IPythonKernel):
