@@ -130,7 +130,9 @@ class Lab:
     def run(self, index: int, code: str) -> Locator:
         """Puts code into a cell and runs it: its output."""
         self.write(index, code)
+        expect(self.cell(index).locator(".cm-content")).to_have_text(code.replace("\n", ""), timeout=30_000)
         self.page.keyboard.press("Shift+Enter")
+        expect(self.cell(index).locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[[*\d]+\]"), timeout=30_000)
         return self.cell(index).locator(".jp-OutputArea-output")
 
     def command(self, *keys: str) -> None:
