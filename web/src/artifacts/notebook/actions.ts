@@ -58,8 +58,9 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
   const travel = async (way: Promise<string | null>): Promise<void> => {
     const before = touched
     const id = await way
-    if (id === null || touched !== before) return
-    requestAnimationFrame(() => focusCell(boxOf(id) ? id : (cells().at(-1)?.id ?? id)))
+    requestAnimationFrame(() => {
+      if (id !== null && touched === before) focusCell(boxOf(id) ? id : (cells().at(-1)?.id ?? id))
+    })
   }
 
   const perform = (id: string, command: CellCommand): void => {
