@@ -29,6 +29,8 @@ def drop(page: Page, name: str, text: str) -> None:
 def ask(page: Page, question: str) -> None:
     box = page.get_by_role("textbox", name="Your question")
     box.fill(question)
+    composer = page.locator("form").filter(has=box)
+    expect(composer.get_by_role("button", name="Send")).to_be_enabled()  # an answer may be complete a moment before
     box.press("Enter")
 
 
