@@ -140,7 +140,7 @@ class Lab:
             asked = self.page.locator(".jp-Dialog")
             its = asked.locator("option").filter(has_text=self.path.rpartition("/")[2]).first
             asked.locator("select").select_option(its.get_attribute("value"))
-            asked.get_by_role("button", name="Select", exact=True).click()
+            asked.locator("button.jp-mod-accept").click()
             expect(prompt).not_to_have_text(before)
         return self.cell(index).locator(".jp-OutputArea-output")
 
