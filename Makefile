@@ -6,9 +6,9 @@ BIN = $(VENV)/bin
 UV = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt
 WEB = $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 PAGE = src/cellblock/static/index.html
-# Tests at a time, and those in a browser.
-WORKERS ?= 2
-BROWSERS ?= 2
+# Tests at a time, and those in a browser: one more than two processors, for they wait as much as they work.
+WORKERS ?= 3
+BROWSERS ?= 3
 SUITE = $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/e2e tests
 PAGE_SUITE = $(BIN)/pytest -q -n $(BROWSERS) --dist loadfile tests/e2e
 

@@ -16,7 +16,7 @@ def configured(**given: str) -> "subprocess.CompletedProcess[str]":
     """What compose says of the file in an environment."""
     command = [str(COMPOSE), "--file", str(ROOT / "docker-compose.yml"), "config", "--format", "json"]
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **given}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
 
 
 def services() -> dict[str, Any]:

@@ -79,7 +79,7 @@ async def running(server: Server) -> AsyncIterator[list[APIRouter]]:
         stack.push_async_callback(server.interpreter.aclose)
         models = chat.Models(model_settings(server.settings))
         stack.push_async_callback(models.aclose)
-        runs = Runs(kept=16)
+        runs = Runs()
         stack.push_async_callback(runs.aclose)
         stack.callback(server.closing.set)
         yield doors(server.interpreter, runs, models, server.closing)

@@ -8,9 +8,10 @@ the key and with the server's end beside it, and then `Ready`. Sandboxes that ha
 their `Exit` and `Gone` still to be heard.
 
 That SEQPACKET pair is one sandbox's life. The server hears, in order, `Bound` (with the kernel's pidfd and init's), at some
-time `Exit` (the kernel process ended), and last `Gone` (nothing of the sandbox is left). `Refused`
-takes the place of all of them when the sandbox could not be closed. While it lives the server may send `Interrupt`
-or `Stop`, and a new server `Attach`, to hear `Bound` again. Closing the server's end says nothing: the fork server holds it too.
+time `Exit` (the kernel process ended), and last `Gone` (nothing of the sandbox is left). `Refused` takes the place of
+all of them when the sandbox could not be closed. While it lives the server may send `Interrupt`, which `Interrupted`
+answers, or `Stop`, and a new server `Attach`, to hear `Bound` again. Closing the server's end says nothing: the fork
+server holds it too.
 
 A kernel that asked for snapshots leaves them when it ends: the server hears `Left`, and says `Revive`, or `Stop`. `Revive`
 ends a kernel that lives; then `Bound` tells of the revived one, and the life of the sandbox goes on with it. `Kill` ends the
@@ -103,6 +104,8 @@ class End:
 class Launch:
     """Asks for one sandbox. `home` is a path relative to the data directory; it holds `files` and `run`, which `uid` will own.
 
+    `key` is empty on the way to the fork server: it is the first packet on the sandbox's own connection.
+
     `command`: a kernel that is no fork of the template, with `{connection_file}` where its connection file is to stand;
     `variables`: [name, value] each, which it has besides. `lineage`: of a branch that another server is told of, see `Branch`.
     """
@@ -123,7 +126,8 @@ class Branch:
     """Asks for a kernel of session `id` in the sandbox whose home is `home`: a twin of session `parent`'s snapshot `name`.
 
     The snapshot stays one. `lineage`: names of workspaces in BRANCHES, that of a branch's branch behind that of the branch;
-    the last one is its own, and filled already. The rest is as in `Revive`. `Bound`, or `Refused` and then `Parted`.
+    the last one is its own, and filled already. `key` comes as that of a `Launch` does; the rest is as in `Revive`.
+    `Bound`, or `Refused` and then `Parted`.
     """
 
     id: str
@@ -143,6 +147,13 @@ class Interrupt:
     """SIGINT to the kernel and to the processes of its group."""
 
     op: Literal["interrupt"] = "interrupt"
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The signal is sent: what the kernel begins from now on is not hit by it."""
+
+    op: Literal["interrupted"] = "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +223,14 @@ class Snapshots:
 class Left:
     """The kernel has ended, its snapshots have not. `for_memory`: init ended it, because there is no cgroup to do that.
 
-    `group` names its cgroup, for a server that has not heard `Bound`.
+    `group` names its cgroup, for a server that has not heard `Bound`. `prefix` began the names of that kernel's sockets: it may
+    be said twice, and the second time another one may be on its way.
     """
 
     names: tuple[str, ...] = ()
     for_memory: bool = False
     group: str = ""
+    prefix: str = ""
     op: Literal["left"] = "left"
 
 
@@ -227,7 +240,7 @@ class Bound:
 
     Pidfds of kernel and init travel beside it.
 
-    `key` and `prefix` are told to a server that has taken over: nobody else remembers them. `outside`: the kernel is the
+    `key` and `prefix` are for a server that has taken over: nobody else remembers them. `outside`: the kernel is the
     fork server's child, and no child of init's; see `Exit`. `state`: the snapshot that it was before, if it was one.
     """
 
@@ -285,6 +298,7 @@ Message: TypeAlias = (
     | Launch
     | Branch
     | Interrupt
+    | Interrupted
     | Stop
     | Attach
     | Kill
@@ -309,6 +323,7 @@ KINDS: Mapping[str, type[Any]] = {
     "launch": Launch,
     "branch": Branch,
     "interrupt": Interrupt,
+    "interrupted": Interrupted,
     "stop": Stop,
     "attach": Attach,
     "kill": Kill,

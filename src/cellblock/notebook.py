@@ -7,7 +7,7 @@ written (a source, a type, the order, the title) has changed since; outputs that
 import copy
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -99,6 +99,13 @@ class Notebook:
             "metadata": copy.deepcopy(self.metadata),
         }
 
+    def picture(self) -> dict[str, Any]:
+        """The view, and what later events mean: by cell the display ids of its outputs; cells whose next one replaces all."""
+        live = {id: live.outputs.display_ids() for id, live in self._live.items()}
+        ids = {id: ids for id, ids in (self._display_ids | live).items() if any(ids)}
+        clearing = [id for id, live in self._live.items() if live.outputs.clears_next]
+        return {"notebook": self.view(), "display_ids": ids, "clearing": clearing}
+
     def _shown(self, cell: Cell) -> Cell:
         live = self._live.get(cell["id"])
         outputs = live.outputs.outputs() if live else cell["outputs"]
@@ -147,6 +154,7 @@ class Notebook:
             raise TooLarge(f"A notebook has at most {MAX_CELLS} cells.")
         at = 0 if first else len(self.cells) if after is None else self._index(after) + 1
         wished = id if id is not None and _CELL_ID.fullmatch(id) and not self.has(id) else self._fresh_id()
+        self._let_go(wished)
         cell = _cell(wished, type, clean(source), metadata=dict(metadata or {}))
         self.cells.insert(at, cell)
         self._changed(edit=True)
@@ -171,31 +179,31 @@ class Notebook:
             cell["source"] = clean(source)
         if type is not None and type != cell["type"]:
             cell["type"] = type
+            cell["metadata"].pop("cell_type", None)
             self._forget(cell_id)
             cell.update({"outputs": [], "execution_count": None, "status": None, "execution_id": None})
         self._changed(edit=source is not None or type is not None)
         return cell
 
     def delete(self, cell_id: str) -> None:
-        """Removes a cell; of the last ones, `restore` brings each back. CellNotFound."""
+        """Removes a cell; of the last ones, `restore` brings each back, and what runs in them goes on there. CellNotFound."""
         cell = self.cells.pop(self._index(cell_id))
         self._deleted[cell_id] = cell
         if len(self._deleted) > MAX_DELETED:
-            del self._deleted[next(iter(self._deleted))]
-        self._forget(cell_id)
+            self._let_go(next(iter(self._deleted)))
         self._changed(edit=True)
 
     def restore(self, cell_id: str, *, after: str | None) -> Cell:
-        """Puts a deleted cell back as it was, outputs included, behind `after` or at the top. CellNotFound."""
+        """Puts a deleted cell back as it was, outputs included, behind `after` or at the top: a copy. CellNotFound."""
         at = 0 if after is None else self._index(after) + 1
-        if cell_id not in self._deleted:
+        if cell_id not in self._deleted or self.has(cell_id):
             raise CellNotFound(f"No cell {cell_id[:80]!r} was deleted lately.")
         if len(self.cells) >= MAX_CELLS:
             raise TooLarge(f"A notebook has at most {MAX_CELLS} cells.")
-        cell = _at_rest(self._deleted.pop(cell_id))
-        self.cells.insert(at, cell)
+        cell = self._deleted.pop(cell_id)
+        self.cells.insert(at, cell if cell_id in self._live else _at_rest(cell))
         self._changed(edit=True)
-        return cell
+        return self._shown(cell)
 
     def move(self, cell_id: str, *, after: str | None) -> None:
         """Puts a cell behind `after`, or at the top. CellNotFound."""
@@ -228,25 +236,29 @@ class Notebook:
         self._display_ids.clear()
         self._changed()
 
-    def import_ipynb(self, ipynb: object, *, keep: bool = False) -> None:
-        """Takes the place of everything. InvalidRequest when it is no notebook, TooLarge when it is too big.
+    @property
+    def going_on(self) -> frozenset[str]:
+        """Ids of cells in which something runs or waits to."""
+        return frozenset(self._live)
 
-        `keep`: cells that are still there are still known: what runs in them goes on.
+    def become(self, read: "Notebook", *, keep: Collection[str] | None = None) -> None:
+        """Takes over what has been read by `from_ipynb` in the place of everything.
+
+        `keep`: cells that are still there are still known, and what has gone on in these of them when it was saved stays.
         """
-        read = from_ipynb(ipynb, kernel_id=self.kernel_id, environment=self.environment, new_id=self.new_id)
-        former = {cell["id"]: cell for cell in self.cells if keep}
-        self.cells = [self._kept(cell, former.get(cell["id"])) for cell in read.cells]
+        former = {cell["id"]: cell for cell in (*self._deleted.values(), *self.cells) if keep is not None}
+        self.cells = [self._kept(cell, former.get(cell["id"]), keep or ()) for cell in read.cells]
         self.metadata, self.title = read.metadata, read.title or self.title
-        here = {cell["id"] for cell in self.cells if keep}
+        here = {cell["id"] for cell in self.cells} | self._deleted.keys() if keep is not None else set()
         self._live = {id: live for id, live in self._live.items() if id in here}
         self._display_ids = {id: ids for id, ids in self._display_ids.items() if id in here}
         self._changed(edit=True)
 
-    def _kept(self, cell: Cell, former: Cell | None) -> Cell:
+    def _kept(self, cell: Cell, former: Cell | None, going_on: Collection[str]) -> Cell:
         """A cell as it was saved, with what an editor does not know of it."""
         if former is None or former["type"] != cell["type"]:
             return cell
-        if cell["id"] in self._live:
+        if cell["id"] in self._live or cell["id"] in going_on:
             return {**former, "metadata": cell["metadata"]}
         if former["source"] == cell["source"] and former["outputs"] == cell["outputs"]:
             cell["status"], cell["execution_id"] = former["status"], former["execution_id"]
@@ -274,9 +286,10 @@ class Notebook:
         if event["event"] == "update_display_data":
             self._update_elsewhere(event)
         at = self._find(event["cell_id"])
-        if at is None or event["execution_id"] is None:
+        cell = self._deleted.get(event["cell_id"] or "") if at is None else self.cells[at]
+        if cell is None or event["execution_id"] is None:
             return False
-        cell, content = self.cells[at], event["content"]
+        content = event["content"]
         if event["event"] == "execution_start":
             return self._started(cell, event["execution_id"], content)
         live = self._live.get(cell["id"])
@@ -389,6 +402,11 @@ class Notebook:
             pass
         return made
 
+    def _let_go(self, cell_id: str) -> None:
+        """A deleted cell is not coming back."""
+        if self._deleted.pop(cell_id, None):
+            self._forget(cell_id)
+
     def _forget(self, cell_id: str) -> None:
         self._live.pop(cell_id, None)
         self._display_ids.pop(cell_id, None)
@@ -473,14 +491,15 @@ def to_ipynb(view: NotebookView) -> dict[str, Any]:
 def _ipynb_cell(cell: Cell) -> dict[str, Any]:
     metadata = dict(cell["metadata"])
     attachments = metadata.pop("attachments", None)
-    made = {"id": cell["id"], "cell_type": cell["type"], "metadata": metadata, "source": cell["source"]}
+    kind = "raw" if metadata.pop("cell_type", None) == "raw" and cell["type"] == "markdown" else cell["type"]
+    made = {"id": cell["id"], "cell_type": kind, "metadata": metadata, "source": cell["source"]}
     if cell["type"] == "code":
         return {**made, "execution_count": cell["execution_count"], "outputs": cell["outputs"]}
     return made if attachments is None else {**made, "attachments": attachments}
 
 
 def from_ipynb(ipynb: object, *, kernel_id: str, environment: str, new_id: Callable[[], str]) -> Notebook:
-    """Reads nbformat 3 and 4; raw and unknown cells become markdown. InvalidRequest, TooLarge."""
+    """Reads nbformat 3 and 4; unknown cells become markdown, and raw ones until they are written. InvalidRequest, TooLarge."""
     read = _parse(ipynb)
     metadata = {key: value for key, value in read["metadata"].items() if key not in ("kernelspec", "title")}
     title = read["metadata"].get("title")
@@ -543,7 +562,8 @@ def _read_cell(raw: object, made: Notebook) -> Cell:
     id = content.raw.get("id")
     keeps = isinstance(id, str) and _CELL_ID.fullmatch(id) and made._find(id) is None
     cell = _cell(str(id) if keeps else made._fresh_id(), kind, _joined(content.raw.get("source", "")))
-    cell["metadata"] = dict(content.mapping("metadata"))
+    raw = {"cell_type": "raw"} if content.raw.get("cell_type") == "raw" else {}
+    cell["metadata"] = {key: it for key, it in content.mapping("metadata").items() if key != "cell_type"} | raw
     if kind == "code":
         count = content.raw.get("execution_count")
         cell["execution_count"] = count if isinstance(count, int) and not isinstance(count, bool) else None

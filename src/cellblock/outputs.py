@@ -101,6 +101,11 @@ class Outputs:
         return self._reduced or self._lost_outputs > 0 or self._tail()[1] > 0
 
     @property
+    def clears_next(self) -> bool:
+        """Whether the next output takes the place of all there are."""
+        return self._clear_next
+
+    @property
     def line(self) -> str:
         """The line a terminal's cursor would be in."""
         return self._terminal.line if self._terminal else ""

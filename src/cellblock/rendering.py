@@ -55,7 +55,7 @@ def _is_python(source: str) -> bool:
     try:
         with warnings.catch_warnings(action="ignore"):
             ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
         return False
     return True
 

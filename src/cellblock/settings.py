@@ -46,7 +46,12 @@ class Settings(BaseSettings):
     """Every setting of the server. Values are checked here; `ConfigurationError` comes from `load`."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        allow_inf_nan=False,
     )
 
     host: str = _setting("127.0.0.1", "Address to listen on. Anything but loopback demands the token of every request.")

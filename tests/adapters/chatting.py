@@ -22,8 +22,9 @@ from cellblock.host.config import Config
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.launcher import Environment
 from cellblock.host.runs import Runs
+from templates import begun
 
-BOUND = 30.0
+BOUND = 90.0
 """Seconds any single wait may take; nothing is asserted about it."""
 
 
@@ -34,7 +35,7 @@ Step = Callable[[list[ModelMessage], AgentInfo], AsyncIterator[Piece]]
 def config(data_dir: Path, *preload: str) -> Config:
     """One warm kernel, with `preload` imported beforehand."""
     environment = Environment("python3", sys.executable, preload, "Python 3")
-    return Config(data_dir=data_dir, environments=[environment], pool_size=1, pool_max=1)
+    return Config(data_dir=begun(data_dir), environments=[environment], pool_size=1, pool_max=1)
 
 
 @dataclass

@@ -12,6 +12,7 @@ import httpx2
 
 from cellblock import settings
 from cellblock.cli import listen
+from templates import begun
 
 if TYPE_CHECKING:
     from cellblock.cli.serving import Listening
@@ -51,7 +52,9 @@ def living(data_dir: Path, **given: object) -> Iterator[Live]:
 
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    server = Listening(settings.load(**{"data_dir": data_dir, "port": port, "pool_size": 1, "pool_max": 1, **given}))
+    server = Listening(
+        settings.load(**{"data_dir": begun(data_dir), "port": port, "pool_size": 1, "pool_max": 1, **given})
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -13,7 +13,7 @@ from pydantic_ai import BinaryContent
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models.function import AgentInfo
 
-from cellblock.adapters.chat import ModelSettings, history
+from cellblock.adapters.chat import ModelSettings, history, titles
 from cellblock.adapters.chat.context import data_context
 from cellblock.adapters.chat.prompt import FAILURES, STEPS
 from cellblock.host.config import ExecuteRequest
@@ -357,6 +357,34 @@ async def test_a_title_does_not_replace_what_a_person_has_called_it_meanwhile(
     await models.aclose()
 
 
+async def test_a_title_without_an_end_ends_before_its_answer_does(
+    interpreter: Interpreter, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(titles, "LONGEST", 0.1)
+    models = scripted(script, ModelSettings(titles=True))
+    let_go = asyncio.Event()
+
+    async def step(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Piece]:
+        if "Write a title" not in (info.instructions or ""):
+            await let_go.wait()
+            yield "Done."
+            return
+        try:
+            while True:
+                yield "on and on "
+                await asyncio.sleep(0.001)
+        finally:
+            let_go.set()
+
+    async with serving(interpreter, models) as chat:
+        id = await chat.new()
+        script.play(step)
+        assert (await chat.ask(id, "What is it?")).text == "Done."
+        assert (await interpreter.kernel("local", id))["title"] == "What is it?"
+        await chat.http.delete(f"/api/chat/{id}")
+    await models.aclose()
+
+
 # --- again -----------------------------------------------------------------------------------------------------------
 
 
@@ -389,6 +417,46 @@ async def test_another_answer_can_be_chosen_and_the_model_is_told_that_one(chat:
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "answer_not_found")
     theirs = await chat.http.post(f"/api/chat/{id}/answers/{old}", headers={"x-owner": "other"})
     assert theirs.status_code == 404
+
+
+async def test_a_choice_and_a_question_at_one_moment_both_stand(
+    chat: Chat, script: Script, id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.play(says("One."))
+    await chat.ask(id, "Say a number", user_id="u1")
+    old = (await chat.messages(id))[1]["id"]
+    script.play(says("Two."))
+    await chat.ask(id, "", trigger="regenerate-message", messageId=old)
+    saves, turn = chat.interpreter.save_conversation, chat.runs.turn
+    held, waits, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def save(*what: Any, **more: Any) -> None:
+        if "running" not in more:  # the choice's
+            held.set()
+            await go_on.wait()
+        await saves(*what, **more)
+
+    def turns(id: str) -> asyncio.Lock:
+        if held.is_set():
+            waits.set()
+        return turn(id)
+
+    monkeypatch.setattr(chat.interpreter, "save_conversation", save)
+    monkeypatch.setattr(chat.runs, "turn", turns)
+    choosing = asyncio.create_task(chat.http.post(f"/api/chat/{id}/answers/{old}"))
+    await held.wait()
+    script.play(says("Three."))
+    asking = asyncio.create_task(chat.ask(id, "And now?", user_id="u2"))
+    await waits.wait()
+    go_on.set()
+    await choosing
+    await asking
+    assert [part["text"] for message in await chat.messages(id) for part in message["parts"] if "text" in part] == [
+        "Say a number",
+        "One.",
+        "And now?",
+        "Three.",
+    ]
 
 
 async def test_an_earlier_message_can_be_edited(chat: Chat, script: Script, id: str) -> None:

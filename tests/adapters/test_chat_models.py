@@ -1,12 +1,15 @@
 """Which models there are, which one answers, and what a provider's failure becomes."""
 
+import gc
+import weakref
+
 import pytest
 from inline_snapshot import snapshot
 from pydantic_ai import exceptions as ai
 from pydantic_ai.models.test import TestModel
 
 from cellblock.adapters.chat.failures import explain
-from cellblock.adapters.chat.models import ANALYST, Models, ModelSettings
+from cellblock.adapters.chat.models import ANALYST, MOST, Models, ModelSettings
 from cellblock.errors import CellblockError, InvalidRequest, ModelUnavailable
 
 KEYED = ModelSettings(google_key="g", openai_key="o", anthropic_key="a")
@@ -60,6 +63,16 @@ async def test_every_provider_makes_its_model_by_name(id: str) -> None:
     choice = await models.choose(id)
     assert choice.model.model_name == id.partition(":")[2]
     assert (await models.choose(id)).model is choice.model
+    await models.aclose()
+
+
+async def test_names_without_an_end_fill_no_memory() -> None:
+    models = Models(ModelSettings(openai_base_url="http://h/v1"))
+    first = weakref.ref((await models.choose("openai-chat:first")).model)
+    for n in range(MOST):
+        await models.choose(f"openai-chat:{n}")
+    gc.collect()
+    assert first() is None
     await models.aclose()
 
 

@@ -1,5 +1,6 @@
 """Chat and state go together: the model's `undo`, and questions that are asked or answered again, over a real kernel."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -152,3 +153,42 @@ async def test_words_alone_move_nothing(chat: Chat, script: Script, id: str) -> 
     told = await chat.ask(id, "Better", user_id="u2", messageId="u2")
     assert "kernel" not in told.of("start")[0]["messageMetadata"]
     assert await value(chat, id, "x") == "1"
+
+
+async def test_a_stop_on_the_way_back_keeps_the_question(
+    chat: Chat, script: Script, id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asked(chat, script, id, "u1", calls("x = 1"))
+    on_the_way = asyncio.Event()
+
+    async def never_there(*_: object, **__: object) -> None:
+        on_the_way.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(chat.interpreter, "undo", never_there)
+    answer = asyncio.create_task(chat.ask(id, "In other words", user_id="u1", messageId="u1"))
+    await on_the_way.wait()
+    assert (await chat.http.post(f"/api/chat/{id}/stop")).json() == {"stopped": True}
+    told = await answer
+    assert (told.state, told.of("start")[0]["messageId"]) == ("stopped", (await chat.messages(id))[1]["id"])
+    question, said = await chat.messages(id)
+    assert question["parts"][0]["text"] == "In other words"
+    assert said["metadata"]["state"] == "stopped"
+
+
+async def test_a_failure_before_the_model_is_asked_is_told_and_keeps_the_question(
+    chat: Chat, script: Script, id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asked(chat, script, id, "u1", calls("x = 1"))
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(chat.interpreter, "undo", broken)
+    told = await chat.ask(id, "In other words", user_id="u1", messageId="u1")
+    assert told.error is not None
+    assert told.error["code"] == "internal_error"
+    assert "secret" not in str(told.chunks)
+    monkeypatch.undo()
+    question, said = await chat.messages(id)
+    assert (question["parts"][0]["text"], said["metadata"]["state"]) == ("In other words", "error")

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from chatting import Chat, Told, config, serving, shown
 from wire import anthropic, gemini, openai
-from wire.server import Reply, Silence, WireServer
+from wire.server import Reply, Silence, Stream, WireServer
 
 from cellblock.adapters.chat import Models, ModelSettings
 from cellblock.host.interpreter import Interpreter
@@ -22,6 +22,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 IDS = {gemini: "google:gemini-2.5-pro", openai: "openai-chat:gpt-test", anthropic: "anthropic:claude-test"}
 PLOT = "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.show()\nprint(6 * 7)"
 
+NO_ANSWERS = [
+    "",
+    "<html>Please log in</html>",
+    "data: {not json\n\n",
+    "data: 7\n\n",
+    'data: {"choices": [7], "candidates": [7]}\n\n',
+    'event: message_start\ndata: {"type": "message_start", "message": 7}\n\n',
+]
 every_provider = pytest.mark.parametrize("wire", IDS, ids=[wire.__name__ for wire in IDS])
 
 
@@ -189,6 +197,17 @@ async def test_a_connection_cut_after_a_call_keeps_what_it_did(interpreter: Inte
     assert cell["data"]["outputs"][0]["text"] == "5\n"
     assert again.text == "Five."
     assert len(talk.server.asked) == 3
+
+
+@every_provider
+@pytest.mark.parametrize("said", NO_ANSWERS)
+async def test_an_answer_that_is_no_answer_is_the_models_failure(
+    interpreter: Interpreter, wire: ModuleType, said: str
+) -> None:
+    async with talking(interpreter, wire, *[Stream([said])] * 9) as talk:
+        told = await talk.ask("Anybody?")
+    assert told.error is not None
+    assert told.error["code"] in ("model_failed", "model_unavailable")
 
 
 @every_provider

@@ -1,5 +1,6 @@
 """The commands, as a person runs them."""
 
+import io
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from typer.testing import CliRunner
 from cellblock import __version__, cli, settings
 from cellblock.cli import checking, script
 from cellblock.errors import ConfigurationError
+from templates import begun
 
 COMMAND = Path(sys.executable).parent / "cellblock"
 
@@ -62,6 +65,20 @@ def test_a_server_may_open_as_much_as_its_process_may(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+def test_the_port_that_wants_no_token_is_on_loopback_wherever_the_other_is(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    given = {"CELLBLOCK_TOKEN": "open-sesame", "CELLBLOCK_JUPYTER_PORT": str(port)}
+    with serving(tmp_path, "--host=0.0.0.0", **given) as (_, banner):
+        found = re.search(r":(\d+)", banner[0])
+        assert found
+        for address in (("127.0.0.1", int(found[1])), ("127.0.0.2", int(found[1])), ("127.0.0.1", port)):
+            socket.create_connection(address, 10).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port), 10)
+
+
 @pytest.fixture(autouse=True)
 def _logs_as_before() -> Iterator[None]:
     """A command sets logging up for its process, which here is everybody's."""
@@ -76,6 +93,7 @@ def _logs_as_before() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A data directory of the test's own, whose environment preloads nothing: kernels are ready sooner."""
+    begun(tmp_path)
     (tmp_path / "environments.toml").write_text(f'[python3]\npython = "{sys.executable}"\npreload = []\n')
     monkeypatch.setenv("CELLBLOCK_DATA_DIR", str(tmp_path))
 
@@ -93,7 +111,7 @@ def test_serve_says_where_it_is_in_two_lines(tmp_path: Path) -> None:
         with urllib.request.urlopen(found[1] + "healthz") as answer:
             assert json.load(answer) == {"status": "ok"}
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
 
 
 def test_a_stop_ends_open_streams_and_then_the_server(tmp_path: Path) -> None:
@@ -105,7 +123,7 @@ def test_a_stop_ends_open_streams_and_then_the_server(tmp_path: Path) -> None:
             assert stream.readline().startswith(b"id: ")
             process.send_signal(signal.SIGINT)
             stream.read()  # ends, rather than be cut
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
 
@@ -124,7 +142,7 @@ def test_kernels_outlive_a_stop_that_keeps_them_and_a_crash(tmp_path: Path) -> N
         kernel = asked(url, "api/jupyter/kernel")["id"]
         asked(url, "api/jupyter/execute", kernel_id=kernel, code="x = 1")
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
     with serving(tmp_path) as (process, banner):
         url = banner[0].split(" is at ")[1].split("?")[0]
         assert asked(url, "api/jupyter/execute", kernel_id=kernel, code="x += 1")["status"] == "ok"
@@ -134,7 +152,7 @@ def test_kernels_outlive_a_stop_that_keeps_them_and_a_crash(tmp_path: Path) -> N
         result = asked(url, "api/jupyter/execute", kernel_id=kernel, code="print(x)")
         assert (result["outputs"][0]["text"], result["notice"]) == ("2\n", None)
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
     assert list((tmp_path / "forkservers").iterdir()) == []
 
 
@@ -156,6 +174,19 @@ def test_a_taken_port_is_told_in_a_sentence(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert f"Cannot listen on 127.0.0.1:{port}: Address already in use." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_port_for_jupyter_that_is_taken_names_its_own_setting(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("serve", "--port", 0, "--jupyter-port", taken.getsockname()[1])
+    assert done.exit_code == 1
+    assert "--jupyter-port" in done.stderr
+
+
+def test_an_address_that_is_not_this_machines_names_the_setting_of_addresses() -> None:
+    done = run("serve", "--host", "192.0.2.1", "--port", 0)  # of a network for examples
+    assert done.exit_code == 1
+    assert ("--host" in done.stderr, "--port" in done.stderr) == (True, False)
 
 
 def test_a_data_directory_in_use_is_told_in_a_sentence(tmp_path: Path) -> None:
@@ -255,6 +286,16 @@ def test_run_stops_at_the_first_error(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("leaving", "code"), [("sys.exit()", 0), ("sys.exit(0)", 0), ("sys.exit(3)", 3), ("sys.exit('no')", 1)]
+)
+def test_run_ends_as_the_script_asks(tmp_path: Path, leaving: str, code: int) -> None:
+    file = tmp_path / "script.py"
+    file.write_text(f"# %%\nimport sys\nprint('before')\n{leaving}\n# %%\nprint('after')\n")
+    done = run("run", file)
+    assert (done.exit_code, done.stdout) == (code, "before\n")
+
+
 def test_run_executes_a_notebook_with_files_beside_it(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("41")
     cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("int(open('data.txt').read()) + 1")]
@@ -273,6 +314,27 @@ def test_run_ends_a_cell_that_takes_too_long(tmp_path: Path) -> None:
     assert "timeout" in done.stderr
 
 
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_run_that_is_ended_writes_what_has_run_and_leaves_nothing(tmp_path: Path, sent: int, code: int) -> None:
+    cells = [nbformat.v4.new_code_cell("print('begun')"), nbformat.v4.new_code_cell("print('on')\nwhile True: pass")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "in.ipynb")
+    (tmp_path / "tmp").mkdir()
+    with subprocess.Popen(
+        [COMMAND, "run", tmp_path / "in.ipynb"],
+        env=environment(tmp_path, TMPDIR=str(tmp_path / "tmp")),
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, sent, signal.SIG_DFL),  # ignored by what a shell starts in the background
+    ) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline(), process.stdout.readline()] == ["begun\n", "on\n"]
+        process.send_signal(sent)
+        assert process.wait(60) == code
+    assert list((tmp_path / "tmp").iterdir()) == []
+    executed = nbformat.read(tmp_path / "in.out.ipynb", as_version=4)
+    assert [cell.outputs[0].text for cell in executed.cells] == ["begun\n", "on\n"]
+
+
 @pytest.mark.parametrize(
     ("name", "text"), [("missing.py", None), ("a.txt", "1"), ("broken.ipynb", "{"), ("x.ipynb", "{}")]
 )
@@ -283,6 +345,43 @@ def test_run_tells_what_is_wrong_with_a_file(tmp_path: Path, name: str, text: st
     assert done.exit_code == 1
     assert done.stderr.startswith("cellblock: ")
     assert "Traceback" not in done.stderr
+
+
+def test_run_tells_of_a_bad_timeout_without_a_word_about_http(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("1")
+    done = run("run", tmp_path / "one.py", "--timeout", "0")
+    assert done.stderr == "cellblock: A timeout is more than 0 and at most 60 seconds.\n"
+
+
+@pytest.mark.parametrize("place", ["nowhere/out.ipynb", "."])
+def test_run_tells_where_it_cannot_write(tmp_path: Path, place: str) -> None:
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]), tmp_path / "in.ipynb")
+    done = run("run", tmp_path / "in.ipynb", "--output", tmp_path / place)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("cellblock: ")
+    assert "cannot be written" in done.stderr
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m\t10%\r20%\x1b[K\x1b[2A\b\n", None),
+        ("\x1b]52;c;cm0gLXJm\x07", "]52;c;cm0gLXJm"),  # fills the clipboard
+        ("\x1b]0;title\x1b\\", "]0;title\\"),
+        ("\x1b[?1049h\x1bP+q\x9b5n\x1b[6n", "[?1049hP+q5n[6n"),
+    ],
+)
+def test_code_commands_nobodys_terminal(said: str, shown: str | None) -> None:
+    terminal, file = Terminal(), io.StringIO()
+    script.say(said, terminal, end="")
+    script.say(said, file, end="")
+    assert terminal.getvalue() == (said if shown is None else shown)
+    assert file.getvalue() == said
 
 
 def test_a_script_is_divided_at_its_marks() -> None:
@@ -304,7 +403,7 @@ def test_on_other_systems_kernels_have_to_come_from_elsewhere() -> None:
 
 def test_check_says_of_each_server_whether_it_answers(tmp_path: Path) -> None:
     given = environment(tmp_path, JUPYTER_KERNEL_GATEWAY_URL="http://127.0.0.1:9/?token=s3cret")
-    done = subprocess.run([COMMAND, "check"], capture_output=True, text=True, env=given, timeout=60)
+    done = subprocess.run([COMMAND, "check"], capture_output=True, text=True, env=given, timeout=200)
     assert done.returncode == 1
     assert re.search(r"^no +server 127\.0\.0\.1:9 +it cannot be connected to$", done.stdout, re.MULTILINE)
     assert "s3cret" not in done.stdout + done.stderr

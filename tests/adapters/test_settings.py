@@ -59,7 +59,8 @@ def test_a_providers_own_key_name_is_honoured(monkeypatch: pytest.MonkeyPatch, n
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "http"), ("SANDBOX", "strong"), ("MEMORY_LIMIT", "much"), ("MAX_TIMEOUT", "0")]
+    ("name", "value"),
+    [("PORT", "http"), ("SANDBOX", "strong"), ("MEMORY_LIMIT", "much"), ("MAX_TIMEOUT", "0"), ("GRACE", "inf")],
 )
 def test_a_value_that_does_not_fit_is_refused_by_its_name(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str

@@ -120,7 +120,16 @@ def test_a_long_text_keeps_head_and_tail_and_says_what_is_gone() -> None:
     assert text.startswith("status: ok\n\nstdout:\nline 0\n")
     assert text.endswith("line 19999\n\nstate: after [1]")
     assert "characters are left out here …" in text
-    assert len(text) < tool.TEXT + 200
+    assert len(text) <= tool.TEXT
+
+
+@pytest.mark.parametrize("short", [0, 20])
+def test_several_long_texts_share_what_a_model_gets(short: int) -> None:
+    long = "".join(f"line {n}\n" for n in range(5_000))
+    text = seen(result(*[stream("short\n")] * short, *[stream(long, name) for name in ("stdout", "stderr", "stdout")]))
+    assert tool.TEXT * 0.95 < len(text) <= tool.TEXT
+    assert text.count("short") == short
+    assert text.count("line 4999") == text.count("characters are left out here") == 3
 
 
 def test_an_error_keeps_the_persons_own_lines_and_one_line_of_each_library_frame() -> None:
@@ -330,7 +339,7 @@ OUTPUTS = st.lists(
 @given(OUTPUTS, st.booleans())
 def test_whatever_comes_out_is_text_of_bounded_length_without_escapes(outputs: list[Any], vision: bool) -> None:
     got = tool.for_model(result(*outputs), vision=vision)
-    assert len(got.text) <= tool.TEXT + 100 * tool.OUTPUTS
+    assert len(got.text) <= tool.TEXT
     assert "\x1b" not in got.text
     assert len(got.images) <= tool.IMAGES
 

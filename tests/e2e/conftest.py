@@ -18,6 +18,8 @@ import pytest
 import scripted_model
 from playwright.sync_api import APIRequestContext, Browser, BrowserContext, Frame, Page, Request, expect
 
+from templates import begun
+
 TESTS = Path(__file__).parent
 RESULTS = TESTS.parents[1] / "test-results"
 CHROMIUM = "/usr/bin/chromium-headless-shell"  # no windows and no toolbars, which cost more than the page in them
@@ -30,6 +32,7 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 ANALYST = "builtin:analyst"
+expect.set_options(timeout=20_000)  # how long is never what a test asks: two browsers share what processors there are
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "HOME": str(tmp_path_factory.mktemp("home")),
             "LANG": "C.UTF-8",
             "CELLBLOCK_PORT": "0",
-            "CELLBLOCK_DATA_DIR": str(tmp_path_factory.mktemp("data")),
+            "CELLBLOCK_DATA_DIR": str(begun(tmp_path_factory.mktemp("data"))),
             "CELLBLOCK_KERNELS_PER_OWNER": "500",
             "CELLBLOCK_UPLOAD_LIMIT": str(1 << 20),
             "CELLBLOCK_MODEL": "openai-chat:scripted",
@@ -56,12 +59,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             assert process.stdout is not None
             try:
                 url = where(process.stdout.readline())
-                with urlopen(f"{url}/api/models", timeout=60) as answer:  # waits until kernels can be had
+                with urlopen(f"{url}/api/models", timeout=120) as answer:  # waits until kernels can be had
                     assert answer.status == 200
                 yield url
             finally:
                 process.terminate()
-                process.communicate(timeout=20)
+                process.communicate(timeout=90)
 
 
 def where(banner: str) -> str:
@@ -164,7 +167,7 @@ def frames_drawn(page: Page, scheme: str) -> list[Frame]:
     ]  # one that is not may never load
     frames = [frame for frame in shown if frame.evaluate(THEME)]
     for frame in frames:
-        for _ in range(200):
+        for _ in range(1000):
             if frame.evaluate(THEME) == scheme:
                 break
             page.wait_for_timeout(20)

@@ -32,9 +32,10 @@ class Hand:
 
     def reach(self, target: Locator) -> None:
         """Escape leads out of an editor, and Tab to everything else."""
-        if self.page.locator(".cm-content:focus").count():
-            self.page.keyboard.press("Escape")
-        for _ in range(150):
+        for _ in range(2):  # the first may put away what the editor shows
+            if self.page.locator(".cm-content:focus").count():
+                self.page.keyboard.press("Escape")
+        for _ in range(600):  # however many conversations there are
             if target.evaluate(HERE):
                 return
             self.page.keyboard.press("Shift+Tab" if target.evaluate(BEFORE) else "Tab")

@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
 
 from environments import python_of
 
+from templates import begun
+
 TOKEN = "lab"
 GUIDE = Path(__file__).parents[2] / "docs/jupyter.md"
 
@@ -40,15 +42,15 @@ def running(command: list[str], place: Path, name: str, port: int, path: str, **
             yield url
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(90)
 
 
 def answering(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     """Returns when a server answers."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urlopen(url, timeout=5):
+            with urlopen(url, timeout=30):
                 return
         except (URLError, OSError):
             time.sleep(0.1)
@@ -88,7 +90,7 @@ def cellblock(place: Path, allowed: str = "", token: str = TOKEN) -> AbstractCon
         str(Path(sys.executable).with_name("cellblock")),
         "serve",
         f"--port={port}",
-        f"--data-dir={place / 'data'}",
+        f"--data-dir={begun(place / 'data')}",
     ]
     environment = {"CELLBLOCK_TOKEN": token, "CELLBLOCK_LOOPBACK_TRUST": "0", "CELLBLOCK_ALLOWED_HOSTS": allowed}
     return running(command, place, "cellblock", port, "/readyz", **environment)
@@ -118,7 +120,8 @@ class Lab:
         return self.notebook.locator(".jp-Cell").nth(index)
 
     def idle(self) -> None:
-        """The kernel has been connected to, and is idle."""
+        """The kernel has been connected to, and is idle. As idle JupyterLab also shows a notebook without a kernel."""
+        expect(self.notebook.locator(".jp-KernelName")).to_have_text(re.compile("^(?!No Kernel).+"), timeout=30_000)
         expect(self.notebook.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")).to_be_visible(timeout=30_000)
 
     def write(self, index: int, code: str) -> None:
@@ -128,24 +131,22 @@ class Lab:
         self.page.keyboard.insert_text(code)
 
     def run(self, index: int, code: str) -> Locator:
-        """Puts code into a cell and runs it: its output. Now and then JupyterLab asks first for a kernel: the one there is."""
+        """Puts code into a cell and runs it: its output."""
         self.write(index, code)
         content, prompt = self.cell(index).locator(".cm-content"), self.cell(index).locator(".jp-InputPrompt")
         expect(content).to_have_text(code.replace("\n", ""))
         before = prompt.inner_text()
         self.page.keyboard.press("Shift+Enter")
-        try:
-            expect(prompt).not_to_have_text(before)
-        except AssertionError:
-            asked = self.page.locator(".jp-Dialog")
-            its = asked.locator("option").filter(has_text=self.path.rpartition("/")[2]).first
-            asked.locator("select").select_option(its.get_attribute("value"))
-            asked.locator("button.jp-mod-accept").click()
-            expect(prompt).not_to_have_text(before)
+        expect(prompt).not_to_have_text(before, timeout=30_000)
         return self.cell(index).locator(".jp-OutputArea-output")
 
-    def command(self, *keys: str) -> None:
-        """Keys in command mode."""
-        self.page.keyboard.press("Escape")
-        for key in keys:
-            self.page.keyboard.press(key)
+    def command(self, keys: str, seen: Locator) -> None:
+        """Keys in command mode, until they are seen to have done something: they count if they come within a second."""
+        for _ in range(10):
+            self.page.keyboard.press("Escape")
+            self.page.keyboard.type(keys)
+            try:
+                return expect(seen).to_be_visible(timeout=5000)
+            except AssertionError:
+                continue
+        raise AssertionError(f"{keys} did nothing")

@@ -1,8 +1,9 @@
 """What a person does with the page, and what they have to do it with."""
 
 import re
+from collections.abc import Callable
 
-from playwright.sync_api import APIRequestContext, Locator, Page, expect
+from playwright.sync_api import APIRequestContext, Locator, Page, Route, expect
 
 SALES = """region,product,units,revenue
 North,Desk,3,960.50
@@ -79,7 +80,7 @@ def run_cell(page: Page, code: str, status: str = "ok") -> Locator:
 def saved(page: Page, api: APIRequestContext, session: str, sources: list[str]) -> None:
     """Waits until the server's notebook has these sources."""
     found: list[str] = []
-    for _ in range(100):
+    for _ in range(400):
         found = [cell["source"] for cell in api.get(f"/api/jupyter/kernel/{session}/notebook").json()["cells"]]
         if found == sources:
             return
@@ -87,8 +88,71 @@ def saved(page: Page, api: APIRequestContext, session: str, sources: list[str]) 
     raise AssertionError(found)
 
 
+def rapidly(page: Page, *keys: str) -> None:
+    """Keys as they come when they are held down together: each a task of its own, with no frame between them."""
+    page.evaluate(
+        """async (keys) => {
+            const { port1, port2 } = new MessageChannel()
+            for (const key of keys) {
+                document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }))
+                await new Promise((done) => { port1.onmessage = done; port2.postMessage(0) })
+            }
+        }""",
+        list(keys),
+    )
+
+
+def twice(page: Page, key: str) -> None:
+    """A command of one key pressed twice: the second counts within a second of the first, however busy the machine is."""
+    rapidly(page, key, key)
+
+
+def has_focus(page: Page) -> None:
+    """Waits until something has the focus: what had it may be gone, and the page finds another place a moment later."""
+    page.wait_for_function("() => document.activeElement !== document.body")
+
+
+def selected(page: Page, text: str) -> None:
+    """Waits until this is selected."""
+    page.wait_for_function("text => getSelection().toString().trim() === text", arg=text)
+
+
+def hold(page: Page, address: str) -> Callable[[], Route]:
+    """Keeps the next request to that address from being sent; what is returned waits until it has been made."""
+    held: list[Route] = []
+    page.route(address, lambda route: held.append(route), times=1)
+
+    def made() -> Route:
+        for _ in range(400):
+            if held:
+                return held[0]
+            page.wait_for_timeout(50)
+        raise AssertionError(f"nothing was asked of {address}")
+
+    return made
+
+
+def drawn(page: Page) -> None:
+    """Waits until each frame of outputs that is in view has drawn what it was given, and is as high as that."""
+    height = page.viewport_size["height"] if page.viewport_size else 0
+    for frame in page.locator("[data-outputs] iframe").all():
+        box = frame.bounding_box()
+        if box is None or box["y"] > height or box["y"] + box["height"] < 0:
+            continue  # what is out of view may never load
+        shown = frame.content_frame.locator("#outputs")
+        expect(shown).to_have_attribute("aria-busy", "false")
+        for _ in range(400):
+            if frame.evaluate(HEIGHT) == shown.evaluate(HEIGHT):
+                break
+            page.wait_for_timeout(50)
+
+
+HEIGHT = "element => Math.ceil(element.getBoundingClientRect().height)"
+
+
 def at_rest(page: Page) -> None:
     """Waits until no cell has moved or grown for some frames: a finger aims at what stands still."""
+    drawn(page)
     page.wait_for_function(STILL)
 
 

@@ -2,7 +2,8 @@
 
 Asked for a title it gives the question's first line, unless the question begins with "Entitle:". A question that says
 "refuse once" is refused the first time; one that begins with "Say:" is answered by what follows, and by how many times it
-was asked. Told to fix a cell, it divides by 1 where the cell divides by 0. "Undo before 2" has it undo cell 2.
+was asked. What follows WAIT in an answer or in code comes when `GO` is set. Told to fix a cell, it divides by 1 where the
+cell divides by 0. "Undo before 2" has it undo cell 2.
 """
 
 import json
@@ -15,6 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 BACK = re.compile(r"Undo before (\d+)")
+WAIT: dict[str, Any] = {"wait": True}
+GO = threading.Event()
+GO.set()
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -46,6 +50,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def send(self, deltas: Iterable[tuple[dict[str, Any], str | None]], *, spent: bool = True) -> None:
         for delta, reason in deltas:
+            if delta is WAIT:
+                self.wfile.flush()
+                GO.wait(timeout=60)
+                continue
             choice = {"index": 0, "delta": delta, "finish_reason": reason}
             chunk = {
                 "id": "c",
@@ -85,7 +93,9 @@ def answer(messages: list[dict[str, Any]], times: int | None) -> Iterable[tuple[
     code = FENCE.search(str(last.get("content"))) if last["role"] == "user" else None
     if last["role"] == "user" and str(last["content"]).startswith("Say:"):
         again = "" if times is None else f" ({times})"
-        return [({"role": "assistant", "content": last["content"][4:].strip() + again}, None), ({}, "stop")]
+        said = (last["content"][4:].strip() + again).split("WAIT")
+        rest = [delta for piece in said[1:] for delta in (WAIT, {"content": piece})]
+        return [*((delta, None) for delta in ({"role": "assistant", "content": said[0]}, *rest)), ({}, "stop")]
     if last["role"] == "user" and (back := BACK.match(str(last["content"]))):
         function = {"name": "undo", "arguments": json.dumps({"before": int(back[1])})}
         call = {"index": 0, "id": f"call_{len(messages)}", "type": "function", "function": function}
@@ -98,7 +108,10 @@ def answer(messages: list[dict[str, Any]], times: int | None) -> Iterable[tuple[
     function = {"name": "executeNotebook", "arguments": ""}
     call = {"index": 0, "id": f"call_{len(messages)}", "type": "function", "function": function}
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": "I run it."}, {"tool_calls": [call]}]
-    deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": piece}}]} for piece in pieces]
+    calls = [{"tool_calls": [{"index": 0, "function": {"arguments": piece}}]} for piece in pieces]
+    if "WAIT" in arguments:
+        calls.insert(arguments.index("WAIT") // 9 + 1, WAIT)
+    deltas += calls
     return [*((delta, None) for delta in deltas), ({}, "tool_calls")]
 
 

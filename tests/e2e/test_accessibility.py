@@ -4,14 +4,22 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 import pytest
-from person import SALES, add_cell, ask, cells, choose_model, drop, ended, run_cell
+from person import SALES, add_cell, ask, cells, choose_model, drawn, drop, ended, run_cell, saved, twice
 from playwright.sync_api import APIRequestContext, Frame, Page, expect
 
 AXE = (Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js").read_text()
 ASK = """async () => {
+  const drawn = new CSSStyleSheet()  // what is not drawn keeps the colours of the theme before
+  drawn.replaceSync('* { content-visibility: visible !important }')
+  document.adoptedStyleSheets.push(drawn)
+  const ends = (one) => one.playState === 'running' && one.effect.getComputedTiming().endTime < Infinity
+  await Promise.all(document.getAnimations().filter(ends).map((one) => one.finished.catch(() => {})))
+  await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))
   const { violations } = await axe.run(document, { iframes: false })
+  document.adoptedStyleSheets.pop()
   return violations.map((one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => node.html.slice(0, 160)).join(' | ')}`)
 }"""
 OUTPUTS = """\
@@ -120,8 +128,7 @@ def test_the_notebook_and_its_outputs(page: Page, check: Callable[[str], None], 
     page.get_by_role("button", name="Restart the kernel").click()
     expect(page.get_by_role("status").filter(has_text="Run all")).to_be_visible()
     cells(page).last.focus()
-    page.keyboard.press("d")
-    page.keyboard.press("d")
+    twice(page, "d")
     expect(page.get_by_role("button", name="Undo", exact=True)).to_be_visible()
     check("restarted, and a cell deleted")
 
@@ -154,11 +161,93 @@ def test_files_variables_and_dialogs(
     expect(page.get_by_role("rowheader").first).to_be_visible()
     check("a table of the kernel")
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Command")).to_be_focused()
     check("palette")
     page.keyboard.type("shortcuts")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     check("shortcuts")
+
+
+KINDS = """\
+from IPython.display import HTML, JSON, SVG, display
+import altair as alt, base64, io, pandas as pd, plotly.graph_objects as go, wave
+alt.renderers.enable("mimetype")
+table = pd.DataFrame({"n": range(300), "word": ["w"] * 300})
+file = io.BytesIO()
+with wave.open(file, "wb") as tone:
+    tone.setnchannels(1); tone.setsampwidth(1); tone.setframerate(8000); tone.writeframes(b"\\x80" * 400)
+display(table, JSON({"deep": {"x": [1, None, True, "text"]}}))
+display({"application/pdf": base64.b64encode(b"%PDF-1.4").decode()}, raw=True)
+display({"audio/wav": base64.b64encode(file.getvalue()).decode()}, raw=True)
+"""
+DRAWN = (
+    "go.Figure(go.Bar(x=['a', 'b'], y=[1, 2])).show()",
+    "alt.Chart(table.head()).mark_bar().encode(x='word', y='n')",
+    'SVG(\'<svg xmlns="http://www.w3.org/2000/svg" width="60" height="40"><rect width="60" height="40"/></svg>\')',
+)
+
+
+def test_outputs_of_other_kinds_and_what_opens_from_them(
+    page: Page, check: Callable[[str], None], session: str
+) -> None:
+    shown = run_cell(page, KINDS)
+    shown.get_by_role("button", name="deep").click()
+    check("tree, card and sound")
+    shown.get_by_role("button", name="All 300 rows").focus()
+    page.keyboard.press("Enter")
+    expect(shown.locator("[data-rows]")).to_be_visible()
+    check("a long table")
+    for code in DRAWN:
+        cell = run_cell(page, code)
+        frame = cell.frame_locator("iframe")
+        expect(frame.locator("svg").first).to_be_visible(timeout=30_000)
+        drawn(page)
+        within = cell.locator("iframe").element_handle().content_frame()
+        assert within is not None
+        assert [one for one in complaints(within) if not one.startswith("page-has-heading-one")] == [], code
+        check(code)
+    cell.get_by_role("button", name="Enlarge the figure").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    check("a figure enlarged")
+    page.keyboard.press("Escape")
+    long = run_cell(page, "for n in range(200_000): print('line', n)")
+    long.get_by_role("button", name="Show the whole output").click()
+    expect(page.locator("[data-long-text]")).to_contain_text("line 100")
+    check("all of an output")
+
+
+def test_what_goes_wrong_and_what_is_asked_then(
+    page: Page, check: Callable[[str], None], session: str, api: APIRequestContext
+) -> None:
+    choose_model(page, "scripted")
+    ask(page, f"Please refuse once, {uuid4()}")
+    expect(page.get_by_role("alert").get_by_role("button", name="Try again")).to_be_visible()
+    check("an answer that failed")
+    drop(page, "big.csv", "x" * (2 << 20))
+    expect(page.locator("[data-upload=failed]")).to_be_visible()
+    check("a file too large")
+    page.get_by_role("button", name="Theme").click()
+    check("themes")
+    page.keyboard.press("Escape")
+    listed = page.get_by_role("navigation", name="Conversations")
+    listed.locator("li").filter(has=page.locator("[aria-current=page]")).get_by_role("button").click()
+    check("menu of a conversation")
+    page.get_by_role("menuitem", name="Rename").click()
+    expect(page.get_by_role("textbox", name="Title")).to_be_focused()
+    check("a title being changed")
+    page.keyboard.press("Escape")
+    cell = add_cell(page, "x = 1")
+    saved(page, api, session, ["x = 1"])
+    page.route("**/notebook/**", lambda route: route.abort())
+    cell.locator(".cm-content").press("Control+End")
+    page.keyboard.type("2")
+    api.patch(
+        f"/api/jupyter/kernel/{session}/notebook/cells/{cell.get_attribute('data-cell')}", data={"source": "x = 3"}
+    )
+    expect(cell.get_by_role("alert")).to_contain_text("x = 3")
+    check("two versions of a cell")
 
 
 def test_what_is_not_there_and_what_is_locked(page: Page, check: Callable[[str], None]) -> None:
@@ -178,7 +267,7 @@ def test_every_tab_on_a_phone(phone: Page, scheme: Literal["light", "dark"]) -> 
     phone.get_by_role("button", name="Try it with sales.csv").click()
     phone.get_by_role("log").get_by_role("button", name="Analyze this CSV").click()
     expect(phone.locator("[data-turn=assistant][data-state=complete]")).to_be_visible(timeout=30_000)
-    for tab in ("Chat", "Notebook", "Files", "Variables"):
+    for tab in ("Chat", "Notebook", "Files", "Variables", "Timeline"):
         phone.get_by_role("tab", name=re.compile(f"^{tab}")).first.click()
         assert complaints(phone) == [], tab
         assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390, tab

@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable
 
 from conftest import RESULTS
-from person import ask, cells, choose_model
+from person import ask, cells, choose_model, has_focus
 from playwright.sync_api import APIRequestContext, Page, expect
 from test_accessibility import complaints, no_complaints
-from test_by_keys_and_by_finger import choose, focused, tab_to
+from test_by_keys_and_by_finger import choose, tab_to
+from test_commands import command
 from test_time_travel import COMPLETE, printed, run_kept, timeline, told_to_run
 
 BRANCH = "Branch from here"
@@ -87,7 +88,7 @@ def test_a_branch_by_keys(page: Page, session: str, api: APIRequestContext) -> N
     cells(page).nth(1).focus()
     page.keyboard.press("Shift+B")
     made = here(page, session)
-    assert focused(page) != "BODY"
+    has_focus(page)
     assert printed(api, made, "x") == "2"
     page.goto(f"/c/{session}")
     expect(cells(page)).to_have_count(3)
@@ -120,15 +121,14 @@ def test_a_branch_on_a_phone(phone: Page) -> None:
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     cells(phone).first.tap()
     cells(phone).first.get_by_role("button", name="More for this cell").tap()
+    before = phone.url.rpartition("/")[2]
     phone.get_by_role("menuitem", name=BRANCH).tap()
-    expect(phone).not_to_have_url(re.compile(phone.url.rpartition("/")[2]))
+    expect(phone).not_to_have_url(re.compile(before))
 
 
 def test_a_branch_of_all_of_it_by_name(page: Page, session: str, api: APIRequestContext) -> None:
     run_kept(api, page, session, "x = 1")
-    page.keyboard.press("Control+k")
-    page.keyboard.type("branch this conversation")
-    page.keyboard.press("Enter")
+    command(page, "branch this conversation")
     made = here(page, session)
     assert printed(api, made, "x") == "1"
     choose_model(page, "scripted")

@@ -5,26 +5,31 @@ import re
 from pathlib import Path
 
 import pytest
-from person import SALES, add_cell, ask, cells, choose_model, ended, run_cell, saved
-from playwright.sync_api import APIRequestContext, Locator, Page, Route, expect
+from person import SALES, add_cell, ask, cells, choose_model, ended, has_focus, hold, run_cell, saved, twice
+from playwright.sync_api import APIRequestContext, Locator, Page, expect
 
 COMPLETE = "[data-turn=assistant][data-state=complete]"
 
 
-def tab_to(page: Page, target: Locator, *, back: bool = False, most: int = 60) -> None:
+def tab_to(page: Page, target: Locator, *, back: bool = False) -> None:
     """Tabs until the target, which may still be on its way, has the focus; by no other means."""
-    target.first.wait_for(state="attached")
-    for _ in range(most):
+    expect(target.first).to_be_enabled()
+    for _ in range(600):  # however many conversations there are
         if target.first.evaluate("element => element === document.activeElement"):
             return
         page.keyboard.press("Shift+Tab" if back else "Tab")
     raise AssertionError(f"no way by Tab to {target}")
 
 
-def past_the_list(page: Page) -> None:
-    """However many conversations there are, they are one key away from the page."""
+def from_the_top(page: Page) -> None:
+    """To the first that Tab leads to."""
     page.locator("body").evaluate("() => document.activeElement.blur()")
     tab_to(page, page.get_by_role("button", name="Skip the list of conversations"))
+
+
+def past_the_list(page: Page) -> None:
+    """However many conversations there are, they are one key away from the page."""
+    from_the_top(page)
     page.keyboard.press("Enter")
     expect(page.get_by_role("main")).to_be_focused()
 
@@ -37,17 +42,12 @@ def choose(page: Page, *names: str) -> None:
 
 
 def arrow_to(page: Page, item: Locator) -> None:
-    """Down to this item; a menu moves the focus a moment after the key."""
+    """Down to this item; a menu moves the focus a moment after the key, and at first to its first item."""
+    page.wait_for_function("() => document.activeElement.matches('[role^=menuitem]')")
     while not item.evaluate("element => element === document.activeElement"):
         before = page.evaluate_handle("() => document.activeElement")
         page.keyboard.press("ArrowDown")
         page.wait_for_function("before => document.activeElement !== before", arg=before)
-
-
-def focused(page: Page) -> str:
-    """The tag of what has the focus: `BODY` when it was lost."""
-    tag: str = page.evaluate("() => document.activeElement?.tagName ?? 'BODY'")
-    return tag
 
 
 # conversation
@@ -68,14 +68,14 @@ def test_a_conversation_by_keys(page: Page) -> None:
     tab_to(page, page.get_by_role("button", name="Answer again"), back=True)
     page.keyboard.press("Enter")
     expect(page.locator(COMPLETE)).to_contain_text("by keys (2)")
-    assert focused(page) != "BODY"
+    has_focus(page)
     tab_to(page, page.get_by_role("button", name="Edit the question"), back=True)
     page.keyboard.press("Enter")
     page.keyboard.press("Control+a")
     page.keyboard.type("Say: rewritten")
     page.keyboard.press("Enter")
     expect(page.locator(COMPLETE)).to_contain_text("rewritten (1)")
-    assert focused(page) != "BODY"
+    has_focus(page)
 
 
 def test_an_answer_is_stopped_by_keys(page: Page) -> None:
@@ -95,7 +95,8 @@ def test_conversations_are_renamed_and_deleted_by_keys(page: Page) -> None:
     choose_model(page, "scripted")
     ask(page, "Say: name me by keys")
     expect(page.locator(COMPLETE)).to_be_visible()
-    tab_to(page, page.get_by_role("button", name="Rename or delete Say: name me by keys"), back=True, most=120)
+    from_the_top(page)
+    tab_to(page, page.get_by_role("button", name="Rename or delete Say: name me by keys"))
     page.keyboard.press("Enter")
     choose(page, "Rename")
     expect(page.get_by_role("textbox", name="Title")).to_be_focused()
@@ -103,7 +104,8 @@ def test_conversations_are_renamed_and_deleted_by_keys(page: Page) -> None:
     page.keyboard.press("Enter")
     listed = page.get_by_role("navigation", name="Conversations")
     expect(listed.get_by_role("link", name="Named by keys")).to_be_visible()
-    tab_to(page, page.get_by_role("button", name="Rename or delete Named by keys"), most=200)
+    from_the_top(page)
+    tab_to(page, page.get_by_role("button", name="Rename or delete Named by keys"))
     page.keyboard.press("Enter")
     choose(page, "Delete")
     expect(page.get_by_role("dialog")).to_be_visible()
@@ -167,20 +169,19 @@ def test_cells_of_a_notebook_by_keys(page: Page, session: str, api: APIRequestCo
     page.keyboard.press("Escape")
     page.keyboard.press("m")
     expect(page.locator("[data-cell]:focus")).to_have_attribute("aria-label", re.compile("[Tt]ext"))
-    for key in ("d", "d"):
-        page.keyboard.press(key)
+    twice(page, "d")
     expect(cells(page)).to_have_count(3)
     page.keyboard.press("z")
     expect(cells(page)).to_have_count(4)
-    assert focused(page) != "BODY"
+    has_focus(page)
     tab_to(page, page.get_by_role("toolbar", name="Notebook").get_by_role("button", name="Run all"), back=True)
     page.keyboard.press("Enter")
     ended(cells(page).nth(1), "ok")
-    ended(cells(page).nth(2), "error")
+    expect(cells(page).nth(2).get_by_label("Run 3")).to_be_attached()
     tab_to(page, page.get_by_role("button", name="Restart the kernel"))
     page.keyboard.press("Enter")
     expect(page.get_by_role("status").filter(has_text="Run all")).to_be_visible()
-    assert focused(page) != "BODY"
+    has_focus(page)
 
 
 def test_the_width_and_the_full_screen_by_keys(page: Page, session: str) -> None:
@@ -268,10 +269,10 @@ def test_an_upload_is_cancelled_and_nothing_of_it_arrives(
     api = page.request
     session = api.post("/api/jupyter/kernel", data={}).json()["id"]
     page.goto(f"/c/{session}")
-    held: list[Route] = []
-    page.route("**/files/large.csv", lambda route: held.append(route))
+    sent = hold(page, "**/files/large.csv")
     (tmp_path / "large.csv").write_text("x\n" * 300_000)
     page.get_by_test_id("file-input").set_input_files(tmp_path / "large.csv")
+    upload = sent()
     sending = page.locator("[data-upload=sending]")
     expect(sending).to_contain_text("large.csv")
     expect(sending.get_by_role("progressbar")).to_be_attached()
@@ -286,11 +287,10 @@ def test_an_upload_is_cancelled_and_nothing_of_it_arrives(
     else:
         cancel.click()
     expect(page.locator("[data-upload]")).to_have_count(0)
-    assert how == "finger" or focused(page) != "BODY"  # a field with the focus opens a keyboard there
-    assert len(held) == 1
+    if how != "finger":  # a field with the focus opens a keyboard there
+        has_focus(page)
     assert api.get(f"/api/jupyter/kernel/{session}/files").json() == []
-    held[0].abort()  # else the browser is told to send after all what the page has taken back
-    page.unroute("**/files/large.csv")
+    upload.abort()  # else the browser is told to send after all what the page has taken back
     (tmp_path / "small.csv").write_text(SALES)
     page.get_by_test_id("file-input").set_input_files(tmp_path / "small.csv")
     expect(page.locator("[data-upload=done]")).to_contain_text("small.csv")
@@ -332,6 +332,9 @@ def test_variables_by_a_finger(phone: Page) -> None:
     assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
+FORMS = ("Python .py", "Web page .html", "Markdown .md")
+
+
 def test_a_notebook_is_downloaded_by_keys(page: Page, session: str) -> None:
     run_cell(page, "print('taken along')")
     page.keyboard.press("Escape")
@@ -341,7 +344,12 @@ def test_a_notebook_is_downloaded_by_keys(page: Page, session: str) -> None:
         choose(page, "Notebook .ipynb")
     (cell,) = json.loads(Path(download.value.path()).read_text())["cells"]
     assert "taken along" in "".join(cell["source"])
-    expect(page.get_by_role("button", name="Download and more")).to_be_focused()
+    for name in FORMS:
+        expect(page.get_by_role("button", name="Download and more")).to_be_focused()
+        page.keyboard.press("Enter")
+        with page.expect_download() as download:
+            choose(page, name)
+        assert "taken along" in Path(download.value.path()).read_text()
 
 
 def test_a_notebook_is_downloaded_by_a_finger(phone: Page) -> None:
@@ -349,10 +357,11 @@ def test_a_notebook_is_downloaded_by_a_finger(phone: Page) -> None:
     phone.request.post("/api/jupyter/execute", data={"code": "print('taken along')", "kernel_id": id})
     phone.goto(f"/c/{id}")
     phone.get_by_role("tab", name=re.compile("^Notebook")).first.tap()
-    phone.get_by_role("button", name="Download and more").tap()
-    with phone.expect_download() as download:
-        phone.get_by_role("menuitem", name="Python .py").tap()
-    assert "taken along" in Path(download.value.path()).read_text()
+    for name in ("Notebook .ipynb", *FORMS):
+        phone.get_by_role("button", name="Download and more").tap()
+        with phone.expect_download() as download:
+            phone.get_by_role("menuitem", name=name).tap()
+        assert "taken along" in Path(download.value.path()).read_text()
 
 
 def test_theme_and_palette_by_a_finger(phone: Page) -> None:
@@ -366,3 +375,8 @@ def test_theme_and_palette_by_a_finger(phone: Page) -> None:
     phone.get_by_role("option", name="Theme: Light").tap()
     expect(phone.locator("html")).to_have_attribute("data-theme", "light")
     expect(phone.locator("body")).to_have_css("background-color", "rgb(244, 244, 243)")
+    phone.get_by_role("button", name="Theme").tap()
+    phone.get_by_role("menuitemradio", name="System").tap()
+    for scheme, colour in (("dark", "rgb(21, 21, 21)"), ("light", "rgb(244, 244, 243)")):
+        phone.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        expect(phone.locator("body")).to_have_css("background-color", colour)

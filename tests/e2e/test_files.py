@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from zipfile import ZipFile
 
-from person import SALES, add_cell, cells, run_cell
+from person import SALES, add_cell, at_rest, cells, run_cell
 from playwright.sync_api import APIRequestContext, Page, expect
 
 MAKE = """\
@@ -132,7 +132,64 @@ def test_a_notebook_of_ones_own_machine_is_opened(page: Page, session: str, tmp_
     chooser.value.set_files(tmp_path / "mine.ipynb")
     brought = page.get_by_role("heading", name="From home")
     expect(brought).to_be_visible(timeout=30_000)  # the first notebook loads its schema
-    for name, problem in {"broken.ipynb": "broken.ipynb is no notebook.", "other.ipynb": "This is no notebook"}.items():
+    (tmp_path / "list.ipynb").write_text("[]")
+    for name, problem in {
+        "broken.ipynb": "broken.ipynb is no notebook.",
+        "other.ipynb": "This is no notebook",
+        "list.ipynb": "list.ipynb is no notebook.",
+    }.items():
         page.get_by_test_id("notebook-input").set_input_files(tmp_path / name)
         expect(page.get_by_role("alert")).to_contain_text(problem)
     expect(brought).to_be_visible()
+    page.get_by_test_id("notebook-input").set_input_files(tmp_path / "mine.ipynb")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_file_is_dropped_on_an_output_as_anywhere_else(page: Page, session: str, tmp_path: Path) -> None:
+    cell = run_cell(page, "from IPython.display import HTML\nHTML('<p style=\"height: 300px\">high</p>')")
+    expect(page.frame_locator("[data-outputs] iframe").get_by_text("high")).to_be_visible()
+    at_rest(page)
+    box = cell.locator("iframe").bounding_box()
+    assert box is not None
+    (tmp_path / "dropped.csv").write_text(SALES)
+    data = {"items": [], "files": [str(tmp_path / "dropped.csv")], "dragOperationsMask": 1}
+    devtools = page.context.new_cdp_session(page)
+
+    def drag(kind: str, x: float, y: float) -> None:
+        devtools.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+
+    drag("dragEnter", box["x"], 10)
+    expect(page.get_by_text("Drop the files here")).to_be_visible()
+    for kind in ("dragOver", "dragOver", "drop"):
+        drag(kind, box["x"] + 40, box["y"] + 100)
+    expect(page.locator("[data-upload=done]")).to_contain_text("dropped.csv")
+    expect(page.get_by_text("Drop the files here")).to_have_count(0)
+
+
+def test_a_folder_that_is_dropped_says_what_it_is(page: Page, session: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    data = {"items": [], "files": [str(tmp_path / "folder")], "dragOperationsMask": 1}
+    devtools = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        devtools.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
+    expect(page.locator("[data-upload=failed]")).to_contain_text("It is a folder")
+
+
+def test_the_focus_stays_among_the_files_when_one_is_deleted(page: Page, session: str, api: APIRequestContext) -> None:
+    for name in ("a.txt", "b.txt", "c.txt"):
+        put(api, session, name, "text")
+    files(page)
+    for name, then in (("b.txt", "Delete c.txt"), ("c.txt", "Delete a.txt"), ("a.txt", "Upload")):
+        page.get_by_role("button", name=f"Delete {name}").press("Enter")
+        page.get_by_role("dialog").get_by_role("button", name="Delete").press("Enter")
+        expect(page.get_by_role("button", name=then, exact=True)).to_be_focused()
+
+
+def test_a_picture_that_was_drawn_anew_is_looked_at_as_it_is_now(page: Page, session: str) -> None:
+    for width in (30, 70):
+        run_cell(page, f"from PIL import Image\nImage.new('RGB', ({width}, 30)).save('drawn.png')")
+        files(page)
+        look(page, "drawn.png")
+        expect(page.get_by_role("dialog").locator("img")).to_have_js_property("naturalWidth", width)
+        page.keyboard.press("Escape")
+        page.get_by_role("tab", name="Notebook").locator("visible=true").click()

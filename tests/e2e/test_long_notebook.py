@@ -112,3 +112,13 @@ def test_paper_gets_all_of_it_and_nothing_to_press(page: Page, many: str) -> Non
     expect(page.get_by_role("textbox", name="Your question")).to_be_hidden()
     assert cells(page).nth(MANY - 1).evaluate("cell => cell.checkVisibility({ contentVisibilityAuto: true })")
     assert page.pdf().count(b"/Type /Page\n") >= height // 1200
+
+
+def test_who_looks_at_the_files_comes_back_to_the_same_place(page: Page, many: str) -> None:
+    last = cells(page).nth(MANY - 1)
+    last.focus()
+    expect(last).to_be_in_viewport()
+    page.get_by_role("tab", name="Files").locator("visible=true").click()
+    expect(last).not_to_be_in_viewport()
+    page.get_by_role("tab", name="Notebook").locator("visible=true").click()
+    expect(last).to_be_in_viewport()

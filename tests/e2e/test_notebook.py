@@ -2,7 +2,7 @@
 
 import re
 
-from person import add_cell, cells, ended, run_cell, saved
+from person import add_cell, cells, ended, run_cell, saved, twice
 from playwright.sync_api import APIRequestContext, Page, expect
 
 
@@ -22,6 +22,8 @@ def test_cells_are_added_moved_changed_to_text_and_deleted(page: Page, session: 
     page.reload()
     expect(cells(page)).to_have_count(2)
     expect(cells(page).first).to_contain_text("first = 1")
+    expect(cells(page).nth(1).get_by_role("heading", name="A title")).to_be_visible()
+    saved(page, api, session, ["first = 1", "# A *title*"])
     kinds = [cell["type"] for cell in api.get(f"/api/jupyter/kernel/{session}/notebook").json()["cells"]]
     assert kinds == ["code", "markdown"]
 
@@ -35,6 +37,22 @@ def test_run_all_stops_at_the_first_error(page: Page, session: str) -> None:
     expect(cells(page).nth(0)).to_have_attribute("data-status", "ok")
     expect(page.locator("[data-kernel=idle]")).to_be_visible()
     expect(cells(page).nth(2)).to_have_attribute("data-status", "")
+
+
+def test_run_all_goes_on_where_a_cell_was_deleted_and_where_a_person_was_faster(page: Page, session: str) -> None:
+    for source in ("input()", "'two'", "'three'", "'four'"):
+        add_cell(page, source)
+    page.get_by_role("button", name="Run all").click()
+    field = cells(page).first.locator("form input")
+    expect(field).to_be_focused()
+    cells(page).nth(2).focus()
+    page.keyboard.press("Control+Enter")
+    ended(cells(page).nth(2), "queued")
+    cells(page).nth(1).focus()
+    twice(page, "d")
+    expect(cells(page)).to_have_count(3)
+    field.press("Enter")
+    ended(cells(page).nth(2), "ok")
 
 
 def test_interrupt_ends_a_cell_and_restart_says_what_is_lost(page: Page, session: str) -> None:
@@ -61,6 +79,43 @@ def test_a_question_of_the_code_is_answered_in_the_cell(page: Page, session: str
     expect(cells(page).first.locator("[data-outputs]")).to_contain_text("Hello Ada")
 
 
+def test_each_question_of_the_code_has_an_answer_of_its_own(page: Page, session: str, api: APIRequestContext) -> None:
+    wait = "    while not os.path.exists('go'): time.sleep(0.01)\n"
+    add_cell(page, f"import os, time\nfor _ in range(2):\n    print('got', input('? '))\n{wait}")
+    page.keyboard.press("Control+Enter")
+    cell = cells(page).first
+    field = cell.locator("form input")
+    field.fill("one")
+    field.press("Enter")
+    expect(cell.locator("[data-outputs]")).to_contain_text("got one")
+    expect(field).to_have_count(0)
+    assert api.put(f"/api/jupyter/kernel/{session}/files/go", data=b"").ok
+    expect(field).to_be_focused()
+    expect(field).to_have_value("")
+    field.fill("two")
+    field.press("Enter")
+    ended(cell, "ok")
+    expect(cell.locator("[data-outputs]")).to_contain_text("got two")
+
+
+def test_a_question_that_somebody_else_has_answered_is_put_away(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    add_cell(page, "import os, time\ninput('? ')\nwhile not os.path.exists('go'): time.sleep(0.01)")
+    page.keyboard.press("Control+Enter")
+    cell = cells(page).first
+    field = cell.locator("form input")
+    expect(field).to_be_focused()
+    execution = api.get(f"/api/jupyter/kernel/{session}/notebook").json()["cells"][0]["execution_id"]
+    assert api.post(f"/api/jupyter/execute/{execution}/input", data={"value": "first"}).ok
+    field.fill("second")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("not waiting for input")
+    expect(field).to_have_count(0)
+    assert api.put(f"/api/jupyter/kernel/{session}/files/go", data=b"").ok
+    ended(cell, "ok")
+
+
 def test_a_progress_bar_stays_one_line(page: Page, session: str) -> None:
     cell = run_cell(page, "for n in range(50):\n    print(f'\\r{n + 1} of 50', end='', flush=True)\nprint()")
     assert cell.locator("[data-outputs]").inner_text().strip() == "50 of 50"
@@ -81,6 +136,7 @@ def test_a_text_is_typed_letter_by_letter_and_shown_as_it_will_look(page: Page, 
     cells(page).first.get_by_role("button", name="Done").click()
     expect(cells(page).first.get_by_role("heading", name="A box of dd")).to_be_visible()
     cells(page).first.get_by_role("heading").dblclick()
+    expect(cells(page).first.locator(".cm-content")).to_be_focused()
     page.keyboard.press("Control+End")
     page.keyboard.type(" again")
     page.keyboard.press("Shift+Enter")

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from conftest import take_pictures
-from person import SALES, add_cell, ask, at_rest, cells, choose_model, drop, ended, run_cell
+from person import SALES, add_cell, ask, at_rest, cells, choose_model, drop, ended, run_cell, twice
 from playwright.sync_api import APIRequestContext, Page, expect
 
 ANSWERED = "[data-turn=assistant][data-state=complete]"
@@ -31,6 +32,15 @@ def test_files_come_in_by_picking_and_pasting_and_go_out_and_away(page: Page, se
         }""",
         SALES,
     )
+    as_text = """() => {
+        const data = new DataTransfer()
+        data.setData('text/plain', '1\\t2')
+        data.setData('text/html', '<table><tr><td>1<td>2</table>')
+        data.items.add(new File(['a picture of it'], 'image.png', { type: 'image/png' }))
+        const paste = new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })
+        return document.querySelector('textarea').dispatchEvent(paste)
+    }"""
+    assert page.evaluate(as_text), "cells of a spreadsheet were not left to be pasted as text"
     run_cell(page, "open('made.txt', 'w').write('made by code')")
     page.get_by_role("tab", name=re.compile("^Files")).click()
     rows = page.get_by_role("listitem").filter(has=page.get_by_role("button", name=re.compile("^Delete ")))
@@ -63,6 +73,9 @@ def test_conversations_are_listed_renamed_opened_by_address_and_deleted(page: Pa
     page.get_by_role("menuitem", name="Rename").click()
     page.get_by_role("textbox", name="Title").fill("Found again")
     page.keyboard.press("Enter")
+    expect(
+        listed.get_by_role("link", name="Found again")
+    ).to_be_visible()  # else the next page may list the title of before
     page.goto("/")
     listed.get_by_role("link", name="Found again").click()
     expect(page).to_have_url(address)
@@ -74,6 +87,26 @@ def test_conversations_are_listed_renamed_opened_by_address_and_deleted(page: Pa
     expect(listed.get_by_role("link", name="Found again")).to_have_count(0)
     page.goto(address)
     expect(page.get_by_role("heading", name="There is no such conversation")).to_be_visible()
+
+
+def test_a_conversation_that_is_deleted_in_another_window_says_so(page: Page, session: str) -> None:
+    run_cell(page, "1 + 1")
+    assert page.request.delete(f"/api/jupyter/kernel/{session}").ok
+    expect(page.get_by_role("heading", name="There is no such conversation")).to_be_visible()
+
+
+def test_what_is_typed_on_an_empty_page_stays_until_it_is_asked(page: Page) -> None:
+    page.goto("/")
+    box = page.get_by_role("textbox", name="Your question")
+    box.fill("How many rows")
+    page.reload()
+    expect(box).to_have_value("How many rows")
+    drop(page, "sales.csv", SALES)
+    page.wait_for_url("**/c/*")
+    expect(page.locator("[data-upload=done]")).to_be_visible()
+    expect(box).to_have_value("How many rows")
+    page.goto("/")
+    expect(box).to_have_value("")
 
 
 def test_models_that_cannot_answer_say_why_and_the_analyst_what_it_is(page: Page) -> None:
@@ -156,8 +189,7 @@ def test_everything_is_reached_by_keyboard(page: Page, picture: Callable[[str], 
     page.keyboard.press("Shift+Enter")
     expect(second).to_be_focused()
     ended(first, "ok")
-    page.keyboard.press("d")
-    page.keyboard.press("d")
+    twice(page, "d")
     expect(cells(page)).to_have_count(1)
     expect(first).to_be_focused()
     expect(page.locator("[role=status][aria-live=polite]")).to_contain_text("Cell")
@@ -165,6 +197,7 @@ def test_everything_is_reached_by_keyboard(page: Page, picture: Callable[[str], 
 
 def tab_to(page: Page, name: str, *, back: bool = False) -> None:
     """Tabs until the button of that name has the focus."""
+    expect(page.get_by_role("button", name=re.compile(f"^{name}")).first).to_be_enabled()
     for _ in range(40):
         page.keyboard.press("Shift+Tab" if back else "Tab")
         if page.evaluate("() => document.activeElement.innerText?.trim() || ''").startswith(name):
@@ -253,6 +286,25 @@ def test_nothing_moves_for_people_who_want_it_still(page: Page, session: str) ->
     page.wait_for_function(moving.replace("length", "length === 0"))
     page.keyboard.press("Enter")
     ended(cell, "ok")
+
+
+RESTLESS = """
+from IPython.display import HTML
+HTML("<script>let n = 0; setInterval(() => parent.postMessage({type: 'height', height: 100 + n++ % 2}, '*'))</script>")
+"""
+
+
+def test_outputs_follow_the_systems_theme_while_the_page_draws_itself_anew(page: Page, session: str) -> None:
+    run_cell(page, "from IPython.display import HTML\nHTML('<b>at rest</b>')")
+    run_cell(page, RESTLESS)
+    outputs = page.locator("[data-outputs] iframe")
+    expect(page.frame_locator("[data-outputs] iframe").first.get_by_text("at rest")).to_be_visible()
+    expect(outputs.nth(1)).to_be_attached()
+    schemes: list[Literal["dark", "light"]] = ["dark", "light"] * 4
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
+        expect(outputs.first.content_frame.locator("html")).to_have_attribute("data-scheme", scheme)
+        expect(outputs.nth(1).content_frame.locator("html")).to_have_attribute("data-scheme", scheme)
 
 
 def test_the_theme_is_chosen_and_kept(page: Page) -> None:

@@ -31,7 +31,7 @@ def kernel_gateway(place: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"
             yield f"http://127.0.0.1:{port}", process
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(90)
 
 
 @pytest.fixture

@@ -33,12 +33,12 @@ def serving(data: Path, port: int) -> Iterator[tuple["subprocess.Popen[str]", st
         try:
             assert made.stdout
             url = where(made.stdout.readline())
-            with urlopen(f"{url}/api/models", timeout=60) as answer:  # waits until kernels can be had
+            with urlopen(f"{url}/api/models", timeout=120) as answer:  # waits until kernels can be had
                 assert answer.status == 200
             yield made, url
         finally:
             made.terminate()
-            made.communicate(timeout=30)
+            made.communicate(timeout=90)
 
 
 @pytest.mark.slow
@@ -51,6 +51,7 @@ def test_a_cell_goes_on_before_ones_eyes_when_the_server_is_restarted(browser: B
         page.keyboard.press("Control+Enter")
         cell = cells(page).first
         expect(cell.locator("[data-outputs]")).to_contain_text("begun")
+        page.request.get("/api/chat")  # what reads the store waits until all is written: that may be 50 ms behind
         server.kill()
         server.wait()
         with serving(tmp_path / "data", int(url.rsplit(":", 1)[1])):

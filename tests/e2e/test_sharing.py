@@ -6,9 +6,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from person import ask, cells, choose_model, run_cell
+from person import ask, cells, choose_model, run_cell, twice
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 from test_accessibility import no_complaints
+from test_commands import command
 
 LINK = "Link to the copy"
 HOSTILE = """\
@@ -79,8 +80,7 @@ def test_a_copy_is_read_by_somebody_else_and_stays_as_it_was(
     assert reader.title().startswith("Run it")
     reader.get_by_role("button", name="Cell 1").click()
     expect(cells(reader).first).to_be_focused()
-    reader.keyboard.press("d")
-    reader.keyboard.press("d")
+    twice(reader, "d")
     reader.keyboard.press("Enter")
     expect(cells(reader)).to_have_count(2)
     for name in ("Run cell", "Edit the question", "Answer again", "Send", "Interrupt", "Delete cell"):
@@ -120,16 +120,15 @@ def test_the_copy_and_its_dialog_are_accessible(page: Page, reader: Page) -> Non
 
 def test_a_link_is_made_and_revoked_by_keys(page: Page, session: str, reader: Page) -> None:
     run_cell(page, "print('by keys')")
-    page.keyboard.press("Control+k")
-    page.keyboard.type("share a read-only copy")
-    page.keyboard.press("Enter")
+    command(page, "share a read-only copy")
     expect(dialog(page).get_by_role("button", name="Make a link")).to_be_focused()
     page.keyboard.press("Enter")
     link = address(page)
     reader.goto(link)
     expect(cells(reader)).to_contain_text("by keys")
     revoke = dialog(page).get_by_role("button", name=re.compile("^Revoke the link made"))
-    for _ in range(6):
+    expect(revoke).to_be_enabled()
+    for _ in range(20):
         if revoke.evaluate("button => button === document.activeElement"):
             break
         page.keyboard.press("Tab")

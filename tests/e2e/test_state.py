@@ -62,11 +62,10 @@ def test_time_and_memory_of_a_running_cell_and_the_line_behind_it_are_seen(page:
     running = add_cell(page, "held = bytearray(64 << 20)\nprint(input('Go on? '))")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_label("Go on?")).to_be_visible()
-    for source in ("second = 2", "third = 3"):
-        add_cell(page, source)
+    for source, place in (("second = 2", "Next in line"), ("third = 3", "Waiting, 1 cell before it")):
+        cell = add_cell(page, source)
         page.keyboard.press("Control+Enter")
-    expect(cells(page).nth(1)).to_contain_text("Next in line")
-    expect(cells(page).nth(2)).to_contain_text("Waiting, 1 cell before it")
+        expect(cell).to_contain_text(place)  # which moves what is below it
     expect(page.locator("[data-kernel=busy]")).to_contain_text("2 waiting")
     expect(page.locator("[data-memory]")).to_have_text(re.compile(r"^\d+(\.\d)? MiB$"))
     expect(running.get_by_text(re.compile(r"^\d+(\.\d)? MiB$"))).to_be_visible()
@@ -75,3 +74,16 @@ def test_time_and_memory_of_a_running_cell_and_the_line_behind_it_are_seen(page:
     page.keyboard.press("Enter")
     ended(cells(page).nth(2), "ok")
     expect(page.locator("[data-kernel=idle]")).to_be_visible()
+
+
+def test_a_table_that_has_become_shorter_is_shown_where_it_ends(page: Page, session: str) -> None:
+    run_cell(page, "import pandas\ntable = pandas.DataFrame({'n': range(120)})")
+    page.get_by_role("tab", name="Variables").locator("visible=true").click()
+    page.get_by_role("button", name="table", exact=True).click()
+    for _ in range(2):
+        page.get_by_role("button", name="Rows after").click()
+    told = page.locator("[data-rows]")
+    expect(told).to_have_text("101–120 of 120")
+    for rows, shown in ((60, "51–60 of 60"), (3, "1–3 of 3"), (0, "No rows")):
+        page.request.post("/api/jupyter/execute", data={"kernel_id": session, "code": f"table = table.head({rows})"})
+        expect(told).to_have_text(shown)

@@ -1,10 +1,11 @@
 """Back and forth in a kernel's states: from a cell, on the timeline, after a crash, and together with the chat."""
 
+import json
 import re
 from collections.abc import Callable
 
 from conftest import RESULTS
-from person import add_cell, ask, cells, choose_model, ended, run_cell
+from person import add_cell, ask, at_rest, cells, choose_model, ended, run_cell
 from playwright.sync_api import APIRequestContext, Page, expect
 from test_accessibility import complaints, no_complaints
 from test_commands import command
@@ -31,9 +32,15 @@ def printed(api: APIRequestContext, session: str, code: str) -> str:
     return "".join(output.get("text", "") for output in result["outputs"]).strip()
 
 
-def marked(page: Page) -> list[bool]:
-    found: list[bool] = cells(page).evaluate_all("all => all.map((cell) => cell.hasAttribute('data-undone'))")
-    return found
+def marked(page: Page, undone: list[bool]) -> None:
+    """Waits until just these cells are marked as undone."""
+    page.wait_for_function(MARKED, arg=json.dumps(undone, separators=(",", ":")))
+
+
+MARKED = """undone => {
+  const cells = [...document.querySelectorAll('[data-cell]')]
+  return JSON.stringify(cells.map((cell) => cell.hasAttribute('data-undone'))) === undone
+}"""
 
 
 def go_back(page: Page, at: int) -> None:
@@ -54,7 +61,7 @@ def test_a_cell_is_taken_back_and_had_again(
     run_kept(api, page, session, "x = 1\nprint('one')", "x = 2\nx", "x = 3\nprint('three')")
     go_back(page, 1)
     expect(page.locator("[data-undone]")).to_have_count(2)
-    assert marked(page) == [False, True, True]
+    marked(page, [False, True, True])
     expect(page.locator(SAID)).to_contain_text("2 cells are undone.")
     redo = page.get_by_role("button", name="Redo", exact=True)
     expect(redo).to_have_count(1)
@@ -62,7 +69,7 @@ def test_a_cell_is_taken_back_and_had_again(
     no_complaints(page)
     cells(page).nth(1).get_by_role("button", name="Redo", exact=True).click()
     expect(page.locator(SAID)).to_contain_text("One cell stands again.")
-    assert marked(page) == [False, False, True]
+    marked(page, [False, False, True])
     assert printed(api, session, "x") == "2"
     page.reload()
     expect(page.locator("[data-undone]")).to_have_count(1)
@@ -78,6 +85,8 @@ def test_what_lies_over_the_frame_of_an_undone_cell_is_clicked_and_not_the_frame
     go_back(page, 1)
     frame = cells(page).nth(1).locator("iframe")
     expect(frame).to_have_count(1)
+    frame.scroll_into_view_if_needed()
+    at_rest(page)
     frame.evaluate(
         """frame => {
             let pane = frame.parentElement
@@ -112,14 +121,14 @@ def test_a_kernel_that_goes_to_sleep_takes_its_states_along_and_what_stood_is_br
     redo = page.get_by_role("button", name="Redo", exact=True)
     expect(redo).to_have_count(1)
     assert api.post(f"/api/jupyter/kernel/{session}/release").ok
-    banner = page.get_by_role("main").get_by_role("status").filter(has_text="the states to go back to are gone")
+    banner = page.get_by_role("main").get_by_role("status").filter(has_text="The states to go back to are gone too.")
     expect(banner).to_contain_text("The kernel is gone because")
     expect(redo).to_have_count(0)  # there is nothing it could lead to
     banner.get_by_role("button", name="Run all").click()
     expect(cells(page).first.get_by_label("Run 1", exact=True)).to_be_attached()
     expect(page.locator("[data-kernel=idle]")).to_be_visible()
     assert printed(api, session, "x, globals().get('y')") == "1 None"
-    assert marked(page) == [False, True, True]
+    marked(page, [False, True, True])
 
 
 def test_a_state_that_is_not_kept_is_said(page: Page, session: str, api: APIRequestContext) -> None:
@@ -129,7 +138,7 @@ def test_a_state_that_is_not_kept_is_said(page: Page, session: str, api: APIRequ
     ended(cells(page).first, "ok")
     go_back(page, 0)
     expect(page.get_by_role("alert")).to_contain_text("The state before it is not kept.")
-    assert marked(page) == [False]
+    marked(page, [False])
 
 
 def test_a_cell_that_runs_out_of_memory_leaves_everything_before_it(
@@ -143,7 +152,7 @@ def test_a_cell_that_runs_out_of_memory_leaves_everything_before_it(
     expect(banner).to_be_visible()
     expect(banner.get_by_role("button", name="Run all")).to_have_count(0)
     picture("came-back")
-    assert marked(page) == [False, True]
+    marked(page, [False, True])
     assert printed(api, session, "x") == "still here"
     assert complaints(page) == []
     banner.get_by_role("button", name="Dismiss").click()
@@ -169,7 +178,7 @@ def test_the_timeline_shows_states_with_their_memory_and_leads_to_each(
     expect(page.locator("[data-states] [data-state=undone]")).to_have_count(0)
     assert printed(api, session, "x") == "4"
     page.get_by_role("tab", name="Notebook").locator("visible=true").click()
-    assert marked(page) == [False] * 4
+    marked(page, [False] * 4)
 
 
 def test_the_timeline_on_a_phone(phone: Page) -> None:
@@ -210,7 +219,7 @@ def test_a_question_in_other_words_finds_variables_as_they_were(
     expect(page.locator("[data-kernel-note]")).to_have_text("The kernel is back where it stood before this question.")
     ended(cells(page).nth(2), "ok")
     expect(cells(page).nth(2)).to_contain_text("now first")
-    assert marked(page) == [False, True, False]
+    marked(page, [False, True, False])
     page.reload()
     expect(page.locator("[data-kernel-note]")).to_have_text("The kernel is back where it stood before this question.")
 
@@ -236,7 +245,7 @@ def test_a_model_takes_a_cell_back(
     ask(page, "Undo before 2")
     expect(page.locator(COMPLETE)).to_have_count(3)
     expect(page.locator("[data-undo=ok]")).to_have_text("Undid [2]")
-    assert marked(page) == [False, True]
+    marked(page, [False, True])
     assert printed(api, session, "x") == "kept"
     picture("model-undo")
     page.reload()

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from hands import Hand
-from person import SALES, ask, at_rest, cells, ended, saved
+from person import SALES, ask, at_rest, cells, ended, saved, selected, twice
 from playwright.sync_api import Page, expect
 
 COMPLETE = "[data-turn=assistant][data-state=complete]"
@@ -39,6 +39,7 @@ def test_an_answer_is_tried_again_copied_followed_and_stopped(scripted: Hand) ->
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("() => navigator.clipboard.readText()") == "That is all."
     ask(page, "Run:\n```python\nbroken\n```")
+    expect(page.locator(COMPLETE)).to_have_count(2)
     hand.press(page.get_by_role("group", name="Ask next").get_by_role("button").first)
     expect(page.locator(QUESTIONS)).to_have_count(3)
     expect(page.locator(COMPLETE)).to_have_count(3)
@@ -57,10 +58,11 @@ def test_an_answer_is_tried_again_copied_followed_and_stopped(scripted: Hand) ->
 def test_a_conversation_is_found_on_a_phone(phone: Page) -> None:
     hand = Hand(phone, "finger")
     phone.add_init_script(f"try {{ {SCRIPTED} }} catch {{}}")
-    phone.goto("/")
     word = uuid4().hex
-    ask(phone, f"Say: the {word} smiles")
-    expect(phone.locator(COMPLETE)).to_be_visible()
+    for said in ("cat", word):  # one conversation alone is not searched for
+        phone.goto("/")
+        ask(phone, f"Say: the {said} smiles")
+        expect(phone.locator(COMPLETE)).to_be_visible()
     address = phone.url
     phone.goto("/")
     hand.press(phone.get_by_role("button", name="Show conversations"))
@@ -87,10 +89,13 @@ def test_cells_are_arranged_and_run_in_part(hand: Hand) -> None:
     expect(cells(page).nth(1)).to_contain_text("print")
     hand.more(cells(page).nth(1), "Duplicate")
     expect(cells(page)).to_have_count(4)
+    expect(cells(page).nth(2)).to_be_focused()
     hand.overall("Undo a change of cells")
     expect(cells(page)).to_have_count(3)
+    expect(cells(page).nth(2)).to_be_focused()  # when the server has answered
     hand.overall("Redo a change of cells")
     expect(cells(page)).to_have_count(4)
+    expect(cells(page).nth(2)).to_be_focused()
     hand.attend(cells(page).nth(2))
     hand.press(cells(page).nth(2).get_by_role("button", name="Delete cell"))
     expect(cells(page)).to_have_count(3)
@@ -186,7 +191,7 @@ def test_what_cells_put_out_is_opened_ordered_and_taken_along(hand: Hand) -> Non
     expect(large).to_have_count(0)
     hand.press(cells(page).nth(1).get_by_role("button", name="Cell In").last)
     expect(cells(page).nth(1).locator(".cm-content")).to_be_focused()
-    assert page.evaluate("() => getSelection().toString()").strip() == "return a / b"
+    selected(page, "return a / b")
     hand.more(shown, "Hide outputs")
     hand.press(shown.get_by_role("button", name=re.compile("outputs hidden")))
     expect(shown.get_by_role("group", name="JSON")).to_be_visible()
@@ -221,15 +226,17 @@ def test_the_line_of_cells_and_lost_state_are_seen_and_mended(hand: Hand) -> Non
     page = hand.page
     id = hand.open("base = 40", "print(base + 2)")
     page.request.post(f"/api/jupyter/kernel/{id}/release")
-    for at in (1, 0):
+    for n, at in enumerate((1, 0, 1, 0), 1):
         hand.attend(cells(page).nth(at))
         hand.press(cells(page).nth(at).get_by_role("button", name="Run cell").first)
-        ended(cells(page).nth(at), "error" if at else "ok")
+        expect(cells(page).nth(at).get_by_label(f"Run {n}")).to_be_attached()
+        ended(cells(page).nth(at), "error" if n == 1 else "ok")
     page.request.post(f"/api/jupyter/kernel/{id}/restart")
     hand.attend(cells(page).nth(1))
     hand.press(cells(page).nth(1).get_by_role("button", name="Run cell").first)
     ended(cells(page).nth(1), "error")
     hand.press(page.get_by_role("status").get_by_role("button", name="Run all above"))
+    expect(cells(page).nth(0).get_by_label("Run 2")).to_be_attached()
     ended(cells(page).nth(0), "ok")
     expect(page.locator("[data-kernel=idle]")).to_be_visible()
     endless = {"kernel_id": id, "code": "while True: pass"}
@@ -237,10 +244,11 @@ def test_the_line_of_cells_and_lost_state_are_seen_and_mended(hand: Hand) -> Non
         page.request.post("/api/jupyter/execute", data=more, headers={"Prefer": "respond-async"})
     expect(cells(page).nth(3)).to_contain_text("Next in line")
     expect(page.locator("[data-kernel=busy]")).to_contain_text("1 waiting")
+    expect(cells(page).nth(2).get_by_text(re.compile(r"^\d+\.\d s$"))).to_be_visible()
+    expect(cells(page).nth(2).get_by_text(re.compile(r"^\d+(\.\d)? MiB$"))).to_be_visible()
     if hand.kind == "keys":
         cells(page).nth(2).focus()
-        page.keyboard.press("i")
-        page.keyboard.press("i")
+        twice(page, "i")
     else:
         hand.press(cells(page).nth(2).get_by_role("button", name="Interrupt"))
     ended(cells(page).nth(2), "interrupted")
@@ -265,6 +273,16 @@ def test_files_are_folded_brought_taken_along_and_opened(hand: Hand, tmp_path: P
         hand.press(files.get_by_role("button", name="Upload"))
     chooser.value.set_files(tmp_path / "mine.csv")
     expect(files.get_by_role("button", name="mine.csv", exact=True)).to_be_visible()
+    (tmp_path / "big.csv").write_text("x" * (2 << 20))
+    expect(files).to_contain_text("Files up to 1 MiB each, 1 GiB in all.")
+    with page.expect_file_chooser() as chooser:
+        hand.press(files.get_by_role("button", name="Upload"))
+    chooser.value.set_files(tmp_path / "big.csv")
+    expect(files.locator("[data-upload=failed]")).to_contain_text("2 MiB is more than the limit of 1 MiB")
+    hand.press(files.get_by_role("button", name="Put away big.csv"))
+    expect(page.locator("[data-upload=failed]")).to_have_count(0)
+    if hand.kind == "keys":
+        expect(files.get_by_role("button", name="Upload")).to_be_focused()
     hand.press(files.get_by_role("button", name=re.compile("^data")))
     expect(files.get_by_role("button", name="notes.txt", exact=True)).to_have_count(0)
     hand.press(files.get_by_role("button", name="Delete data", exact=True))

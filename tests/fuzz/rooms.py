@@ -28,7 +28,7 @@ from cellblock.errors import CellblockError
 from cellblock.execution import MESSAGES, TRANSITIONS, Execution
 from cellblock.host import answers
 from cellblock.host.wire import Wire, checked
-from cellblock.notebook import Notebook
+from cellblock.notebook import Notebook, from_ipynb
 from cellblock.outputs import MAX_DISPLAYS, MAX_ERRORS, MAX_NOTICES, OVERHEAD, Outputs
 from cellblock.terminal import MAX_PEN, MAX_SEQUENCE, ROWS, WIDTH, Terminal
 
@@ -225,7 +225,8 @@ def import_room(words: Words) -> None:
     ids = iter(range(1 << 20))
     notebook.new_id = lambda: f"c{next(ids)}"
     try:
-        notebook.import_ipynb(document if words.byte() % 16 else words.value())
+        given = document if words.byte() % 16 else words.value()
+        notebook.become(from_ipynb(given, kernel_id="k", environment="python3", new_id=notebook.new_id))
     except CellblockError:
         return
     rendered(notebook)

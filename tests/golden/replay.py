@@ -10,12 +10,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from cellblock.content import Output
 from cellblock.host.interpreter import Config, ExecuteRequest, Interpreter
 from cellblock.host.launcher import Environment
 from cellblock.notebook import NotebookView, to_ipynb
 from cellblock.outputs import Outputs
 from cellblock.rendering import strip_ansi
+from templates import begun
 
 FOLDER = Path(__file__).parent
 OWNER = "local"
@@ -26,6 +29,9 @@ _VOLATILE = (
     (re.compile(r"base64,[\w+/=\\\n]+"), "base64,…"),
     (re.compile(r"[0-9a-f]{32}"), "…"),
 )
+# What depends on Python's version: a warning since 3.12, and the lines of its own library.
+_FORKS = re.compile(r"\S+ DeprecationWarning: This process \(pid=\d+\) is multi-threaded, .*\n(  .*\n)?")
+_LIBRARY = re.compile(r"File \S*/lib/python3\.\d+/(?!site-packages)")
 
 
 @asynccontextmanager
@@ -33,7 +39,7 @@ async def interpreter() -> AsyncIterator[Interpreter]:
     """One with the default environment, in a data directory of its own."""
     with tempfile.TemporaryDirectory(prefix="golden-", ignore_cleanup_errors=True) as directory:
         made = await Interpreter.start(
-            Config(data_dir=Path(directory), environments=[Environment()], pool_size=1, pool_max=1)
+            Config(data_dir=begun(Path(directory)), environments=[Environment()], pool_size=1, pool_max=1)
         )
         try:
             await made.ready()
@@ -64,13 +70,15 @@ async def run(interpreter: Interpreter, ipynb: dict[str, Any]) -> NotebookView:
 
 
 def normal(outputs: list[Output], *, tracebacks: bool = True) -> list[Any]:
-    """Outputs without what differs from run to run: times, addresses, the bytes of images."""
+    """Outputs without what differs from run to run and from Python to Python: times, addresses, the bytes of images."""
     folded = Outputs(1 << 20)
     for output in outputs:
         if output["output_type"] == "stream":
-            folded.stream(output["name"], output["text"])
+            if said := _FORKS.sub("", output["text"]):
+                folded.stream(output["name"], said)
         elif output["output_type"] == "error":
-            folded.error(output["ename"], output["evalue"], output["traceback"] if tracebacks else [])
+            frames = [frame for frame in output["traceback"] if not _LIBRARY.match(strip_ansi(frame))]
+            folded.error(output["ename"], output["evalue"], frames if tracebacks else [])
         else:
             folded.display({key: value for key, value in output.items() if key != "transient"})
     folded.close()

@@ -53,14 +53,49 @@ class Answering(nbclient.NotebookClient):
             client.input(answer)
 
 
+# ipykernel reads what programs print in a thread of its own: on a busy machine after the cell that ran them, and what is read
+# then is nobody's. Here the code goes on when all of it has been read.
+IN_TIME = """
+import os, subprocess, threading
+from types import SimpleNamespace
+from ipykernel import iostream
+
+END, all_read, wait = b"\\x1f", threading.Event(), subprocess.Popen.wait
+
+def read(fd, size):
+    while True:
+        if data := os.read(fd, size).replace(END, b""):
+            return data
+        all_read.set()  # it came alone, so what came before has been published
+
+def go_on():
+    all_read.clear()
+    while not all_read.wait(0.01):
+        os.write(1, END)
+
+def waited(process, timeout=None):
+    status = wait(process, timeout)
+    go_on()
+    return status
+
+iostream.os = SimpleNamespace(**{**vars(os), "read": read})
+subprocess.Popen.wait = waited
+go_on()  # what is being read now still goes the old way
+"""
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_what_is_exported_runs_in_plain_jupyter_with_the_same_outputs(path: Path, tmp_path: Path) -> None:
     golden = json.loads(path.read_text())
     notebook = nbformat.reads(json.dumps(golden), as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}
+    start = tmp_path / "start"
+    start.write_text(IN_TIME)
+    arguments = [f"--IPKernelApp.exec_lines=exec(open({str(start)!r}).read(), {{}})"]
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # `python` is the environment's
     env.pop("PYTEST_CURRENT_TEST")  # with it ipykernel does not read what programs print
-    Answering(notebook, allow_errors=True, resources=resources, timeout=60).execute(env=env)
+    client = Answering(notebook, allow_errors=True, resources=resources, timeout=60, extra_arguments=arguments)
+    client.execute(env=env)
     for theirs, recorded in zip(notebook.cells, golden["cells"], strict=True):
         got, want = (normal(cell.get("outputs", []), tracebacks=False) for cell in (theirs, recorded))
         assert got == want, theirs["source"]

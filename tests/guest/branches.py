@@ -47,8 +47,19 @@ HARM = {
         + REGISTER
         + "kept = [register(f'flood{i}') for i in range(40)]; raise PermissionError('kept what it could')"
     ),
+    "has init end the original's child": (
+        LINK
+        + REGISTER
+        + "held = register('mine'); held.send(b'%d' % child.pid); held.shutdown(socket.SHUT_WR); held.recv(1)\n"
+        "raise PermissionError('said what it could')"
+    ),
 }
-BEFORE = "import os; original = os.getpid(); place = os.getcwd(); x = 'before'; open('own', 'w').write('own')"
+BEFORE = """
+import os, subprocess
+original, place, x = os.getpid(), os.getcwd(), 'before'
+open('own', 'w').write('own')
+child = subprocess.Popen(['sleep', '77'])
+"""
 
 
 async def branches_attack(bench: Workbench) -> dict[str, Any]:
@@ -65,7 +76,7 @@ async def branches_attack(bench: Workbench) -> dict[str, Any]:
                 await asyncio.wait([attack, branch.death], return_when=asyncio.FIRST_COMPLETED)
                 error = attack.result().error if attack.done() else "it ended itself"
                 attack.cancel()
-            after = await client.run("print('lives', sorted(os.listdir()))")
+            after = await client.run("print('lives', child.poll(), sorted(os.listdir()))")
             names = sorted(await process.snapshots())
         await branch.stop()
         found[name] = [error, after.text, names]
@@ -73,6 +84,22 @@ async def branches_attack(bench: Workbench) -> dict[str, Any]:
     return found
 
 
+FORGED = """
+import os
+held = register('lie')
+if os.fork() == 0:
+    os.setsid()
+    held.send(b'%d' % os.getpid())
+    _, fds, _, _ = socket.recv_fds(held, 4096, 1)
+    end = socket.socket(fileno=fds[0])
+    if os.fork() == 0:
+        os.setsid()
+        end.send(b'%d' % os.getpid())
+        socket.recv_fds(end, 4096, 8)
+        end.send(WORD)
+        end.recv(1)
+    os._exit(0)
+"""
 LIES = {
     "a process that is init": "import os; held = register('lie'); held.send(b'1')",
     "the kernel itself": "import os; held = register('lie'); held.send(b'%d' % os.getpid())",
@@ -83,6 +110,7 @@ LIES = {
 import os
 held = register('lie')
 if os.fork() == 0:
+    os.setsid()
     held.send(b'%d' % os.getpid())
     _, fds, _, _ = socket.recv_fds(held, 4096, 1)
     socket.socket(fileno=fds[0]).send(b'1')
@@ -92,25 +120,16 @@ if os.fork() == 0:
 import os
 held, kernel = register('lie'), os.getpid()
 if os.fork() == 0:
+    os.setsid()
     held.send(b'%d' % os.getpid())
     _, fds, _, _ = socket.recv_fds(held, 4096, 1)
     socket.socket(fileno=fds[0]).send(b'%d' % kernel)
     os._exit(0)
 """,
-    "a child, that forges a kernel": """
-import os
-held = register('lie')
-if os.fork() == 0:
-    held.send(b'%d' % os.getpid())
-    _, fds, _, _ = socket.recv_fds(held, 4096, 1)
-    end = socket.socket(fileno=fds[0])
-    if os.fork() == 0:
-        end.send(b'%d' % os.getpid())
-        socket.recv_fds(end, 4096, 8)
-        end.send(b'{"stages": [], "pid": 1}')
-        end.recv(1)
-    os._exit(0)
-""",
+    "a child, that forges a kernel": FORGED.replace("WORD", """b'{"stages": [], "pid": 1}'"""),
+    "a child, that forges a kernel with an endless number": FORGED.replace(
+        "WORD", """b'{"stages": {"a": 1' + b'0' * 400 + b'}, "pid": 1}'"""
+    ),
 }
 
 
@@ -128,7 +147,7 @@ async def lies_about_twins(bench: Workbench) -> dict[str, Any]:
                 why = problem.message
             else:
                 try:
-                    await asyncio.wait_for(Client(branch).__aenter__(), 2)
+                    await asyncio.wait_for(Client(branch).__aenter__(), 5)
                 except TimeoutError:
                     why = "branched, and silent"
                 await branch.stop()
@@ -197,6 +216,39 @@ async def ends(bench: Workbench) -> dict[str, Any]:
         pid for pid in pids if not limits.is_zombie(pid)
     ]  # what has threads is reaped when they have ended
     return found
+
+
+ENDLESS = """
+import threading, time
+def for_ever():
+    held = []
+    for n in range(10**9):
+        held = [register(f'silent{n}'), *held[:2]]
+        time.sleep(0.1)
+threading.Thread(target=for_ever, daemon=True).start()
+"""
+
+
+async def delays(bench: Workbench) -> dict[str, Any]:
+    """A branch that registers snapshots without an end, none of which says where it is, while its original goes back."""
+    process = await bench.launch()
+    async with Client(process) as client:
+        await client.run("x = 'before'")
+        await client.run("x = 'after'", snapshot="s")
+        branch = await branched(bench, process, "s")
+    async with Client(branch) as other:
+        said = await other.run(LINK + REGISTER + ENDLESS)
+        try:
+            process = await process.revive("s", count=2, keep="left")
+        except KernelStartFailed as problem:
+            found = problem.message
+        else:
+            async with Client(process) as client:
+                found = (await client.run("print(x)")).text
+        lives = (await other.run("print('lives')")).text
+    await branch.stop()
+    await process.stop()
+    return {"error": said.error, "original": found, "branch": lives}
 
 
 async def last_one(bench: Workbench) -> dict[str, Any]:

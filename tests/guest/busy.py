@@ -65,9 +65,11 @@ def last(n):
 """
 SEMAPHORES = {
     "a pool of forked processes": _BOTH + "with ctx.Pool(2) as pool: pool.map(last, [1, 2])",
-    "a pool of spawned processes": (
-        "import multiprocessing as mp, time\nwith mp.get_context('spawn').Pool(2) as pool:\n"
-        "    pool.map(abs, [1]); print('begun', flush=True); pool.map(time.sleep, [60, 60])"
+    "a pool of spawned processes": (  # `exec` is a function that they find
+        "import multiprocessing as mp, os, time\nwith mp.get_context('spawn').Pool(2) as pool:\n"
+        "    both = pool.map_async(exec, [f\"open('{n}', 'w').close(); import time; time.sleep(60)\" for n in 'ab'])\n"
+        "    while not all(map(os.path.exists, 'ab')): time.sleep(0.01)\n"
+        "    print('begun', flush=True); both.get()"
     ),
     "a process that is joined": (
         "import multiprocessing as mp, time\np = mp.get_context('fork').Process(target=time.sleep, args=(60,))\n"

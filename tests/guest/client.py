@@ -18,8 +18,9 @@ from jupyter_client.session import Session
 
 from cellblock.host.launcher import Environment, Launcher, Process
 from cellblock.messages import Level, Policy
+from templates import begun
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 FIRST_UID = 231_000  # as root, each kernel of the tests gets a user of its own
 
 
@@ -174,7 +175,9 @@ class Workbench:
 @asynccontextmanager
 async def workbench(data: Path, level: Level, **environment: Any) -> AsyncIterator[Workbench]:
     """A fork server of its own, ended at the end."""
-    launcher = await Launcher.start(Environment(**environment), data_dir=data, level=level, log=data / "forkserver.log")
+    launcher = await Launcher.start(
+        Environment(**environment), data_dir=begun(data), level=level, log=data / "forkserver.log"
+    )
     try:
         yield Workbench(launcher, data)
     finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSTRAINTS = ROOT / "constraints.txt"
+TEMPLATES = ROOT / "tests/templates.py"
 CANDIDATES = (Path("/usr/bin/python3"), Path(sys.executable).resolve())  # the second may lie where others cannot go
 PLACE = "/var/tmp/cellblock-test-env-"
 PACKAGES = ("ipykernel", "numpy", "pandas", "matplotlib", "altair", "plotly", "nbformat", "pyseccomp")
@@ -23,7 +24,12 @@ def environment(packages: Sequence[str] = PACKAGES) -> Path:
     if sys.prefix.startswith(PLACE):
         return Path(sys.executable)  # we are in one
     interpreter = next(path for path in CANDIDATES if new_enough(path))
-    recipe = CONSTRAINTS.read_bytes() + " ".join(packages).encode() + os.fsencode(interpreter.resolve())
+    recipe = (
+        CONSTRAINTS.read_bytes()
+        + TEMPLATES.read_bytes()
+        + " ".join(packages).encode()
+        + os.fsencode(interpreter.resolve())
+    )
     place = Path(f"{PLACE}{os.getuid()}-{hashlib.sha256(recipe).hexdigest()[:12]}")
     python = place / "bin" / "python"
     with open(f"{place}.lock", "w") as lock:
@@ -33,6 +39,7 @@ def environment(packages: Sequence[str] = PACKAGES) -> Path:
             subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", interpreter, place], check=True)
             install = [*uv, "pip", "install", "--quiet", "--python", python, "--compile-bytecode"]
             subprocess.run([*install, "-c", CONSTRAINTS, *packages], check=True)
+            subprocess.run([python, TEMPLATES], check=True)
             subprocess.run(["chmod", "-R", "a+rX", place], check=True)
             (place / "complete").touch()
     return python

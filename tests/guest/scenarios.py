@@ -40,7 +40,7 @@ from attacks.failing import failing, failing_base
 from attacks.host import SECRET, outside, remember_key, settle, untouched
 from attacks.prelude import PRELUDE
 from attacks.scenes import SCENES, play
-from branches import branches_attack, ends, last_one, lies_about_twins, states_apart
+from branches import branches_attack, delays, ends, last_one, lies_about_twins, states_apart
 from busy import EVERYWHERE
 from client import PATIENCE, Client, Workbench, workbench
 from travels import attacked, chain, condenses, deaths, kept, leaves, lies_down, usable
@@ -305,7 +305,7 @@ SCENARIOS: dict[str, Callable[[Workbench], Awaitable[dict[str, Any]]]] = {
     for scenario in (
         *(verdicts, works, lacks, interrupts, bombs, shared, leftovers, handover),
         *(attacked, chain, condenses, deaths, kept, leaves, lies_down, usable),
-        *(branches_attack, lies_about_twins, ends, last_one, states_apart),
+        *(branches_attack, lies_about_twins, ends, delays, last_one, states_apart),
     )
 }
 

@@ -15,7 +15,7 @@ def test_a_branch_cannot_harm_the_one_it_was_made_of(branching: Found, name: str
         "",
         "kills all it can",
     )
-    assert after == "lives ['own']\n"
+    assert after == "lives None ['own']\n"
     assert states == ["s"]
 
 
@@ -37,6 +37,10 @@ def test_each_ends_what_it_has_started_and_nothing_else(branching: Found) -> Non
     assert (found["beside"], found["other way"]) == ("runs None\n", "runs None\n")
     assert (found["states"], found["after"]) == (["s"], "1\n")
     assert (found["sockets"], found["left"]) == (4, [])
+
+
+def test_a_branch_cannot_hold_up_its_original_for_ever(branching: Found) -> None:
+    assert branching["delays"] == {"error": "", "original": "before\n", "branch": "lives\n"}
 
 
 def test_a_sandbox_lives_as_long_as_a_session_in_it(branching: Found) -> None:

@@ -47,4 +47,5 @@ async def test_an_interrupt_ends_processes_that_share_work_and_others_can_be_had
 @pytest.mark.asyncio(loop_scope="module")
 async def test_an_interrupt_of_an_idle_kernel_does_nothing(client: Client) -> None:
     client.process.interrupt()
+    await client.process.until_interrupted()
     assert (await client.run("1 + 1")).value == "2"

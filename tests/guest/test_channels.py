@@ -12,7 +12,7 @@ import pytest
 from cellblock import zmtp
 from cellblock.guest.channels import KEPT, Frame, Router, Xpub
 
-PATIENCE = 10.0
+PATIENCE = 90.0
 CLIENTS: list["Client"] = []
 
 

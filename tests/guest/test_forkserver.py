@@ -1,7 +1,9 @@
 """The fork server: what it needs to start, what it is, and how it ends."""
 
+import ast
 import asyncio
 import os
+import resource
 import select
 import shutil
 import signal
@@ -12,11 +14,14 @@ from pathlib import Path
 
 import pytest
 from client import PATIENCE, Client, Workbench, workbench
+from conftest import ROOT
 
 from cellblock.errors import CellblockError, KernelStartFailed
-from cellblock.guest import sandbox
+from cellblock.guest import linux, sandbox
+from cellblock.guest.nursery import SPARES
 from cellblock.host.launcher import Environment, Launcher, Process
 from cellblock.messages import Launch, Level, Policy
+from templates import FOUND
 
 HERE = Path(__file__).resolve().parent
 
@@ -60,6 +65,12 @@ async def test_the_template_has_one_task_and_no_package_of_the_server(tmp_path: 
             "cellblock.messages",
             "cellblock.zmtp",
         }
+
+
+async def test_what_tests_give_a_template_is_what_it_would_have_found(tmp_path: Path) -> None:
+    async with workbench(tmp_path / "data", "full"):
+        cache = tmp_path / "data/.template/python3/.cache/jedi"
+        assert {path.name for path in cache.rglob("*.pkl")} == {path.name for path in FOUND.rglob("*.pkl")}
 
 
 async def test_the_template_forks_kernels_and_hears_nothing_of_them(tmp_path: Path) -> None:
@@ -219,11 +230,11 @@ async def test_a_fork_server_ends_with_either_of_its_helpers(tmp_path: Path, hel
 
 LONELY = """
 import asyncio, sys
-sys.path[:0] = sys.argv[1:3]
+sys.path[:0] = sys.argv[1:4]
 from client import workbench
 from pathlib import Path
 async def main():
-    async with workbench(Path(sys.argv[3]), sys.argv[4], preload=()) as bench:
+    async with workbench(Path(sys.argv[4]), sys.argv[5], preload=()) as bench:
         process = await bench.launch()
         print(bench.launcher.pid, process.pid, flush=True)
         await asyncio.Event().wait()
@@ -233,7 +244,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("level", ["full", "off"])
 async def test_when_the_server_dies_abruptly_everything_of_it_ends(tmp_path: Path, level: str) -> None:
-    arguments = [str(HERE), str(HERE.parents[1] / "src"), str(tmp_path), level]
+    arguments = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "src"), str(tmp_path), level]
     server = await asyncio.create_subprocess_exec(sys.executable, "-c", LONELY, *arguments, stdout=subprocess.PIPE)
     assert server.stdout
     launcher, kernel = map(int, (await asyncio.wait_for(server.stdout.readline(), PATIENCE)).split())
@@ -316,6 +327,145 @@ async def test_eight_kernels_at_once_all_answer(tmp_path: Path) -> None:
         await asyncio.gather(*(process.stop() for process in processes))
 
 
+# --- its helpers -----------------------------------------------------------------------------------------------------
+
+NEWBORN = """
+import os
+from cellblock.guest import sandbox, template
+
+def born(link, output):
+    link.send(b"nobody hears this")
+
+own = os.open("/proc/self/ns/pid", os.O_RDONLY)
+made = template.Template.start(born, own)
+made.connection.settimeout(10)
+ours, theirs = sandbox.packet_pair()
+ours.close()
+forked = made.fork(theirs.fileno(), 1, own)
+made.listen()
+print(list(made.ended) == [(forked, 1)])
+"""
+
+
+ORPHANS = """
+import os, select, socket, time
+from cellblock.guest import forkserver, limits, linux, rendezvous
+from cellblock.messages import Configure, Launch, Policy
+
+linux.prctl(linux.CHILD_SUBREAPER, 1)
+server = forkserver.ForkServer(rendezvous.Control(None, None, 0.0), Configure("e", "/nowhere", "off"))
+reader, writer = os.pipe()
+
+def child(stays):
+    pid = os.fork()
+    if pid == 0:
+        other = os.fork()
+        if other == 0:
+            time.sleep(60)
+        os.write(writer, b"%d " % other)
+        time.sleep(60 if stays else 0)
+        os._exit(1)
+    server.children[pid] = forkserver.Child(*socket.socketpair(), Launch("", "", 0, "", Policy("off")), "")
+    return pid, int(os.read(reader, 100))
+
+lives, stays = child(stays=True)
+fails, left = child(stays=False)
+real = limits.descendants
+
+def descendants(of):  # one ends, and is reaped, between the look and the blow
+    ended = os.fork() or os._exit(0)
+    os.waitpid(ended, 0)
+    return real(of) | ({ended} if of == os.getpid() else set())
+
+limits.descendants = descendants
+server._ended(*[os.waitpid(fails, 0)[0], 1])
+print(limits.is_zombie(left), limits.is_zombie(stays), list(server.children) == [lives])
+for pid in (lives, stays, left):
+    limits.is_zombie(pid) or os.kill(pid, 9)
+"""
+
+
+async def test_what_an_init_that_failed_has_left_ends_and_nothing_of_its_neighbours() -> None:
+    assert await said(ORPHANS) == ["True False True"]
+
+
+SEEN = """
+import os, sys
+from cellblock.guest import filesystem, linux, probe
+data, *prefixes = sys.argv[1:]
+usual = filesystem.interpreter_prefixes()
+probe._user_namespace()
+probe._mount_namespace()
+filesystem.enter_base_root(data, [*usual, *prefixes])
+seen = {path: sorted(os.listdir(path)) for path in (data, *prefixes, "/.host") if os.path.isdir(path)}
+print([(path, seen.get(path)) for path in (data, *prefixes, "/.host")])
+"""
+
+
+async def test_a_data_directory_among_the_interpreters_files_is_hidden_by_whichever_name(tmp_path: Path) -> None:
+    real, link = tmp_path / "app-1.2", tmp_path / "app"
+    (real / "data").mkdir(parents=True)
+    (real / "data" / "cellblock.db").touch()
+    link.symlink_to(real)
+    [seen] = await said(SEEN, str(real / "data"), str(link), str(real), str(link / "data"))
+    found = dict(ast.literal_eval(seen))
+    assert "cellblock.db" in found["/.host"]
+    assert (found[str(real)], found[str(real / "data")]) == (["data"], [])
+    assert (found[str(link)], found[str(link / "data")]) == (["data"], [])
+
+
+async def test_an_interpreter_that_lies_in_the_data_directory_is_there_and_no_more_of_that(tmp_path: Path) -> None:
+    data, prefix = tmp_path / "data", tmp_path / "data" / ".venv"
+    (prefix / "bin").mkdir(parents=True)
+    (data / "cellblock.db").touch()
+    [seen] = await said(SEEN, str(data), str(prefix))
+    found = dict(ast.literal_eval(seen))
+    assert (found[str(data)], found[str(prefix)]) == ([".venv"], ["bin"])
+
+
+@pytest.mark.skipif(not ROOT, reason="who is not root may not enter a PID namespace")
+async def test_a_newborn_whose_init_has_gone_ends_and_is_no_second_template() -> None:
+    assert await said(NEWBORN) == ["True"]
+
+
+async def test_a_nursery_that_can_make_no_init_for_a_while_costs_no_kernel(tmp_path: Path) -> None:
+    async with workbench(tmp_path, "full", preload=()) as bench, bench.kernel() as client:
+        _, nursery, _ = trunk(bench.launcher.pid)
+        usual = resource.prlimit(nursery, resource.RLIMIT_NOFILE)
+        resource.prlimit(nursery, resource.RLIMIT_NOFILE, (3, usual[1]))
+        for _ in range(SPARES):
+            await (await bench.launch()).stop()
+        with pytest.raises(KernelStartFailed, match="Too many open files"):
+            await bench.launch()
+        resource.prlimit(nursery, resource.RLIMIT_NOFILE, usual)
+        async with bench.kernel() as other:
+            assert [(await each.run("6 * 7")).value for each in (client, other)] == ["42", "42"]
+
+
+async def test_an_init_that_ended_while_it_waited_is_given_to_no_kernel(tmp_path: Path) -> None:
+    async with workbench(tmp_path, "full", preload=()) as bench:
+        _, nursery, _ = trunk(bench.launcher.pid)
+        waiting = offspring(nursery)
+        fds = [os.pidfd_open(pid) for pid in waiting]
+        for pid in waiting:
+            os.kill(pid, signal.SIGKILL)
+        await ended(waiting, fds)
+        while any(Path(f"/proc/{pid}").exists() for pid in waiting):
+            await settled(bench)  # until the nursery has reaped them, and the fork server heard of it
+        await settled(bench)
+        async with bench.kernel() as client:
+            assert (await client.run("6 * 7")).value == "42"
+
+
+async def said(program: str, *arguments: str) -> list[str]:
+    """What a program prints, in a process of its own: what it forks by mistake is none of ours."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, *arguments, stdout=pipe, stderr=pipe)
+    output, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert process.returncode == 0, errors.decode()
+    return output.decode().splitlines()
+
+
 # --- the list of steps -----------------------------------------------------------------------------------------------
 
 
@@ -339,6 +489,17 @@ def test_the_first_step_that_fails_stops_the_list_and_is_named() -> None:
         sandbox.close(box("full"), steps)
     assert failed.value.step == "two"
     assert taken == ["one"]
+
+
+def test_a_capability_that_cannot_be_dropped_stops_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(option: int, value: int = 0, other: int = 0) -> int:
+        assert option == linux.CAPBSET_DROP
+        raise PermissionError(1, "prctl: not permitted")
+
+    monkeypatch.setattr(linux, "prctl", refused)
+    [step] = [step for step in sandbox.INIT if step.name == "capabilities"]
+    with pytest.raises(sandbox.StepFailed, match="capabilities"):
+        sandbox.close(box("full"), [step])
 
 
 STEPS = (*sandbox.SPARE, *sandbox.INIT, *sandbox.JOIN, *sandbox.KERNEL)

@@ -58,6 +58,15 @@ async def test_many_flushed_prints_all_arrive_and_then_idle(client: Client) -> N
     assert outcome.text.split() == [str(n) for n in range(5000)]
 
 
+async def test_a_descriptor_that_code_has_closed_is_not_read_for_ever(bench: Workbench) -> None:
+    """It took a processor for as long as the kernel lived."""
+    watched = "sys.stdout._pipe in sys.stdout.pub_thread.io_loop.asyncio_loop._selector.get_map()"
+    async with bench.kernel() as client:
+        assert (await client.run(f"import os, sys\nprint({watched})")).text == "True\n"
+        outcome = await client.run(f"os.close(1)\nprint(1, flush=True)\nprint(2, flush=True)\nprint({watched})")
+        assert outcome.text == "1\n2\nFalse\n"
+
+
 async def test_a_display_that_is_too_large_becomes_an_error_output(client: Client) -> None:
     outcome = await client.run(
         f"from IPython.display import HTML, display\ndisplay(HTML('x' * {MAX_DISPLAY}))\nprint('on')"

@@ -52,6 +52,12 @@ def test_without_memory_and_pids_there_is_no_hierarchy(controllers: str) -> None
     assert limits.choose("", "", "") is None
 
 
+def test_a_user_slice_without_the_cpu_controller_limits_memory_and_processes_all_the_same() -> None:
+    """As systemd delegates them to a user by default."""
+    files = [file for _, file, _ in limits.settings(2, Policy("full"), {"memory", "pids"})]
+    assert files == ["memory.max", "pids.max"]
+
+
 def test_both_versions_limit_memory_processes_and_processors() -> None:
     policy = Policy("full", memory=1 << 30, processes=64, cpus=1.5)
     assert limits.settings(1, policy) == [

@@ -90,3 +90,11 @@ def test_memory_that_a_copy_of_the_process_has_too_is_left_alone(memory: int) ->
     os.close(writer)
     os.waitpid(pid, 0)
     assert found == 0
+
+
+def test_memory_that_cannot_be_made_ones_own_is_an_error_and_stays_as_it_is() -> None:
+    shared = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(shared)) + 1  # where nothing can be mapped
+    with pytest.raises(OSError, match="mmap"):
+        mapped.Shared(address, b"another life", anonymous=True).give_back(alone=True)
+    assert shared[:16] == bytes(16)

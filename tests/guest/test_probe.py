@@ -47,7 +47,7 @@ def confined(python: Path, guest: Path, user: int) -> dict[str, Any]:
 
 
 @pytest.mark.skipif(not ROOT, reason="needs root to become another user")
-@pytest.mark.parametrize("user", [0, ORDINARY])
+@pytest.mark.parametrize("user", [0, ORDINARY], ids=["root", "user"])
 def test_where_namespaces_are_forbidden_it_says_so_and_what_to_do(
     open_environment: Path, readable: Path, user: int
 ) -> None:
@@ -57,6 +57,41 @@ def test_where_namespaces_are_forbidden_it_says_so_and_what_to_do(
     assert "Operation not permitted" in refused[0]["detail"]
     assert refused[0]["remedy"]
     assert all("not tried" in each["detail"] for each in refused[1:])
+
+
+REFUSED_MIDWAY = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from cellblock.guest import linux, probe, seccomp
+probe._user_namespace()
+probe._mount_namespace()
+linux.mount(None, "/", flags=linux.REC | linux.PRIVATE)
+linux.mount("tmpfs", "/usr", "tmpfs", 0, "size=64k")  # in the place of the host's
+open("/usr/precious", "w").close()
+linux.prctl(linux.NO_NEW_PRIVS, 1)
+seccomp.install(seccomp.refusing("mount_setattr"))
+try:
+    probe._mounts()
+except OSError as problem:
+    print(problem.errno, os.listdir("/usr"), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        pytest.param(0, marks=pytest.mark.skipif(not ROOT, reason="not root"), id="root"),
+        pytest.param(ORDINARY, id="user"),
+    ],
+)
+def test_a_host_that_refuses_the_last_mount_keeps_its_programs(
+    open_environment: Path, readable: Path, user: int
+) -> None:
+    own = {"user": user, "group": user, "extra_groups": []} if ROOT else {}
+    command = [open_environment, "-c", REFUSED_MIDWAY, readable / "source"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/", **own)
+    assert done.stdout.split(maxsplit=1) == ["1", "['precious']\n"], done.stderr
 
 
 def test_a_layer_that_full_needs_leaves_unprivileged() -> None:

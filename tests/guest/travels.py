@@ -229,7 +229,7 @@ ATTACKS = {
     "says that it sleeps": LINK + REGISTER + "held = register('mine'); held.send(b'%d' % os.getpid())",
     "takes the place of a snapshot": (
         LINK + REGISTER + "held = register('mine')\npid = os.fork()\n"
-        "if pid == 0:\n    held.send(b'%d' % os.getpid()); held.recv(4096); os._exit(3)\nheld.close()"
+        "if pid == 0:\n    os.setsid(); held.send(b'%d' % os.getpid()); held.recv(4096); os._exit(3)\nheld.close()"
     ),
 }
 

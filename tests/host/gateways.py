@@ -19,10 +19,11 @@ from interpreting import Bench, small
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.launcher import Environment
 from cellblock.host.servers import JupyterServer, Remote, server_at
+from templates import begun
 
 TOKEN = "sesame"
 BIN = Path(sys.executable).parent
-STARTS = 60.0  # seconds
+STARTS = 180.0  # seconds
 Kind = Literal["gateway", "server", "enterprise", "cellblock"]
 Begin = Callable[..., Coroutine[Any, Any, Bench]]
 BASH = {
@@ -84,6 +85,7 @@ class Gateway:
 
     def start(self) -> "Gateway":
         self.directory.mkdir(parents=True, exist_ok=True)
+        begun(self.directory / "data")
         values = {"port": self.port, "root": self.directory, "token": self.token}
         name, *usual = (part.format(**values) for part in COMMANDS[self.kind])
         command = [str(self.bin / name), *usual, *self.options]
@@ -129,7 +131,7 @@ class Gateway:
         """The status it answers with; 0 for none."""
         request = Request(f"{self.url}/{path}", method=method, headers={"Authorization": f"token {TOKEN}"})
         try:
-            with urlopen(request, timeout=10) as answer:
+            with urlopen(request, timeout=30) as answer:
                 return int(answer.status)
         except HTTPError as problem:
             return problem.code
@@ -182,10 +184,12 @@ def end_all(gateways: Iterable[Gateway]) -> None:
         gateway.end()
 
 
-QUICK = Remote((), interval=0.2, timeout=1.0, patience=2.0, start_timeout=30.0)
+# Where a server is to be taken for dead; and where none is, however slow this machine makes it.
+QUICK = Remote((), interval=0.2, timeout=2.0, patience=5.0, start_timeout=60.0)
+STEADY = replace(QUICK, timeout=60.0, patience=60.0)
 
 
-async def elsewhere(data: Path, servers: Sequence[JupyterServer], remote: Remote = QUICK, **config: Any) -> Bench:
+async def elsewhere(data: Path, servers: Sequence[JupyterServer], remote: Remote = STEADY, **config: Any) -> Bench:
     """An interpreter whose kernels come from some servers; `aclose` its interpreter."""
     remote = replace(remote, servers=tuple(servers))
     environments = [Environment(name, "", ()) for name in remote.kernels]
@@ -199,7 +203,7 @@ async def elsewhere(data: Path, servers: Sequence[JupyterServer], remote: Remote
     return Bench(interpreter)
 
 
-async def until(bench: Bench, true: Callable[[dict[str, Any]], bool], bound: float = 30.0) -> bool:
+async def until(bench: Bench, true: Callable[[dict[str, Any]], bool], bound: float = 90.0) -> bool:
     """Waits until something is true of what `/api/status` says."""
     async with asyncio.timeout(bound):
         while not true(await bench.interpreter.status()):  # noqa: ASYNC110 (it is a server's state, not ours)
@@ -207,7 +211,7 @@ async def until(bench: Bench, true: Callable[[dict[str, Any]], bool], bound: flo
     return True
 
 
-async def state(bench: Bench, name: str, wanted: str, bound: float = 30.0) -> dict[str, Any]:
+async def state(bench: Bench, name: str, wanted: str, bound: float = 90.0) -> dict[str, Any]:
     """What `/api/status` says of a server once it is in a state."""
 
     def of(status: dict[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 import os
 import signal
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cellblock.errors import KernelNotFound
 from cellblock.execution import Event, Result
@@ -12,6 +15,7 @@ from cellblock.host.config import Config, ExecuteRequest
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.launcher import Environment, Process
 from cellblock.host.session import KernelView
+from templates import begun
 
 OWNER = "local"
 MIB = 1 << 20
@@ -107,8 +111,8 @@ def small(data_dir: Path, **other: Any) -> Config:
         "queue_limit": 4,
         "processes": 64,
         "grace": 2.0,
-        "stdin_timeout": 0.5,
+        "stdin_timeout": 2.0,
         "watch_interval": 0.1,
         "patrol_interval": 0.2,
     }
-    return Config(data_dir, **{**limits, **other})
+    return Config(begun(data_dir), **{**limits, **other})

@@ -19,12 +19,14 @@ from cellblock.host.launcher import Environment
 
 LEVELS = ("full", "unprivileged")
 ROOT = Path(__file__).resolve().parents[2]
-ORDINARY = 12345
+# The system counts the tasks of a user: those of another test, run at the same time, would be allowed to this one.
+ORDINARY = 12345 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 SERVER = """
 aiosqlite alembic httpx2 hypothesis markdown-it-py pydantic pytest pytest-asyncio pytest-timeout sqlalchemy[asyncio]
 structlog websockets
 """.split()  # what these tests need besides what kernels do
-TESTED = ("pyproject.toml", "src/cellblock", "tests/conftest.py", "tests/host", "tests/guest/environment.py")
+SHARED = ("conftest.py", "templates.py", "host", "guest/environment.py")
+TESTED = ("pyproject.toml", "src/cellblock", *(f"tests/{name}" for name in SHARED))
 
 
 def environments() -> ModuleType:

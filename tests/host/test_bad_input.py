@@ -74,10 +74,13 @@ async def test_json_that_is_nested_very_deep_costs_nobody_a_kernel(bench: Bench,
         "display({'application/json': x, 'text/plain': 'deep'}, raw=True)"
     )
     shown = await bench.run(code, kernel_id)
-    assert (shown["status"], shown["kernel_state"]) == ("ok", "kept")
+    assert shown["kernel_state"] == "kept"
     [output] = shown["outputs"]
-    said = output["data"]["text/plain"] if "data" in output else output["evalue"]
-    assert said == "deep" or "too deeply" in said
+    if shown["status"] == "error":  # Python has a bound of its own for it since 3.12
+        assert output["ename"] == "RecursionError"
+    else:
+        said = output["data"]["text/plain"] if "data" in output else output["evalue"]
+        assert said == "deep" or "too deeply" in said
     assert text(await bench.run("y = 5; print(y)", kernel_id)) == "5\n"
 
 
@@ -106,16 +109,16 @@ async def test_input_nobody_answers_is_interrupted(bench: Bench) -> None:
     assert (result["status"], result["kernel_state"]) == ("interrupted", "kept")
     assert result["error"]
     assert result["error"]["ename"] == "stdin_timeout"
-    assert result["limit"] == {"name": "stdin_timeout", "value": 0.5}
+    assert result["limit"] == {"name": "stdin_timeout", "value": 2.0}
     assert text(await bench.run("print(x)", kernel_id)) == "1\n"
 
 
 async def test_the_time_a_person_takes_to_answer_does_not_count(bench: Bench) -> None:
     kernel_id = await bench.kernel()
-    asking = await bench.submit("a = input(); b = input(); print(a + b)", kernel_id, allow_stdin=True, timeout=0.3)
+    asking = await bench.submit("a = input(); b = input(); print(a + b)", kernel_id, allow_stdin=True, timeout=1.5)
     async for event in bench.interpreter.events(OWNER, asking["id"]):
         if event["event"] == "input_request":
-            await asyncio.sleep(0.25)  # a person types
+            await asyncio.sleep(0.8)  # a person types
             await bench.interpreter.answer(OWNER, asking["id"], "ab")
     result = await bench.wait(asking)
     assert (result["status"], text(result)) == ("ok", "abab\n")
@@ -127,9 +130,9 @@ async def test_the_time_a_person_takes_to_answer_does_not_count(bench: Bench) ->
 async def test_endless_code_is_interrupted_and_the_kernel_kept(bench: Bench) -> None:
     kernel_id = await bench.kernel()
     await bench.run("x = 1", kernel_id)
-    result = await bench.run("print('on')\nwhile True: pass", kernel_id, timeout=0.5)
+    result = await bench.run("print('on')\nwhile True: pass", kernel_id, timeout=2.0)
     assert (result["status"], result["kernel_state"], text(result)) == ("timeout", "kept", "on\n")
-    assert result["limit"] == {"name": "timeout", "value": 0.5}
+    assert result["limit"] == {"name": "timeout", "value": 2.0}
     assert text(await bench.run("print(x)", kernel_id)) == "1\n"
 
 
@@ -137,7 +140,7 @@ async def test_code_that_ignores_interrupts_is_killed_after_the_grace(bench: Ben
     kernel_id = await bench.kernel()
     await bench.run("x = 1", kernel_id)
     code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print('on')\nwhile True: pass"
-    result = await bench.run(code, kernel_id, timeout=0.5)
+    result = await bench.run(code, kernel_id, timeout=2.0)
     assert (result["status"], result["kernel_state"], text(result)) == ("timeout", "lost", "on\n")
     assert "did not stop" in (result["notice"] or "")
     await lost(bench, kernel_id, "did not stop when its time was up")
@@ -145,8 +148,8 @@ async def test_code_that_ignores_interrupts_is_killed_after_the_grace(bench: Ben
 
 async def test_code_in_the_queue_has_its_time_from_its_start(bench: Bench) -> None:
     kernel_id = await bench.kernel()
-    await bench.submit("import time; time.sleep(0.6)", kernel_id)
-    result = await bench.run("print('in time')", kernel_id, timeout=0.5)
+    await bench.submit("import time; time.sleep(2.1)", kernel_id)
+    result = await bench.run("print('in time')", kernel_id, timeout=2.0)
     assert (result["status"], text(result)) == ("ok", "in time\n")
 
 
@@ -214,7 +217,7 @@ async def test_a_kernel_killed_from_outside_while_it_is_idle(bench: Bench) -> No
 async def warm(bench: Bench, *, but: Kernel | None = None) -> Kernel:
     """The kernel that waits in the pool, when there is one other than `but`."""
     pool = bench.interpreter.environments.get().pool
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not pool._warm or pool._warm[0] is but:
             pool._changed.clear()
             await pool._changed.wait()
@@ -259,7 +262,8 @@ except OSError as problem:
     print(type(problem).__name__, 0 < children < 100)
 """
     result = await bench.run(bomb, kernel_id)
-    assert (result["status"], text(result)) == ("ok", "BlockingIOError True\n")
+    assert result["status"] == "ok"
+    assert text(result).startswith("BlockingIOError True\n")  # Python may warn of the threads of who forks
     await bench.interpreter.restart(OWNER, kernel_id)
     assert text(await bench.run("print('free again')", kernel_id)) == "free again\n"
 
@@ -340,7 +344,7 @@ writer = "i=0; while true; do i=$((i+1)); head -c 4000000 /dev/zero > left$i; sl
 left = subprocess.Popen(["sh", "-c", writer])
 """
     assert (await bench.run(code, kernel_id))["status"] == "ok"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         async for event in bench.interpreter.watch(OWNER, kernel_id):
             if event["event"] == "kernel_state" and event["content"]["kernel"]["state"] == "released":
                 break

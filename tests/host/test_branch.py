@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from interpreting import OWNER, Bench, text
-from test_travel import GREEDY, SEGFAULT, marked, said, traveller, undo
+from test_travel import GREEDY, SEGFAULT, marked, pids_of, said, traveller, undo, wait_for
 
 from cellblock.errors import BranchLimit, KernelBusy, KernelLimit, KernelNotFound, NoState, Unavailable
 from cellblock.execution import Result
+from cellblock.host.branching import Branching
 from cellblock.host.launcher import Launcher
 from cellblock.host.process import MOST_SEATS, Process
 from cellblock.host.views import BranchView
@@ -155,6 +156,19 @@ async def test_a_state_that_is_not_kept_is_no_branch(bench: Bench) -> None:
     with pytest.raises(NoState):
         await bench.interpreter.branch(OWNER, trunk, at="nothing")
     assert await said(bench, trunk, "print(x)") == "3\n"
+
+
+async def test_a_state_that_was_killed_is_no_branch(bench: Bench) -> None:
+    trunk = await bench.kernel()
+    first = await bench.run("x = 1", trunk)
+    second = await bench.run("x = 2", trunk)
+    pids = await pids_of(bench, trunk)
+    fd = os.pidfd_open(pids[second["id"]])
+    os.kill(pids[second["id"]], signal.SIGKILL)
+    await asyncio.to_thread(wait_for, fd)
+    with pytest.raises(NoState):
+        await branch(bench, trunk, first)
+    assert process(bench, trunk).box.seats.keys() == {trunk}
 
 
 async def test_a_kernel_that_is_not_there_has_no_branch(bench: Bench) -> None:
@@ -419,6 +433,51 @@ async def test_a_branch_that_nobody_waits_for_any_more_leaves_nothing(bench: Ben
     homes = bench.interpreter.environments.homes
     assert homes.lodgers(homes.directory) == []
     assert not (homes.path(trunk) / "b/1/w").exists()
+
+
+async def test_a_branch_that_was_just_made_when_who_asked_went_away_leaves_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    make = Branching.make
+
+    async def made_too_late(turn: Branching) -> None:
+        await make(turn)
+        making.cancel()
+
+    monkeypatch.setattr(Branching, "make", made_too_late)
+    making = asyncio.create_task(bench.interpreter.branch(OWNER, trunk))
+    await asyncio.wait([making])
+    assert making.cancelled()
+    await bench.interpreter.sessions.settled()
+    assert process(bench, trunk).box.seats.keys() == {trunk}
+    homes = bench.interpreter.environments.homes
+    assert homes.lodgers(homes.directory) == []
+
+
+async def test_code_that_waits_for_the_branch_to_be_made_is_not_said_to_wait_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = await bench.kernel()
+    shown = await bench.run("x = 1; print('one')", trunk)
+    make = Branching.make
+
+    async def made_meanwhile(turn: Branching) -> None:
+        await bench.submit("x = 2", trunk, cell_id=shown["cell_id"])
+        await bench.submit("y = 3", trunk)
+        await make(turn)
+
+    monkeypatch.setattr(Branching, "make", made_meanwhile)
+    twig = await branch(bench, trunk)
+    cells = (await bench.interpreter.notebook(OWNER, twig))["cells"]
+    assert [(each["source"], each["status"], each["execution_id"]) for each in cells] == [
+        ("x = 1; print('one')", "ok", shown["id"]),
+        ("y = 3", None, None),
+    ]
+    assert cells[0]["outputs"] == shown["outputs"]
+    assert await said(bench, twig, "print(x, 'y' in globals())") == "1 False\n"
+    assert await said(bench, trunk, "print(x, y)") == "2 3\n"
 
 
 async def test_a_released_branch_keeps_its_files(bench: Bench) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import re
+import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -478,6 +479,20 @@ async def test_nobody_there_is_told(tmp_path: Path) -> None:
         await Connection.open(dict.fromkeys(CHANNELS, f"ipc://{tmp_path}/x"), KEY, max_message=MAX_MESSAGE)
 
 
+async def test_a_socket_that_is_there_before_anybody_listens_is_waited_for(tmp_path: Path) -> None:
+    async with Peer(tmp_path, honest) as peer:
+        place = tmp_path / "bound"
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(place))
+            endpoints = {**peer.endpoints, "control": f"ipc://{place}"}
+            opening = asyncio.create_task(Connection.open(endpoints, KEY, max_message=MAX_MESSAGE))
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert not opening.done()
+            os.rename(peer.endpoints["control"].removeprefix("ipc://"), place)
+            await (await opening).aclose()
+
+
 async def test_what_has_another_parent_is_dropped(tmp_path: Path) -> None:
     async def lie(peer: Peer, request: KernelMessage) -> None:
         for parent in ("another", "", "y" * 200):
@@ -536,3 +551,51 @@ def resident() -> int:
     found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) << 10
+
+
+class Recorded:
+    """A transport that only notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.last: list[str] = []
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def connect(self, receiver: Connection) -> None:
+        receiver.received("iopub", heard("status", "", "s_1_0"))
+
+    def send(self, channel: str, msg_type: str, content: dict[str, Any], *, msg_id: str, **_: Any) -> None:
+        self.sent.append((msg_type, msg_id))
+
+    def missed(self, last: str) -> str | None:
+        self.last.append(last)
+        return None
+
+    def abort(self) -> None:
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+
+def heard(kind: str, parent: str, id: str, channel: Any = "iopub", **content: Any) -> KernelMessage:
+    return KernelMessage(channel, kind, parent, content, header={"msg_id": id, "msg_type": kind})
+
+
+async def test_the_end_of_an_earlier_execution_proves_nothing_of_one_whose_own_got_lost() -> None:
+    transport = Recorded()
+    connection = await Connection.over(transport, timeout=BOUND)  # type: ignore[arg-type]
+    first = asyncio.create_task(connection.execute("1", msg_id="1", on_message=nothing))
+    await asyncio.sleep(0)
+    connection.received("shell", heard("execute_reply", "1", "s_1_1", "shell"))
+    connection.received("iopub", heard("status", "1", "s_1_2", execution_state="idle"))
+    await first
+    connection.missed()
+    second = asyncio.create_task(connection.execute("2", msg_id="2", on_message=nothing))
+    await asyncio.sleep(0)
+    connection.received("shell", heard("execute_reply", "2", "s_1_9", "shell"))
+    connection.reconnected()  # its idle, and what was said before that, are gone
+    probe = transport.sent[-1][1]
+    connection.received("iopub", heard("status", probe, "s_1_11", execution_state="idle"))
+    await second
+    connection.missed()
+    assert transport.last == ["s_1_2", ""]
+    await connection.aclose()

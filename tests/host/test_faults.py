@@ -356,7 +356,7 @@ async def test_a_clock_set_back_ends_nothing_early_and_nothing_never(start: Star
     bench = await start(clock=clock, idle_timeout=100.0, housekeeping_interval=0.05, pool_size=0)
     kernel = await bench.kernel()
     await bench.run("x = 1", kernel)
-    running = await bench.submit(ENDLESS, kernel, timeout=0.5)
+    running = await bench.submit(ENDLESS, kernel, timeout=2.0)
     await bench.until(running, "stream")
     clock.now -= 10 * 86400
     ended = await bench.wait(running)  # by the machine's own clock, which cannot be set

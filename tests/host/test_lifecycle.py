@@ -12,6 +12,7 @@ from conftest import Start
 from interpreting import OWNER, PLAIN, Bench, Clock, small, text
 
 from cellblock.errors import DataDirectoryInUse, FileNotFound, KernelLimit, KernelNotFound, KernelStartFailed, NoMemory
+from cellblock.host import kernels
 from cellblock.host.config import ExecuteRequest
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.launcher import Environment
@@ -180,6 +181,37 @@ async def test_the_pool_grows_with_demand_and_every_session_gets_a_kernel_that_n
     assert pool.statistics()["wanted"] == 3
     assert text(await bench.run(used, await bench.kernel())) == "False\n"
     assert pool.hits + pool.misses == 5
+
+
+TRACES = """import sys
+shell = get_ipython()
+names = sorted(name for name in globals() if name not in ("sys", "shell"))
+print(names, In[1:-1], dict(Out), repr((_, __, _i, _ii)), shell.execution_count)
+print([*shell.history_manager.get_range()][:-1], sorted(vars(sys).keys() & {"last_value", "last_traceback"}))"""
+
+
+async def test_what_a_warm_kernel_has_rehearsed_leaves_no_trace(start: Start) -> None:
+    bench = await start(pool_size=1)
+    pool = bench.interpreter.environments.get().pool
+    warm = await bench.run(TRACES, await bench.kernel())
+    assert (warm["status"], pool.hits, pool.misses) == ("ok", 1, 0)
+    await pool.aclose()
+    forked = await bench.run(TRACES, await bench.kernel())
+    assert (text(warm), warm["execution_count"]) == (text(forked), forked["execution_count"])
+    assert pool.misses == 1
+
+
+async def test_a_warm_kernel_that_cannot_rehearse_is_not_handed_out_and_leaves_nothing(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "REHEARSAL", "import os; os.kill(os.getpid(), 9)")
+    bench = await start(pool_size=1)
+    pool = bench.interpreter.environments.get().pool
+    assert (pool.take(), pool.statistics()["warm"]) == (None, 0)
+    assert "ended" in (pool.error or "") or "closed" in (pool.error or "")
+    await pool.aclose()
+    assert os.listdir(bench.interpreter.config.data_dir / "kernels") == []
+    assert (await bench.run("1", await bench.kernel()))["status"] == "ok"
 
 
 async def test_a_machine_without_memory_refuses_kernels_and_says_when_to_try_again(start: Start) -> None:

@@ -2,17 +2,24 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Start
 from interpreting import OWNER, Bench, Clock, text
+from starlette.websockets import WebSocket
 
+from cellblock.adapters.gateway.channels import Channels
+from cellblock.adapters.gateway.formats import Message
+from cellblock.adapters.gateway.requests import Client
 from cellblock.errors import KernelLimit, KernelNotFound, QueueFull
 from cellblock.host import tree
 from cellblock.host.config import ExecuteRequest
 from cellblock.host.homes import Homes
+from cellblock.host.kernels import Kernel
 from cellblock.host.running import FRESH
 from cellblock.host.session import Session
 
@@ -88,6 +95,88 @@ async def test_a_session_that_is_deleted_while_it_is_restarted_leaves_no_kernel(
     await at_rest(session)
     assert session.kernel is None
     assert not bench.interpreter.environments.homes.path(kernel_id).exists()
+
+
+async def test_a_kernel_that_is_starting_goes_on_when_who_asked_for_its_end_goes_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel_id = await bench.kernel()
+    session, begun, go = session_of(bench, kernel_id), asyncio.Event(), asyncio.Event()
+    await bench.interpreter.release(OWNER, kernel_id)
+    fresh = session._fresh
+
+    async def held() -> Kernel:
+        begun.set()
+        await go.wait()
+        return await fresh()
+
+    monkeypatch.setattr(session, "_fresh", held)
+    waiting = await bench.submit("x = 1", kernel_id)
+    await begun.wait()
+    starting = session._starting
+    assert starting
+    restarted = asyncio.create_task(bench.interpreter.restart(OWNER, kernel_id))
+    assert (await bench.wait(waiting))["status"] == "cancelled"
+    restarted.cancel()
+    await asyncio.wait([restarted])
+    go.set()
+    await asyncio.wait([starting])
+    assert not starting.cancelled()
+    assert text(await bench.run("print(2)", kernel_id)) == "2\n"
+
+
+async def test_a_jupyter_client_that_leaves_when_it_has_asked_for_a_restart_gets_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel_id = await bench.kernel()
+    session, ending, ended = session_of(bench, kernel_id), asyncio.Event(), asyncio.Event()
+    await bench.run("x = 1", kernel_id)
+    restart = session.restart
+
+    async def watched() -> None:
+        ending.set()
+        try:
+            await restart()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(session, "restart", watched)
+    client = Client(bench.interpreter, OWNER, kernel_id, "client", session.tape)
+    header = {"msg_id": "1", "msg_type": "shutdown_request", "session": "client"}
+    asking = asyncio.create_task(client.handle(Message("control", header, {}, {}, {"restart": True}, ())))
+    await ending.wait()
+    asking.cancel()
+    await ended.wait()
+    await at_rest(session)
+    assert session.state == "idle"
+    assert text(await bench.run("print('x' in globals())", kernel_id)) == "False\n"
+
+
+async def test_a_jupyter_client_that_is_gone_when_it_is_told_something_is_no_failure(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    accepted, tried = asyncio.Event(), asyncio.Event()
+    said: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    said.put_nowait({"type": "websocket.connect"})
+
+    async def send(message: Any) -> None:
+        accepted.set()
+        if message["type"] == "websocket.send":
+            tried.set()
+            raise OSError("it is gone")
+
+    scope = {
+        "type": "websocket",
+        "path_params": {"id": kernel_id},
+        "subprotocols": [],
+        "query_string": b"",
+        "headers": [],
+    }
+    socket = WebSocket({**scope, "state": {"owner": OWNER}}, said.get, send)
+    served = asyncio.create_task(Channels(bench.interpreter, asyncio.Event()).serve(socket))
+    await accepted.wait()
+    await bench.run("print(1)", kernel_id)
+    await tried.wait()
+    await served  # raises nothing, and says nothing more to nobody
 
 
 async def test_code_that_is_judged_while_its_session_is_deleted_does_not_run(bench: Bench) -> None:
@@ -167,7 +256,7 @@ async def broken_off(bench: Bench, kernel_id: str) -> None:
     kernel = session_of(bench, kernel_id).kernel
     assert kernel
     await bench.interpreter.write_file(OWNER, kernel_id, "now", chunks())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         await kernel.connection._transport.closed
     assert not kernel.process.death.done()
 
@@ -244,9 +333,27 @@ async def test_what_was_kept_of_files_is_removed_beside_the_event_loop(
     assert [path for path in removed if path.parent == kept] == []
     assert not kept.exists()
     await bench.interpreter.delete(OWNER, kernel_id)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while set(kept.parent.parent.iterdir()) - before:
             await asyncio.to_thread(lambda: None)
+
+
+class Busy(Counter[int]):
+    """Somebody else takes an id whenever it is gone through."""
+
+    def items(self) -> Any:
+        for each in super().items():
+            yield each
+            self[max(self) + 1] = 1
+
+
+async def test_an_id_is_given_back_while_others_are_taken(tmp_path: Path) -> None:
+    homes = Homes(tmp_path, ())
+    homes.directory.mkdir()
+    homes._taken = Busy({200_001: 1, 200_002: 1})
+    homes.remove("gone", 200_001)
+    assert homes._taken[200_001] == 0
+    assert homes._taken[200_002] == 1
 
 
 async def test_a_home_that_is_removed_while_an_environment_starts_stops_nothing(tmp_path: Path) -> None:

@@ -218,3 +218,25 @@ async def test_closing_does_not_wait_for_a_kernel_that_is_starting() -> None:
     await begun.wait()
     await pool.aclose()
     assert not pool.was_full
+
+
+async def test_a_start_that_fails_in_a_way_nobody_foresaw_is_waited_out_too() -> None:
+    starts = 0
+
+    async def launch() -> Kernel:
+        nonlocal starts
+        starts += 1
+        raise PermissionError("a place that the server may not write to any more")
+
+    async def discard(_: Kernel) -> None:
+        raise AssertionError("there is nothing to discard")
+
+    pool = Pool(1, most=1, launch=launch, discard=discard, room=lambda: 1, busy=lambda: 0)
+    pool.open()
+    await asyncio.wait_for(pool.filled(), 5)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    statistics = pool.statistics()
+    await pool.aclose()
+    assert (starts, statistics["failures"]) == (1, 1)
+    assert "may not write" in statistics["error"]

@@ -566,6 +566,22 @@ async def test_states_outlive_a_server_but_what_was_undone_does_not(serve: Serve
     assert (after["status"], after["outputs"][0]["text"]) == ("ok", "1\n")
 
 
+@pytest.mark.parametrize("end", ["SIGKILL", "SIGTERM"])
+async def test_a_server_that_ends_in_the_middle_of_an_undo_loses_no_kernel(serve: Serve, end: str) -> None:
+    first = await serve(keep_kernels=True)
+    kernel = await first.ask("await bench.kernel()")
+    for number in (1, 2, 3):
+        await first.ask(f"await bench.run('x = {number}', {kernel!r}, snapshot='always')")
+    await first.ask("await interpreter.store.flush()")
+    code = f"await half_way_back(bench, {kernel!r}) or os.kill(os.getpid(), {getattr(signal, end):d})"
+    assert first.process.stdin
+    first.process.stdin.write(code.encode() + b"\n")
+    await asyncio.wait_for(first.process.wait(), PATIENCE)
+    second = await serve()
+    after = await second.ask(f"await bench.run('print(x)', {kernel!r})")
+    assert (after["status"], after["kernel_state"], after["outputs"][0]["text"]) == ("ok", "kept", "2\n")
+
+
 BASH_UNTIL_GO = "x=5; echo begun; while [ ! -e go ]; do sleep 0.01; done; echo done"
 
 

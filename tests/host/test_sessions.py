@@ -3,11 +3,14 @@
 import asyncio
 import io
 import json
+import threading
 import zipfile
 from collections.abc import AsyncIterator
 from typing import Any
 
+import nbformat
 import pytest
+from conftest import Start
 from interpreting import OWNER, Bench, text
 
 from cellblock.errors import (
@@ -33,6 +36,14 @@ from cellblock.host import closer, looking
 from cellblock.host.config import ExecuteRequest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+UNTIL_GO = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
+
+
+async def go(bench: Bench, kernel_id: str) -> None:
+    """Code that waits for it goes on."""
+    await bench.interpreter.write_file(OWNER, kernel_id, "go", upload(b"go"), size=2)
 
 
 async def upload(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -86,13 +97,12 @@ async def test_state_stays_and_counts_go_up(bench: Bench) -> None:
 async def test_two_executions_at_once_run_one_after_the_other(bench: Bench) -> None:
     kernel_id = await bench.kernel()
     first, second, third = [
-        await bench.submit(
-            f"import time; time.sleep(0.1); order = [*globals().get('order', []), {n}]; print(order)", kernel_id
-        )
+        await bench.submit(f"{UNTIL_GO}order = [*globals().get('order', []), {n}]; print(order)", kernel_id)
         for n in (1, 2, 3)
     ]
     assert (second["status"], third["status"]) == ("queued", "queued")
     assert (await bench.view(kernel_id))["queue"] == 2
+    await go(bench, kernel_id)
     assert text(await bench.wait(third)) == "[1, 2, 3]\n"
     assert text(await bench.wait(first)) == "[1]\n"
     assert (await bench.wait(second))["timing"]["queued_ms"] > 0
@@ -108,18 +118,20 @@ async def test_an_execution_behind_one_that_failed_runs(bench: Bench) -> None:
 
 async def test_a_full_queue_refuses_and_loses_nothing(bench: Bench) -> None:
     kernel_id = await bench.kernel()
-    accepted = [await bench.submit("import time; time.sleep(0.05); print('ran')", kernel_id) for _ in range(5)]
+    accepted = [await bench.submit(f"{UNTIL_GO}print('ran')", kernel_id) for _ in range(5)]
     with pytest.raises(QueueFull):
         await bench.submit("print('too many')", kernel_id)
+    await go(bench, kernel_id)
     assert [text(await bench.wait(each)) for each in accepted] == ["ran\n"] * 5
 
 
 async def test_what_waits_can_be_taken_back(bench: Bench) -> None:
     kernel_id = await bench.kernel()
-    running = await bench.submit("import time; time.sleep(0.3)", kernel_id)
+    running = await bench.submit(UNTIL_GO, kernel_id)
     waiting = await bench.submit("print('never')", kernel_id)
     result = await bench.interpreter.interrupt_execution(OWNER, waiting["id"])
     assert (result["status"], result["outputs"]) == ("cancelled", [])
+    await go(bench, kernel_id)
     assert (await bench.wait(running))["status"] == "ok"
 
 
@@ -377,6 +389,40 @@ async def test_a_notebook_goes_out_and_comes_in(bench: Bench) -> None:
         await interpreter.import_notebook(OWNER, other, {"no": "notebook"})
 
 
+async def test_a_session_that_is_being_deleted_is_not_listed(bench: Bench) -> None:
+    """Whoever lists live sessions looks at each of them: one that is not there any more would hide all others."""
+    kernel_id, interpreter = await bench.kernel(), bench.interpreter
+    await bench.until(await bench.submit("while True: pass", kernel_id), "status")
+    deleting = asyncio.create_task(interpreter.delete(OWNER, kernel_id))
+    while not deleting.done():
+        for view in interpreter.live(OWNER):
+            await interpreter.desk(OWNER, view["id"])
+        await asyncio.sleep(0)
+    await deleting
+
+
+async def test_others_go_on_while_a_notebook_is_read_in(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends meanwhile in a cell that is saved as running stays."""
+    kernel_id, interpreter = await bench.kernel(), bench.interpreter
+    begun, gone_on, validate = threading.Event(), threading.Event(), nbformat.validate
+
+    def reading(*given: Any) -> None:
+        begun.set()
+        assert gone_on.wait(90), "nobody went on meanwhile"
+        validate(*given)
+
+    monkeypatch.setattr(nbformat, "validate", reading)
+    running = await bench.submit(f"{UNTIL_GO}1 + 1", kernel_id)
+    ipynb = json.loads((await interpreter.export(OWNER, kernel_id, "ipynb")).body)
+    saving = asyncio.create_task(interpreter.import_notebook(OWNER, kernel_id, ipynb, keep=True))
+    assert await asyncio.to_thread(begun.wait, 90)
+    await go(bench, kernel_id)
+    result = await bench.wait(running)
+    gone_on.set()
+    assert text(result) == "2"
+    assert [cell["outputs"] for cell in (await saving)["cells"]] == [result["outputs"]]
+
+
 # questions to the kernel
 
 
@@ -467,9 +513,10 @@ async def test_completion_and_inspection(bench: Bench) -> None:
     await bench.run("alphabet = 'abc'", kernel_id)
     assert "alphabet" in (await interpreter.complete(OWNER, kernel_id, "alpha", 5))["matches"]
     assert (await interpreter.inspect(OWNER, kernel_id, "alphabet", 3))["found"]
-    busy = await bench.submit("import time; time.sleep(0.3)", kernel_id)
+    busy = await bench.submit(UNTIL_GO, kernel_id)
     assert (await interpreter.complete(OWNER, kernel_id, "alpha", 5))["matches"] == []
     assert not (await interpreter.inspect(OWNER, kernel_id, "alphabet", 3))["found"]
+    await go(bench, kernel_id)
     await bench.wait(busy)
 
 
@@ -493,7 +540,42 @@ async def test_a_peek_that_hangs_is_interrupted_and_the_kernel_lives(bench: Benc
     assert (text(result), result["notice"]) == ("5\n", None)
 
 
-async def test_a_peek_that_cannot_be_interrupted_costs_the_kernel_and_that_is_told(bench: Bench) -> None:
+async def test_a_peek_that_a_person_interrupts_can_be_tried_again(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    await bench.run("x = 5", kernel_id)
+    kernel = next(each for each in bench.interpreter.sessions.live() if each.id == kernel_id).kernel
+    assert kernel
+    begun = asyncio.Event()
+    kernel.connection.tap = lambda message: begun.set() if message.msg_type == "stream" else None
+    hanging = "print('begun', flush=True)\nwhile True: pass"
+    peeking = asyncio.create_task(bench.interpreter.peek(OWNER, kernel_id, hanging))
+    await begun.wait()
+    await bench.interpreter.interrupt(OWNER, kernel_id)
+    with pytest.raises(Unavailable, match="interrupted"):
+        await peeking
+    assert text(await bench.run("print(x)", kernel_id)) == "5\n"
+
+
+DEAF_FOR_A_WHILE = """
+import ctypes, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # else it would cut the sleep short
+ctypes.PyDLL(None).sleep(2)  # with Python's lock held, as what sorts a large column does
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+"""
+
+
+async def test_a_peek_that_hears_its_interrupt_late_keeps_the_kernel(start: Start) -> None:
+    bench = await start(grace=0.1)
+    kernel_id = await bench.kernel()
+    await bench.run("x = 5", kernel_id)
+    with pytest.raises(Unavailable):
+        await bench.interpreter.peek(OWNER, kernel_id, DEAF_FOR_A_WHILE, timeout=0.3)
+    result = await bench.run("print(x)", kernel_id)
+    assert (text(result), result["notice"]) == ("5\n", None)
+
+
+async def test_a_peek_that_cannot_be_interrupted_costs_the_kernel_and_that_is_told(start: Start) -> None:
+    bench = await start(max_timeout=1.0)
     kernel_id = await bench.kernel()
     await bench.run("x = 5", kernel_id)
     deaf = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
@@ -506,9 +588,10 @@ async def test_a_peek_that_cannot_be_interrupted_costs_the_kernel_and_that_is_to
 
 async def test_a_peek_waits_its_turn_but_not_for_ever(bench: Bench) -> None:
     kernel_id = await bench.kernel()
-    busy = await bench.submit("import time; time.sleep(0.5); y = 1", kernel_id)
+    busy = await bench.submit(f"{UNTIL_GO}y = 1", kernel_id)
     with pytest.raises(Unavailable):
         await bench.interpreter.peek(OWNER, kernel_id, "print(y)", timeout=0.1)
+    await go(bench, kernel_id)
     assert await bench.interpreter.peek(OWNER, kernel_id, "print(y)") == "1\n"
     assert (await bench.wait(busy))["status"] == "ok"
 

@@ -56,7 +56,7 @@ async def test_a_batch_is_written_without_anybody_asking(tmp_path: Path) -> None
     asked = asyncio.Event()
     store.sources.append(asked.set)
     store.put(schema.executions, execution("a"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         await asked.wait()
     await store.aclose()
 

@@ -120,3 +120,51 @@ def test_no_more_absent_clients_are_remembered_than_there_is_room_for() -> None:
         tape.leave(tape.enter(f"client {index}"))
     assert len(tape._absent) == tapes.MAX_ABSENT
     assert tape.connections == 0
+
+
+def kept(tape: Tape) -> int:
+    """Bytes that its requests hold."""
+    held = [said for asked in tape._asked.values() for said in (asked.reply, asked.question) if said]
+    return sum(tapes._weight(each) - 512 for each in held)
+
+
+BAD = {"status": "error", "ename": "E", "traceback": ["t"], "payload": []}
+
+
+@pytest.mark.parametrize("size", [tapes.LATE_REPLY // 2, 2 * tapes.LATE_REPLY])
+async def test_what_is_kept_for_those_who_fall_behind_is_bounded(size: int) -> None:
+    tape = made()
+    own = tape.enter("own")
+    for number in range(MAX_ASKED):
+        tape.expect(str(number), Request("own", {**HEADER, "msg_id": str(number)}))
+        tape.hear(said("input_request", str(number), "stdin", prompt="?" * size))
+        tape.hear(said("execute_reply", str(number), "shell", **BAD, evalue="x" * size))
+        tape.hear(said("status", str(number), execution_state="idle"))
+    assert kept(tape) <= tapes.MAX_LATE + MAX_ASKED * 4 * tapes.SHORT
+    replies = [each for each in await heard(tape, own) if each.channel == "shell"]
+    assert [each.parent["msg_id"] for each in replies] == [str(number) for number in range(MAX_ASKED)]
+    assert {each.content["status"] for each in replies} == {"error"}
+
+
+def test_a_kernel_that_asks_for_what_is_over_has_one_question_kept() -> None:
+    tape = made()
+    tape.enter("own")
+    for number in range(MAX_ASKED):
+        tape.expect(str(number), Request("own", HEADER))
+        run(tape, str(number), 0)
+    for number in range(MAX_ASKED):
+        tape.hear(said("input_request", str(number), "stdin", prompt="?" * 60_000))
+    assert kept(tape) <= tapes.MAX_LATE
+    assert tape.take_question("another") is None
+    assert tape.take_question("own") == str(MAX_ASKED - 1)
+    assert tape.take_question("own") is None
+
+
+async def test_a_reply_that_all_have_heard_is_kept_no_longer() -> None:
+    tape = made(room=100)
+    own = tape.enter("own")
+    tape.expect("1", Request("own", HEADER))
+    run(tape, "1", 3)
+    assert kept(tape)
+    assert len(await heard(tape, own)) == 6
+    assert (kept(tape), tape._late_bytes) == (0, 0)

@@ -17,6 +17,7 @@ from leveled import LEVELS, interpreter_at
 from cellblock.errors import KernelBusy, NoState
 from cellblock.execution import Result
 from cellblock.host import aside
+from cellblock.host.workspace import Workspace
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -28,7 +29,7 @@ ENDLESS = "print('on', flush=True)\nwhile True: pass"
 @pytest_asyncio.fixture(loop_scope="session", scope="session", params=LEVELS)
 async def traveller(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     """An interpreter that keeps the state before every cell, at each level."""
-    async with interpreter_at(request.param, snapshot="always") as bench:
+    async with interpreter_at(request.param, snapshot="always", grace=20.0) as bench:
         yield bench
 
 
@@ -115,9 +116,11 @@ async def test_after_an_error_the_kernel_is_as_before_where_that_is_wanted(bench
 
 async def test_an_error_that_cannot_be_undone_says_so(bench: Bench) -> None:
     kernel_id = await bench.kernel()
-    result = await bench.run("x = 2; 1 / 0", kernel_id, snapshot="never", on_error="rollback")
+    wrote = "x = 2; open('new.txt', 'w').write('new'); 1 / 0"
+    result = await bench.run(wrote, kernel_id, snapshot="never", on_error="rollback")
     assert (result["status"], result["kernel_state"]) == ("error", "kept")
-    assert "could not be undone" in (result["notice"] or "")
+    assert result["notice"] == "It failed, and could not be undone: the state before it was not kept."
+    assert result["files"] == [{"path": "new.txt", "size": 3, "change": "created"}]
 
 
 async def test_files_that_a_dying_cell_wrote_are_kept(bench: Bench) -> None:
@@ -226,6 +229,54 @@ async def test_files_too_large_to_be_kept_are_named(bench: Bench, monkeypatch: p
     assert "large.bin" in back["notice"]
 
 
+async def test_what_an_undo_keeps_for_the_way_back_takes_no_room_from_what_it_puts_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aside, "cloned", lambda source, target: False)
+    kernel_id = await bench.kernel()
+    session = await bench.interpreter.sessions.get(OWNER, kernel_id)
+    session.travel.aside.limit = 3 * MIB
+    write = "n = open('data.bin', 'wb').write(b'{}' * (2 << 20))"
+    await bench.run(write.format(1), kernel_id)
+    await bench.run(write.format(2), kernel_id)
+    back = await undo(bench, kernel_id)
+    assert (back["restored"], back["not_restored"]) == (["data.bin"], [])
+    assert await said(bench, kernel_id, "print(open('data.bin').read(1))") == "1\n"
+
+
+async def test_of_empty_files_no_more_are_kept_than_there_is_room_for(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    session = await bench.interpreter.sessions.get(OWNER, kernel_id)
+    session.travel.aside.limit = 20 * aside.LEAST
+    await bench.run("for n in range(30): open(f'{n:02}', 'w').close()", kernel_id)
+    await bench.run("for n in range(30): n = open(f'{n:02}', 'w').write('x')", kernel_id)
+    back = await undo(bench, kernel_id)
+    assert (len(back["restored"]), len(back["not_restored"])) == (20, 10)
+
+
+class Walked(dict[str, Any]):
+    """The files of a workspace; `walks`: how often somebody went through them."""
+
+    walks = 0
+
+    def items(self) -> Any:
+        self.walks += 1
+        return super().items()
+
+
+async def test_files_for_which_there_is_no_room_are_not_weighed_against_all_others_each(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    for n in range(100):
+        (tmp_path / "files" / f"{n:03}").touch()
+    workspace = Workspace(tmp_path / "files")
+    scan = workspace.scan()
+    files = Walked(scan.files)
+    kept = aside.Aside(tmp_path / "aside", workspace, limit=10 * aside.LEAST)
+    kept.keep("state", replace(scan, files=files))
+    assert len(kept.copies) == 10
+    assert files.walks < 10
+
+
 async def test_an_undo_while_code_runs_is_refused(bench: Bench) -> None:
     kernel_id = await bench.kernel()
     await bench.run("x = 1", kernel_id)
@@ -281,6 +332,18 @@ async def test_the_last_five_states_are_kept_and_told(bench: Bench) -> None:
     assert [state["undone"] for state in states] == [False] * 4 + [True]
 
 
+async def test_a_state_that_makes_way_for_another_ends_after_the_cell(bench: Bench) -> None:
+    """To end takes as long as to be forked; a cell does not wait for it."""
+    kernel_id = await bench.kernel()
+    ids = [(await bench.run(f"x = {number}", kernel_id))["id"] for number in range(5)]
+    running = await bench.submit("x = input()", kernel_id, allow_stdin=True)
+    await bench.until(running, "input_request")
+    assert [*await pids_of(bench, kernel_id)] == [*ids, running["id"]]
+    await bench.interpreter.answer(OWNER, running["id"], "6")
+    await bench.wait(running)
+    assert [*await pids_of(bench, kernel_id)] == [*ids[1:], running["id"]]
+
+
 async def test_states_that_grow_beyond_their_limit_go_the_oldest_first(start: Start) -> None:
     bench = await start(snapshot="always", snapshot_limit=60 * MIB)
     kernel_id = await bench.kernel()
@@ -299,7 +362,7 @@ async def test_a_cell_has_the_memory_that_older_states_held(bench: Bench) -> Non
     kernel_id = await bench.kernel()
     for _ in range(4):
         await bench.run("held = bytearray(b'x') * (40 << 20)", kernel_id)
-    code = "import time\nheld = []\nfor _ in range(15): held.append(bytearray(b'x') * (10 << 20)); time.sleep(0.1)"
+    code = "import time\nheld = []\nfor _ in range(15): held.append(bytearray(b'x') * (10 << 20)); time.sleep(0.2)"
     result = await bench.run(code, kernel_id)
     assert (result["status"], result["kernel_state"]) == ("ok", "kept")
     assert len(await bench.interpreter.snapshots(OWNER, kernel_id)) < 5

@@ -166,11 +166,72 @@ def test_a_deletion_is_taken_back_with_the_outputs(notebook: Notebook) -> None:
         notebook.restore(second["id"], after=None)
 
 
-def test_a_cell_that_was_deleted_while_it_ran_comes_back_at_rest(notebook: Notebook) -> None:
+def test_what_runs_in_a_cell_goes_on_there_while_it_is_deleted(notebook: Notebook) -> None:
     cell = notebook.add("1")
-    run(notebook, cell["id"], "while True: pass")
+    execution, _ = run(notebook, cell["id"], "print(2); print(3)")
+    hear(notebook, execution, "stream", {"name": "stdout", "text": "2\n"})
     notebook.delete(cell["id"])
+    hear(notebook, execution, "stream", {"name": "stdout", "text": "3\n"})
+    restored = notebook.restore(cell["id"], after=None)
+    assert (restored["status"], restored["outputs"][0]["text"]) == ("running", "2\n3\n")
+    notebook.delete(cell["id"])
+    end(notebook, execution)
+    restored = notebook.restore(cell["id"], after=None)
+    assert (restored["status"], restored["outputs"][0]["text"], restored["execution_count"]) == ("ok", "2\n3\n", 5)
+
+
+def test_a_deleted_cell_hears_nothing_of_a_new_one_in_its_name(notebook: Notebook) -> None:
+    cell = notebook.add("1", id="same")
+    execution, _ = run(notebook, cell["id"], "print(1)")
+    notebook.delete("same")
+    notebook.add("2", id="same")
+    hear(notebook, execution, "stream", {"name": "stdout", "text": "1"})
+    assert notebook.cell("same")["outputs"] == []
+    with pytest.raises(CellNotFound):
+        notebook.restore("same", after=None)
+
+
+def test_a_running_cell_that_was_deleted_before_another_notebook_came_is_at_rest(notebook: Notebook) -> None:
+    cell = notebook.add("1")
+    run(notebook, cell["id"], "print(1)")
+    notebook.delete(cell["id"])
+    notebook.become(Notebook("k", "python3", ids()))
     assert notebook.restore(cell["id"], after=None)["status"] == "cancelled"
+
+
+def test_a_deleted_cell_whose_id_another_has_by_now_does_not_come_back(notebook: Notebook) -> None:
+    cell = notebook.add("1")
+    execution, _ = run(notebook, cell["id"], "print(2)")
+    notebook.delete(cell["id"])
+    assert notebook.add("new", id=cell["id"])["id"] == cell["id"]
+    end(notebook, execution)
+    with pytest.raises(CellNotFound):
+        notebook.restore(cell["id"], after=None)
+    assert [(each["source"], each["status"]) for each in notebook.cells] == [("new", None)]
+
+
+def test_a_deleted_cell_that_an_editor_saves_again_goes_on_there_and_is_not_there_twice(notebook: Notebook) -> None:
+    cell = notebook.add("print(2)")
+    execution, _ = run(notebook, cell["id"], "print(2)")
+    saved = notebook.to_ipynb()
+    notebook.delete(cell["id"])
+    read = from_ipynb(saved, kernel_id="k", environment="python3", new_id=ids())
+    notebook.become(read, keep=notebook.going_on)
+    hear(notebook, execution, "stream", {"name": "stdout", "text": "2\n"})
+    end(notebook, execution)
+    assert [(each["status"], each["outputs"][0]["text"]) for each in notebook.view()["cells"]] == [("ok", "2\n")]
+    with pytest.raises(CellNotFound):
+        notebook.restore(cell["id"], after=None)
+
+
+def test_a_raw_cell_is_raw_again_when_it_is_written_until_it_becomes_another(notebook: Notebook) -> None:
+    raw = {"cell_type": "raw", "id": "front", "source": "---\ntitle: T\n---", "metadata": {"format": "text/x-yaml"}}
+    imported(notebook, {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [raw]})
+    assert (notebook.cell("front")["type"], notebook.to_ipynb()["cells"]) == ("markdown", [raw])
+    nbformat.validate(notebook.to_ipynb())
+    notebook.edit("front", type="code")
+    notebook.edit("front", type="markdown")
+    assert notebook.to_ipynb()["cells"][0]["cell_type"] == "markdown"
 
 
 def test_deleted_cells_are_kept_in_a_bounded_number(notebook: Notebook) -> None:
@@ -249,6 +310,23 @@ def test_a_display_is_updated_from_another_cell(notebook: Notebook) -> None:
     assert notebook.cell(first["id"])["outputs"][0]["data"] == {"text/plain": "new"}
 
 
+def test_a_picture_tells_what_later_events_mean(notebook: Notebook) -> None:
+    first, second, third = (notebook.add(source) for source in ("one", "two", "three"))
+    shown = {"data": {"text/plain": "old"}, "metadata": {}}
+    for cell, display_id in ((first, "d"), (second, "e"), (third, None)):
+        execution, _ = run(notebook, cell["id"], cell["source"], f"x{cell['id']}")
+        hear(notebook, execution, "stream", {"name": "stdout", "text": "before"})
+        named = {"transient": {"display_id": display_id}} if display_id else {}
+        hear(notebook, execution, "display_data", {**shown, **named})
+        if cell is first:
+            end(notebook, execution)
+    hear(notebook, execution, "clear_output", {"wait": True})
+    picture = notebook.picture()
+    assert picture["notebook"] == notebook.view()
+    assert picture["display_ids"] == {first["id"]: [None, "d"], second["id"]: [None, "e"]}
+    assert picture["clearing"] == [third["id"]]
+
+
 def test_events_of_a_run_that_was_overtaken_or_whose_cell_is_gone_are_ignored(notebook: Notebook) -> None:
     cell = notebook.add("1")
     first, _ = run(notebook, cell["id"], "1", "x1")
@@ -295,9 +373,14 @@ def test_what_is_exported_is_valid_and_comes_back_the_same(notebook: Notebook) -
     assert back.to_ipynb() == made
 
 
+def imported(notebook: Notebook, ipynb: object) -> None:
+    notebook.become(from_ipynb(ipynb, kernel_id="k", environment="python3", new_id=ids()))
+
+
 def test_an_import_takes_the_place_of_everything(notebook: Notebook) -> None:
     notebook.add("gone")
-    notebook.import_ipynb(
+    imported(
+        notebook,
         {
             "nbformat": 4,
             "nbformat_minor": 2,
@@ -307,7 +390,7 @@ def test_an_import_takes_the_place_of_everything(notebook: Notebook) -> None:
                 {"cell_type": "raw", "source": "raw", "metadata": {}},
                 {"cell_type": "heading", "source": "old", "level": 2, "metadata": {}},
             ],
-        }
+        },
     )
     assert [(cell["type"], cell["source"]) for cell in notebook.cells] == [
         ("code", "a\nb"),
@@ -321,8 +404,14 @@ def test_an_import_takes_the_place_of_everything(notebook: Notebook) -> None:
 def test_nbformat_3_is_read(notebook: Notebook) -> None:
     cell = {"cell_type": "code", "input": ["1+1"], "language": "python", "outputs": [], "prompt_number": 4}
     heading = {"cell_type": "heading", "level": 2, "source": ["Old"], "metadata": {}}
-    notebook.import_ipynb(
-        {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": [{"cells": [heading, cell], "metadata": {}}]}
+    imported(
+        notebook,
+        {
+            "nbformat": 3,
+            "nbformat_minor": 0,
+            "metadata": {},
+            "worksheets": [{"cells": [heading, cell], "metadata": {}}],
+        },
     )
     assert [(cell["type"], cell["source"]) for cell in notebook.cells] == [("markdown", "## Old"), ("code", "1+1")]
 
@@ -330,7 +419,7 @@ def test_nbformat_3_is_read(notebook: Notebook) -> None:
 def test_a_repeated_or_impossible_cell_id_gets_a_new_one(notebook: Notebook) -> None:
     cell = {"cell_type": "code", "source": "", "metadata": {}, "execution_count": None, "outputs": []}
     cells = [{**cell, "id": "same"}, {**cell, "id": "same"}, {**cell, "id": "../../x"}]
-    notebook.import_ipynb({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells})
+    imported(notebook, {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells})
     assert [cell["id"] for cell in notebook.cells] == ["same", "c0", "c1"]
 
 
@@ -353,16 +442,16 @@ def test_a_repeated_or_impossible_cell_id_gets_a_new_one(notebook: Notebook) -> 
 def test_what_is_no_notebook_is_told_and_changes_nothing(notebook: Notebook, ipynb: object) -> None:
     notebook.add("stays")
     with pytest.raises(InvalidRequest):
-        notebook.import_ipynb(ipynb)
+        imported(notebook, ipynb)
     assert sources(notebook) == ["stays"]
 
 
 def test_an_import_is_bounded(notebook: Notebook) -> None:
     cell = {"cell_type": "markdown", "source": "", "metadata": {}}
     with pytest.raises(TooLarge):
-        notebook.import_ipynb({"nbformat": 4, "metadata": {}, "cells": [cell] * (MAX_CELLS + 1)})
+        imported(notebook, {"nbformat": 4, "metadata": {}, "cells": [cell] * (MAX_CELLS + 1)})
     with pytest.raises(TooLarge):
-        notebook.import_ipynb({"nbformat": 4, "metadata": {}, "cells": [{**cell, "source": "x" * MAX_IMPORT}]})
+        imported(notebook, {"nbformat": 4, "metadata": {}, "cells": [{**cell, "source": "x" * MAX_IMPORT}]})
 
 
 JSON = st.recursive(

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useRef, useState } from 'react'
 import { Conversations, THEMES } from './chat/conversations.tsx'
 import type { Find } from './chat/chat.tsx'
 import type { ModelChoice } from './chat/composer.tsx'
+import { keepDraft, START, takeDraftTo } from './chat/draft.ts'
 import { Start } from './chat/start.tsx'
 import { useUploads } from './chat/uploads.ts'
 import { bytes } from './core/format.ts'
@@ -20,11 +21,14 @@ import { goTo, useConversationId } from './ui/route.ts'
 import { chooseTheme } from './ui/theme.ts'
 import { TokenGate } from './ui/token-gate.tsx'
 import * as api from './wire/client.ts'
+import { forgetUnsent } from './wire/unsent.ts'
 import type { ConversationItem, Model, NewBranch } from './wire/types.ts'
 import { words } from './core/words.ts'
 import { Workspace, type Arrival, type Limits } from './workspace.tsx'
 
 const WIDE = '(min-width: 1100px)'
+/** Milliseconds: no other conversation tells this page that its answer is there. */
+const LOOK_AGAIN = 3000
 
 export function App() {
   const id = useConversationId()
@@ -41,6 +45,13 @@ export function App() {
     limit: limits.upload,
     onDone: (name) => announce(words.page.uploaded(name)),
   })
+
+  const elsewhere = items.some((item) => item.running && item.id !== id)
+  useEffect(() => {
+    if (!elsewhere) return
+    const timer = setInterval(() => document.visibilityState === 'visible' && refresh(), LOOK_AGAIN)
+    return () => clearInterval(timer)
+  }, [elsewhere, refresh])
 
   const known = items.find((item) => item.id === id)
   useEffect(() => {
@@ -66,6 +77,7 @@ export function App() {
   const here = useRef(session)
   here.current = session
   const ask = (text: string): void => {
+    keepDraft(START, '')
     setFirst(text)
     sampling.current.then(() => here.current()).then(refresh, (error: unknown) => {
       setFirst(null)
@@ -132,7 +144,7 @@ export function App() {
               onCommands={() => setOver('palette')}
               onRename={(one, title) => attempt(api.renameConversation(one, title))}
               onDelete={(one) => {
-                attempt(api.deleteKernel(one))
+                attempt(api.deleteKernel(one).then(() => forgetUnsent(one)))
                 if (one === id) goTo(null, true)
               }}
             />
@@ -222,6 +234,7 @@ function useSession(id: string | null): () => Promise<string> {
     if (id !== null) return Promise.resolve(id)
     making.current ??= api.createKernel().then(
       (kernel) => {
+        takeDraftTo(kernel.id)
         goTo(kernel.id)
         return kernel.id
       },

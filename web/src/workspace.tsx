@@ -77,6 +77,10 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
   const [writing, setWriting] = useState<ToolItem | null>(null)
   const [tab, setTab] = useState<'chat' | Pane>('chat')
   const [pane, setPane] = useState<Pane>('notebook')
+  const { onChanged } = props
+  useEffect(() => {
+    if (view.refused) onChanged()
+  }, [view.refused, onChanged])
   const [files, refreshFiles] = useFiles(id, view.session.filesVersion)
 
   const show = useCallback((next: 'chat' | Pane) => {
@@ -130,7 +134,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     show('notebook')
     announce(words.workspace.opening(path))
     void readNotebook(api.fileUrl(id, path)).then(
-      (ipynb) => store.replace(ipynb),
+      (ipynb) => store.replace(ipynb, path),
       () => store.complain({ message: words.workspace.noNotebook(path), hint: '' }),
     )
   }
@@ -138,6 +142,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     void api.deleteFile(id, path).then(refreshFiles, refreshFiles)
   }
 
+  if (view.refused?.status === 404) return <Missing error={view.refused} menu={props.menu} onRetry={() => {}} />
   return (
     <div className="flex min-h-0 min-w-0 flex-1 flex-col">
       <div className="flex h-12 shrink-0 items-center gap-1 border-b border-line px-2 md:hidden">
@@ -187,9 +192,9 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
             <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} full={full} onFull={() => setFull(!full)} onShare={share} />
             {pane === 'states' && <StatesView store={store} view={view} onBranch={(at) => branch(at === null ? {} : { at })} />}
             {pane === 'variables' && <VariablesView kernelId={id} session={view.session} />}
-            {pane === 'notebook' && (
+            <div className={`min-h-0 flex-1 flex-col ${pane === 'notebook' ? 'flex' : 'hidden'}`}>
               <NotebookView store={store} actions={actions} view={view} writing={writing} fixes={fixes} captions={captions} helped={helper.current} />
-            )}
+            </div>
             {pane === 'files' && (
               <FilesView kernelId={id} files={files} uploads={uploads} onDelete={remove} onImport={importFile} limits={props.limits.told} />
             )}

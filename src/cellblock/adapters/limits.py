@@ -9,7 +9,8 @@ from cellblock.errors import TooLarge
 
 def is_upload(scope: Scope) -> bool:
     """A file on its way into a workspace: the workspace has a limit of its own and reads it piece by piece."""
-    return scope["method"] == "PUT" and "/files/" in scope["path"]
+    path = scope["path"]
+    return scope["method"] == "PUT" and path.startswith("/api/jupyter/kernel/") and "/files/" in path
 
 
 class BodyLimit:

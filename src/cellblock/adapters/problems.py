@@ -39,6 +39,8 @@ BY_STATUS: Mapping[int, type[CellblockError]] = {
     429: errors.TooMany,
     503: errors.Unavailable,
 }
+RENAMED = {413: "Content Too Large", 416: "Range Not Satisfiable"}
+"""What RFC 9110 calls them; Python's own names for them are not the same in every version."""
 
 
 class Field(TypedDict):
@@ -61,6 +63,14 @@ class Problem(TypedDict):
     """The body of every answer that is not 2xx. `current`, the notebook as it is now, comes with `stale_revision`."""
 
     error: ErrorBody
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error answers that a route has of its own, for OpenAPI; every answer that is not 2xx has this shape."""
+    return {
+        status: {"model": Problem} | ({"description": RENAMED[status]} if status in RENAMED else {})
+        for status in statuses
+    }
 
 
 def answer(error: CellblockError, headers: Mapping[str, str] = {}, path: str = "") -> Json:

@@ -150,9 +150,18 @@ def for_model(result: Result, *, vision: bool) -> ForModel:
     described = [section for output in shortened(result["outputs"]) for section in describe(output)]
     images = pick_images(described) if vision else ()
     sections = [status_line(result), *(words(part, seen=images) for part in described), *closing(result)]
-    share = max(600, TEXT // max(1, len(sections)))
-    spare = TEXT - sum(min(len(text), share) for text in sections)
-    return ForModel("\n\n".join(cut(text, share + max(0, spare)) for text in sections if text), images)
+    texts = [text for text in sections if text]
+    room = shares([len(text) for text in texts], TEXT - 2 * len(texts))
+    return ForModel("\n\n".join(cut(text, limit) for text, limit in zip(texts, room, strict=True)), images)
+
+
+def shares(lengths: Sequence[int], room: int) -> list[int]:
+    """How much each gets: what is short all it wants, what is long the same of what is left."""
+    given = [0] * len(lengths)
+    for number, place in enumerate(sorted(range(len(lengths)), key=lengths.__getitem__)):
+        given[place] = min(lengths[place], room // (len(lengths) - number))
+        room -= given[place]
+    return given
 
 
 # --- sections --------------------------------------------------------------------------------------------------------
@@ -376,10 +385,11 @@ def plain(text: str) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """Head and tail of a text longer than `limit`, and how much is gone between them."""
+    """Head and tail of a text longer than `limit`, and between them how much is gone; `limit` at most, if that is 100 or more."""
     if len(text) <= limit:
         return text
-    head, tail = limit * 2 // 3, limit // 3
+    room = limit - 60  # for the line between them
+    head, tail = room * 2 // 3, room // 3
     start = text.rfind("\n", head // 2, head) + 1 or head
     end = text.find("\n", len(text) - tail, len(text) - tail // 2) + 1 or len(text) - tail
     return f"{text[:start].rstrip()}\n… {end - start:,} characters are left out here …\n{text[end:].lstrip()}"

@@ -4,9 +4,11 @@ Commands import what they need when they run: the server takes a second to impor
 """
 
 import asyncio
+import errno
 import inspect
 import json
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ import typer
 
 from cellblock import __version__, settings
 from cellblock.cli.checking import complete, look, look_at_servers, report, report_servers, sufficient
-from cellblock.errors import CellblockError, ConfigurationError
+from cellblock.errors import CellblockError, ConfigurationError, InvalidRequest
 from cellblock.logs import configure
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -49,7 +51,8 @@ def one_sentence() -> Iterator[None]:
     try:
         yield
     except CellblockError as problem:
-        print(f"cellblock: {problem.message}", *([problem.hint] if problem.hint else []), sep="\n", file=sys.stderr)
+        hint = "" if isinstance(problem, InvalidRequest) else problem.hint  # those are for callers over HTTP
+        print(f"cellblock: {problem.message}", *([hint] if hint else []), sep="\n", file=sys.stderr)
         raise typer.Exit(1) from None
 
 
@@ -89,12 +92,13 @@ def serve(token_file: TokenFile = None, **given: Any) -> None:
         able(loaded, sys.platform)
         for sentence in settings.warnings():
             print(f"cellblock: {sentence}", file=sys.stderr)
-        listener = listen(loaded.host, loaded.port)
         from cellblock.cli.serving import Listening
 
-        loaded = loaded.model_copy(update={"port": listener.getsockname()[1]})
-        more = [listen("127.0.0.1", loaded.jupyter_port)] if loaded.jupyter_port else []
-        Listening(loaded).serve_on(listener, *more)
+        with listen(loaded.host, loaded.port) as listener:
+            loaded = loaded.model_copy(update={"port": listener.getsockname()[1]})
+            jupyter = "--jupyter-port or CELLBLOCK_JUPYTER_PORT"
+            more = [listen("127.0.0.1", loaded.jupyter_port, jupyter)] if loaded.jupyter_port else []
+            Listening(loaded).serve_on(listener, *more)
 
 
 def able(loaded: settings.Settings, platform: str) -> None:
@@ -116,7 +120,7 @@ def _token(path: Path | None) -> str | None:
     return token
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, setting: str = "--port or CELLBLOCK_PORT") -> socket.socket:
     """A listening socket. ConfigurationError when the address cannot be had."""
     address = "127.0.0.1" if host == "localhost" else host
     listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
@@ -126,7 +130,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)  # whoever calls while the server starts is answered when it has
     except OSError as problem:
         listener.close()
-        hint = "Choose another with --port or CELLBLOCK_PORT." if port else ""
+        setting = setting if problem.errno in (errno.EADDRINUSE, errno.EACCES) else "--host or CELLBLOCK_HOST"
+        hint = f"Choose another with {setting}."
         raise ConfigurationError(f"Cannot listen on {host}:{port}: {problem.strerror}.", hint=hint) from None
     return listener
 
@@ -164,4 +169,7 @@ def run(
         from cellblock.cli.script import Script
 
         configure("console", logging.WARNING)
-        raise typer.Exit(asyncio.run(Script(file, output, timeout, data or []).run()))
+        try:
+            raise typer.Exit(asyncio.run(Script(file, output, timeout, data or []).run()))
+        except asyncio.CancelledError:
+            raise typer.Exit(128 + signal.SIGTERM) from None

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -11,10 +13,12 @@ from typing import TextIO
 
 from cellblock import settings
 from cellblock.errors import InvalidRequest
-from cellblock.execution import Event
+from cellblock.execution import ErrorInfo, Event
 from cellblock.host.interpreter import ExecuteRequest, Interpreter
 
 OWNER = "local"
+# What a terminal obeys, but for lines, tabs, CSI sequences that move or erase, and colours.
+COMMANDS = re.compile(r"\x1b(?!\[[0-9;:]{0,64}[A-HJKm])|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
 Cells = list[tuple[str | None, str]]
 
 
@@ -27,8 +31,12 @@ class Script:
         self.notebook = file.suffix == ".ipynb"
 
     async def run(self) -> int:
-        """The exit code."""
+        """The exit code. SIGTERM ends it in order, as SIGINT does: nothing is left behind, and what has run is written."""
+        if task := asyncio.current_task():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         text = _read(self.file)
+        if self.notebook and not self.output.parent.is_dir():  # told before the work, not after
+            raise InvalidRequest(f"{self.output} cannot be written: there is no such directory.")
         with tempfile.TemporaryDirectory(prefix="cellblock-run-") as directory:
             given = {"max_timeout": max(self.timeout, 1.0)} if self.timeout else {}
             config = settings.config(settings.load(pool_size=0, **given))
@@ -44,38 +52,55 @@ class Script:
         for path in self.data:
             await interpreter.write_file(OWNER, id, path.name, _pieces(path), size=None)
         cells = await self._import(interpreter, id, text) if self.notebook else divided(text)
-        ok = await self._cells(interpreter, id, cells)
-        if self.notebook:
-            self.output.write_bytes((await interpreter.export(OWNER, id, "ipynb")).body)
-            print(f"Written to {self.output}", file=sys.stderr)
-        return 0 if ok else 1
+        try:
+            return await self._cells(interpreter, id, cells)
+        finally:
+            if self.notebook:
+                self._write((await interpreter.export(OWNER, id, "ipynb")).body)
+                print(f"Written to {self.output}", file=sys.stderr)
+
+    def _write(self, notebook: bytes) -> None:
+        try:
+            self.output.write_bytes(notebook)
+        except OSError as problem:
+            raise InvalidRequest(f"{self.output} cannot be written: {problem.strerror}.") from None
 
     async def _import(self, interpreter: Interpreter, id: str, text: str) -> Cells:
         try:
             document = json.loads(text)
         except ValueError as problem:
-            raise InvalidRequest(f"{self.file} is not a notebook: {problem}", hint="") from None
+            raise InvalidRequest(f"{self.file} is not a notebook: {problem}") from None
         view = await interpreter.import_notebook(OWNER, id, document)
         return [(cell["id"], cell["source"]) for cell in view["cells"] if cell["type"] == "code"]
 
-    async def _cells(self, interpreter: Interpreter, id: str, cells: Cells) -> bool:
+    async def _cells(self, interpreter: Interpreter, id: str, cells: Cells) -> int:
+        """The exit code: that of a script which asks for one, else 1 after the first error."""
         for cell_id, code in cells:
             request = ExecuteRequest(code, id, cell_id, store=self.notebook, timeout=self.timeout, door="run")
             accepted = await interpreter.submit(OWNER, request)
             async for event in interpreter.events(OWNER, accepted["id"]):
                 show(event, sys.stdout, sys.stderr)
-            if (await interpreter.result(OWNER, accepted["id"]))["status"] != "ok":
-                return False
-        return True
+            result = await interpreter.result(OWNER, accepted["id"])
+            if result["status"] != "ok":
+                return 1 if self.notebook else exit_code(result["error"])
+        return 0
+
+
+def exit_code(error: ErrorInfo | None) -> int:
+    """What Python itself would exit with: `sys.exit()` and `sys.exit(0)` are no failure."""
+    if error is None or error["ename"] != "SystemExit":
+        return 1
+    asked = error["evalue"]
+    return int(asked) & 0xFF if re.fullmatch(r"-?[0-9]{1,9}", asked) else 0 if asked in ("", "None") else 1
 
 
 def _read(path: Path) -> str:
     if path.suffix not in (".py", ".ipynb"):
-        raise InvalidRequest(f"{path} is neither a .py nor an .ipynb.", hint="")
+        raise InvalidRequest(f"{path} is neither a .py nor an .ipynb.")
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as problem:
-        raise InvalidRequest(f"{path} cannot be read: {problem}", hint="") from None
+        raise InvalidRequest(f"{path} cannot be read: {problem}") from None
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
@@ -84,7 +109,7 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
             while piece := await asyncio.to_thread(file.read, 1 << 20):
                 yield piece
     except OSError as problem:
-        raise InvalidRequest(f"{path} cannot be read: {problem}", hint="") from None
+        raise InvalidRequest(f"{path} cannot be read: {problem}") from None
 
 
 def divided(text: str) -> Cells:
@@ -103,10 +128,15 @@ def show(event: Event, out: TextIO, err: TextIO) -> None:
     content = event["content"]
     match event["event"]:
         case "stream":
-            print(content["text"], end="", file=err if content["name"] == "stderr" else out, flush=True)
+            say(content["text"], err if content["name"] == "stderr" else out, end="")
         case "execute_result" | "display_data":
-            print(content["data"].get("text/plain", ""), file=out, flush=True)
+            say(content["data"].get("text/plain", ""), out)
         case "error":
-            print("\n".join(content["traceback"]), file=err, flush=True)
+            say("\n".join(content["traceback"]), err)
         case "execution_end" if content["status"] not in ("ok", "error"):
-            print(f"cellblock: {content['status']}. {content['notice'] or ''}".rstrip(), file=err, flush=True)
+            say(f"cellblock: {content['status']}. {content['notice'] or ''}".rstrip(), err)
+
+
+def say(text: str, where: TextIO, end: str = "\n") -> None:
+    """To a file as it is. To a terminal only what moves the cursor or colours: others set titles, or fill a clipboard."""
+    print(COMMANDS.sub("", text) if where.isatty() else text, end=end, file=where, flush=True)

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from cellblock.guest import foreign, init, nursery, sandbox, threads
 from cellblock.guest.marks import milliseconds
-from cellblock.guest.seat import House, Seat, tell
+from cellblock.guest.seat import House, Seat, keyed, tell
 from cellblock.messages import MAX_PACKET, Launch, Refused
 
 
@@ -53,6 +53,9 @@ class Newborn:
             program = self._open(link)
         except sandbox.StepFailed as failed:
             init.report(link, step=failed.step, reason=failed.reason)
+            os._exit(1)
+        except foreign.NotStarted as problem:
+            init.report(link, step="kernel", reason=str(problem))
             os._exit(1)
         except BaseException:
             init.report(link, step="kernel", reason=traceback.format_exc()[-2000:])
@@ -105,6 +108,7 @@ class Birth:
 
     def _become_init(self) -> NoReturn:
         forget_signals()
+        self.newborn.launch = keyed(self.newborn.launch, self.connection)
         box = self.newborn.box
         box.stages["fork"] = milliseconds(self.newborn.began)
         output, output_end = os.pipe2(os.O_CLOEXEC)

@@ -6,7 +6,7 @@ import site
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from cellblock.guest import linux
@@ -65,7 +65,7 @@ def narrowed(prefix: str, home: str) -> list[str]:
 # --- the base root: once per fork server -----------------------------------------------------------------------------
 
 
-def enter_base_root(data: str, prefixes: Iterable[str]) -> None:
+def enter_base_root(data: str, prefixes: Collection[str]) -> None:
     """In a mount namespace of our own: a root that holds the interpreter and no more of the host. HOST is `data`."""
     scratch = os.path.join(data, ".root")
     os.makedirs(scratch, exist_ok=True)
@@ -78,6 +78,7 @@ def enter_base_root(data: str, prefixes: Iterable[str]) -> None:
     _etc(scratch)
     _devices(scratch)
     _own_places(scratch, data)
+    _hide(scratch, data, prefixes)
     _pivot(scratch)
 
 
@@ -87,9 +88,23 @@ def _system(root: str, prefixes: Iterable[str]) -> None:
             os.symlink(os.readlink(f"/{name}"), f"{root}/{name}")
         elif os.path.isdir(f"/{name}"):
             _graft(f"/{name}", f"{root}/{name}")
+    _prefixes(root, prefixes)
+
+
+def _prefixes(root: str, prefixes: Iterable[str]) -> None:
     for prefix in prefixes:
         if not os.path.lexists(root + prefix):
             _graft(prefix, root + prefix)
+
+
+def _hide(root: str, data: str, prefixes: Collection[str]) -> None:
+    """The data directory, where it lies in what kernels may read, by each name that this has; not an interpreter in it."""
+    for place in (*(f"/{name}" for name in SYSTEM if not os.path.islink(f"/{name}")), *prefixes):
+        real = os.path.realpath(place)
+        seen = f"{root}{place}{data.removeprefix(real)}"
+        if f"{data}/".startswith(f"{real}/") and os.path.isdir(seen):
+            linux.mount("tmpfs", seen, "tmpfs", NOSUID | NODEV, "size=4k,mode=555")
+    _prefixes(root, prefixes)
 
 
 def _etc(root: str) -> None:
@@ -120,8 +135,6 @@ def _own_places(root: str, data: str) -> None:
         os.makedirs(f"{root}/{name}", exist_ok=True)
     _scratch(root + SHM, TEMPLATE_TMP)
     linux.mount(data, root + HOST, flags=BIND)
-    if os.path.isdir(root + data):  # the data directory lies inside the interpreter's: no kernel may see it there
-        linux.mount("tmpfs", root + data, "tmpfs", NOSUID | NODEV, "size=4k,mode=555")
     # Before the host's is gone: a user namespace may mount /proc only where one is fully visible.
     linux.mount("proc", f"{root}/proc", "proc", NOSUID | NODEV | NOEXEC)
 

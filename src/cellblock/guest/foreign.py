@@ -17,12 +17,12 @@ SECONDS = 25.0  # for it to bind them; the server waits a little longer
 STEP = 0.02
 
 
-class Ended(RuntimeError):
-    """It ended before its channels were bound."""
+class NotStarted(RuntimeError):
+    """Its channels are not bound; why, as a sentence for whoever wanted it."""
 
 
 def started(launch: Launch, sockets: str, private: str) -> "subprocess.Popen[bytes]":
-    """The program, once its channels are bound. Ended, OSError; TimeoutError when it takes too long."""
+    """The program, once its channels are bound. NotStarted."""
     place = f"{private}/connection.json"
     with open(place, "w") as file:
         json.dump(connection(launch, sockets), file)
@@ -32,14 +32,17 @@ def started(launch: Launch, sockets: str, private: str) -> "subprocess.Popen[byt
         signal.SIG_SETMASK, ()
     )  # what is blocked or ignored here would be there, and in all it starts
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)  # noqa: S603
+    try:
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)  # noqa: S603
+    except OSError as problem:
+        raise NotStarted(f"{command[0]} cannot be run: {problem.strerror}") from None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the program
     until = time.monotonic() + SECONDS
     while not all(os.path.exists(f"{sockets}/{name}") for name in NEEDED):
         if process.poll() is not None:
-            raise Ended(f"{command[0]} ended with {process.returncode} before its channels were bound")
+            raise NotStarted(f"{command[0]} ended with {process.returncode} before its channels were bound")
         if time.monotonic() > until:
-            raise TimeoutError(f"{command[0]} did not bind its channels within {SECONDS:g} s")
+            raise NotStarted(f"{command[0]} did not bind its channels within {SECONDS:g} s")
         time.sleep(STEP)
     return process
 

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 import traceback
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from cellblock.guest import ending, filesystem, holes, init, limits, linux, pages, rendezvous, sandbox, threads
 from cellblock.guest.marks import milliseconds
 from cellblock.guest.nursery import Nursery, Order, nobodys
-from cellblock.guest.seat import tell
+from cellblock.guest.seat import keyed, tell
 from cellblock.guest.template import Template
 from cellblock.messages import (
     BRANCHES,
@@ -46,6 +47,7 @@ SINGLE_THREADED = threads.environment(1) | {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator would start one when pandas imports it
 }
 RETRY_SECONDS = 0.02
+ORPHAN_SECONDS = 2.0
 
 
 def main(_arguments: list[str]) -> NoReturn:
@@ -66,7 +68,7 @@ def main(_arguments: list[str]) -> NoReturn:
 
 @dataclass
 class Child:
-    """A sandbox: init's end of its connection, the server's end, and what it was asked for, but for the key."""
+    """A sandbox: init's end of its connection, the server's end, and what it was asked for."""
 
     connection: socket.socket
     server: socket.socket
@@ -303,6 +305,10 @@ class ForkServer:
         except (OSError, ValueError, sandbox.StepFailed) as problem:
             step = problem.step if isinstance(problem, sandbox.StepFailed) else "launch"
             for end in ends[:1]:
+                with suppress(OSError):
+                    end.recv(
+                        MAX_PACKET, socket.MSG_DONTWAIT
+                    )  # closed with a key unread, the server would hear a reset first
                 tell(end, Refused(step, str(problem)))
             for end in reversed(ends):  # what the server waits for is the last to close
                 end.close()
@@ -351,14 +357,14 @@ class ForkServer:
         group = self.next_group
         try:
             if self.full:
-                order = Order(launch, box.home, box.uid, box.root, box.grouped, group, began)
+                order = Order(keyed(launch, connection), box.home, box.uid, box.root, box.grouped, group, began)
                 pid = self._into_init(order, connection, log)
             else:
                 newborn = self.birth.Newborn(self.kernel, self.app, launch, box, began)
                 pid = self._fork_init(self.birth.Birth(newborn, connection, log, group))
         finally:
             os.close(log)
-        self.children[pid] = Child(connection, server, replace(launch, key=""), group)
+        self.children[pid] = Child(connection, server, launch, group)
         try:
             self._prepare_group()
         except OSError:
@@ -389,17 +395,18 @@ class ForkServer:
 
     def _into_init(self, order: Order, connection: socket.socket, log: int) -> int:
         """Has a kernel forked into the PID namespace of an init that waits in the nursery: the init's pid."""
-        spare = self.nursery.take()
-        ours, theirs = sandbox.packet_pair()
-        output, output_end = os.pipe2(os.O_CLOEXEC)
-        try:
-            ours.send(order.encode())  # past the template, which shall not remember it
-            spare.hire(order, connection.fileno(), log, output, ours.fileno())
-            with sandbox.named("PID namespace"):
-                pid = self.template.fork(theirs.fileno(), output_end, spare.namespace)
-        finally:
-            for fd in (spare.connection.detach(), spare.namespace, ours.detach(), theirs.detach(), output, output_end):
-                os.close(fd)
+        with closing(self.nursery.take()) as spare:
+            ours, theirs = sandbox.packet_pair()
+            with ours, theirs:
+                output, output_end = os.pipe2(os.O_CLOEXEC)
+                try:
+                    ours.send(order.encode())  # past the template, which shall not remember it
+                    spare.hire(order, connection.fileno(), log, output, ours.fileno())
+                    with sandbox.named("PID namespace"):
+                        pid = self.template.fork(theirs.fileno(), output_end, spare.namespace)
+                finally:
+                    os.close(output)
+                    os.close(output_end)
         self.kernels[pid] = spare.pid
         return spare.pid
 
@@ -487,7 +494,7 @@ class ForkServer:
 
     def _bury(self, child: Child, status: int) -> None:
         gone = Gone(oom_kills=int(status == init.KILLED_FOR_MEMORY))
-        if not self.full and status < 0:
+        if not self.full and status not in (0, init.KILLED_FOR_MEMORY):
             self._end_orphans()
         if self.groups:
             gone = Gone(self.groups.oom_kills(child.group), self.groups.memory_peak(child.group))
@@ -500,10 +507,16 @@ class ForkServer:
             child.close()
 
     def _end_orphans(self) -> None:
-        """Without a PID namespace: an init was killed, and what it had has come to us."""
-        kept = set(self.children).union(*(limits.descendants(pid) for pid in self.children))
-        for pid in limits.descendants(os.getpid()) - kept:
-            os.kill(pid, signal.SIGKILL)
+        """Without a PID namespace: an init ended before it could end what it had, and that has come to us."""
+        reaped: ending.Reaped = []
+        ending.end_all(self._orphans, patience=ORPHAN_SECONDS, reaped=reaped)
+        for pid, status in reaped:
+            self._ended(pid, status)
+
+    def _orphans(self) -> set[int]:
+        """All first, and then whose they are: what a kernel starts in between is none of these."""
+        found = limits.descendants(os.getpid())
+        return found - set(self.children).union(*(limits.descendants(pid) for pid in self.children))
 
     def _remove_groups(self) -> None:
         for name in list(self.leftover):

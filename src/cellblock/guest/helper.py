@@ -29,7 +29,8 @@ def serve(connection: socket.socket, obey: Callable[[], bool]) -> NoReturn:
         _serve(connection, obey)
     except BaseException:
         traceback.print_exc()
-    os._exit(1)
+    finally:  # the log may take no more
+        os._exit(1)
 
 
 def tell(connection: socket.socket, *fds: int, **said: int | str) -> None:

@@ -6,6 +6,7 @@ import select
 import shutil
 import signal
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -74,7 +75,8 @@ class Init:
         except BlockingIOError:
             return True
         if data and self.logged < LOG_LIMIT:
-            self.logged += os.write(self.log, data[: LOG_LIMIT - self.logged])
+            with suppress(OSError):  # the disk is full: that ends no sandbox
+                self.logged += os.write(self.log, data[: LOG_LIMIT - self.logged])
         return bool(data)
 
     def reap(self, wake: int) -> None:

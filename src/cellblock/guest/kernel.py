@@ -121,6 +121,8 @@ class Kernel(ipykernel.ipkernel.IPythonKernel):
         asked = cell_meta if isinstance(cell_meta, dict) else {}
         if isinstance(count := asked.get("count"), int):
             self.go_on_counting(min(count, MOST_COUNTED))
+        if more.get("silent"):  # its code is not shown: this says that an interrupt is heard from now on
+            self._publish_status("busy", "shell")
         if isinstance(name := asked.get("snapshot"), str):
             self.parent.snapshot(name, patient=asked.get("patient") is True)
         return await super().do_execute(*arguments, cell_meta=cell_meta, cell_id=cell_id, **more)
@@ -330,6 +332,9 @@ class App(ipykernel.kernelapp.IPKernelApp):
             try:
                 self.io_loop.start()
                 break
+            except KeyboardInterrupt:  # it came between the end of a cell and what makes the kernel ignore it
+                self.init_signal()
+                continue
             except Revived as revived:
                 revival = revived.revival
             self._live_again(revival)

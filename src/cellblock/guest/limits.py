@@ -6,7 +6,7 @@ What to use is decided from text (`choose`); the writers only write below direct
 import os
 import resource
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -86,6 +86,7 @@ class Groups:
 
     def __init__(self, hierarchy: Hierarchy) -> None:
         self.version = hierarchy.version
+        self.given = frozenset(V2_CONTROLLERS)  # of version 2: a user's own groups may lack `cpu`
         self.top: dict[str, int] = {}
         self.paths: dict[str, str] = {}
         for controller, directory in hierarchy.directories.items():
@@ -93,7 +94,8 @@ class Groups:
             path = os.path.join(path, PARENT)
             os.makedirs(path, exist_ok=True)
             if self.version == 2:
-                linux.write(f"{path}/cgroup.subtree_control", _wanted(linux.read(f"{path}/cgroup.controllers")))
+                self.given = frozenset(linux.read(f"{path}/cgroup.controllers").split())
+                linux.write(f"{path}/cgroup.subtree_control", _wanted(" ".join(self.given)))
             self.paths[controller] = path
             self.top[controller] = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             sweep(self.top[controller], older=STALE_SECONDS)
@@ -114,7 +116,7 @@ class Groups:
             os.mkdir(name, dir_fd=top)
 
     def limit(self, name: str, policy: Policy) -> None:
-        for controller, file, value in settings(self.version, policy):
+        for controller, file, value in settings(self.version, policy, self.given):
             if controller in self.top:
                 linux.write(f"{name}/{file}", value, dir_fd=self.top[controller])
         for file, value in extras(self.version, policy):
@@ -164,8 +166,8 @@ class Groups:
         return {"version": self.version, "paths": self.paths, "token": self.token}
 
 
-def settings(version: int, policy: Policy) -> list[tuple[str, str, str]]:
-    """(controller, file, value) to write into a new group, in order."""
+def settings(version: int, policy: Policy, given: Collection[str] = V2_CONTROLLERS) -> list[tuple[str, str, str]]:
+    """(controller, file, value) to write into a new group, in order; of version 2 for the controllers that are given."""
     quota = str(int(policy.cpus * PERIOD))
     if version == 1:
         return [
@@ -175,7 +177,7 @@ def settings(version: int, policy: Policy) -> list[tuple[str, str, str]]:
             ("cpu", "cpu.cfs_quota_us", quota),
         ]
     files = (("memory.max", str(policy.memory)), ("pids.max", str(policy.processes)), ("cpu.max", f"{quota} {PERIOD}"))
-    return [("all", file, value) for file, value in files]
+    return [("all", file, value) for file, value in files if file.partition(".")[0] in given]
 
 
 def extras(version: int, policy: Policy) -> list[tuple[str, str]]:

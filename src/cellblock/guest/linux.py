@@ -22,8 +22,10 @@ _EVERYWHERE = {
     "landlock_restrict_self": 446,
 }
 _BY_MACHINE = {
-    "x86_64": {"pivot_root": 155, "seccomp": 317, "capset": 126, "bind": 49},
-    "aarch64": {"pivot_root": 41, "seccomp": 277, "capset": 91, "bind": 200},
+    "x86_64": {"pivot_root": 155, "seccomp": 317, "capset": 126, "bind": 49}
+    | {"set_tid_address": 218, "set_robust_list": 273, "get_robust_list": 274, "rseq": 334},
+    "aarch64": {"pivot_root": 41, "seccomp": 277, "capset": 91, "bind": 200}
+    | {"set_tid_address": 96, "set_robust_list": 99, "get_robust_list": 100, "rseq": 293},
 }
 
 libc = ctypes.CDLL(None, use_errno=True)

@@ -39,10 +39,13 @@ class Shared:
     anonymous: bool
 
     def give_back(self, *, alone: bool) -> None:
-        """Anonymous memory becomes this process' own: who shared it has another life. So does all, unless it is `alone`."""
+        """Anonymous memory becomes this process' own: who shared it has another life. So does all, unless it is `alone`.
+
+        OSError when it cannot: what it holds is still somebody else's then, and is left alone.
+        """
         if self.anonymous or not alone:
-            how = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | _FIXED
-            linux.libc.mmap(self.address, len(self.content), mmap.PROT_READ | mmap.PROT_WRITE, how, -1, 0)
+            how = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS
+            _map(self.address, len(self.content), mmap.PROT_READ | mmap.PROT_WRITE, how, -1, 0)
         ctypes.memmove(self.address, self.content, len(self.content))
 
 
@@ -88,12 +91,18 @@ def _map_copy(mapping: "Mapping", path: str) -> None:
     rights = (mmap.PROT_READ if "r" in mapping.rights else 0) | (mmap.PROT_WRITE if writes else 0)
     try:
         fd = os.open(path, os.O_RDWR if writes else os.O_RDONLY)
+        try:
+            _map(mapping.address, mapping.size, rights, mmap.MAP_SHARED, fd, mapping.offset)
+        finally:
+            os.close(fd)
     except OSError:
         content = ctypes.string_at(mapping.address, mapping.size)
         Shared(mapping.address, content, anonymous=True).give_back(alone=False)
-        return
-    linux.libc.mmap(mapping.address, mapping.size, rights, mmap.MAP_SHARED | _FIXED, fd, mapping.offset)
-    os.close(fd)
+
+
+def _map(address: int, size: int, rights: int, how: int, fd: int, offset: int) -> None:
+    if linux.libc.mmap(address, size, rights, how | _FIXED, fd, offset) != address:
+        raise OSError(ctypes.get_errno(), f"mmap: {os.strerror(ctypes.get_errno())}")
 
 
 class Mapping(NamedTuple):

@@ -7,6 +7,7 @@ the template's memory. What the two say to each other never leaves the fork serv
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import traceback
@@ -40,6 +41,11 @@ class Spare(NamedTuple):
     def hire(self, order: "Order", *fds: int) -> None:
         """Tells it for whom it is; see Order. OSError."""
         socket.send_fds(self.connection, [order.encode()], list(fds))
+
+    def close(self) -> None:
+        """Our ends of it: one that has not been hired ends."""
+        self.connection.close()
+        os.close(self.namespace)
 
 
 @dataclass(frozen=True)
@@ -84,12 +90,17 @@ class Order:
 
 @dataclass
 class Nursery:
-    """As the fork server sees it. Its end is the fork server's end."""
+    """As the fork server sees it. Its end is the fork server's end.
+
+    `coming`: inits that have been asked for. `refusal`: why the last one could not be made; the next kernel asks again.
+    """
 
     pid: int
     connection: socket.socket
     spares: deque[Spare] = field(default_factory=deque)
     ended: deque[Ended] = field(default_factory=deque)
+    coming: int = 0
+    refusal: str = ""
 
     @classmethod
     def start(cls, filter_program: bytes, prefixes: Sequence[str], own_pid_namespace: int) -> "Nursery":
@@ -101,30 +112,49 @@ class Nursery:
             Maker(theirs, filter_program, prefixes, own_pid_namespace).run()
         theirs.close()
         made = cls(pid, ours)
-        for _ in range(SPARES):
-            made._ask()
+        made._ask(SPARES)
         return made
 
     def take(self) -> Spare:
         """One that waits; has another one made. Waits for it only when all have been taken in a row. OSError."""
+        self._ask(SPARES + 1)
+        said = select.poll()
+        said.register(self.connection, select.POLLIN)
+        while said.poll(0):
+            self.listen()  # one may have ended
         while not self.spares:
+            if not self.coming:
+                raise OSError(self.refusal)
             self.listen()
-        self._ask()
         return self.spares.popleft()
 
     def listen(self) -> None:
-        """Hears one message: a spare, or an end. OSError when the nursery has ended."""
+        """Hears one message: a spare, that there is none, or an end. OSError when the nursery has ended."""
         packet, fds, _, _ = socket.recv_fds(self.connection, MAX_PACKET, 2)
         if not packet:
             raise OSError("the nursery has ended")
         said = json.loads(packet)
+        if "ended" in said:
+            self._forget(said["ended"])
+            self.ended.append(Ended(said["ended"], said["status"]))
+            return
+        self.coming -= 1
         if "spare" in said:
             self.spares.append(Spare(said["spare"], socket.socket(fileno=fds[0]), fds[1]))
         else:
-            self.ended.append(Ended(said["ended"], said["status"]))
+            self.refusal = said["refused"]
 
-    def _ask(self) -> None:
-        self.connection.send(b"another")
+    def _forget(self, pid: int) -> None:
+        """One that has ended while it waited."""
+        for dead in [each for each in self.spares if each.pid == pid]:
+            self.spares.remove(dead)
+            dead.close()
+
+    def _ask(self, most: int) -> None:
+        """Until so many wait or are on their way."""
+        for _ in range(most - self.coming - len(self.spares)):
+            self.connection.send(b"another")
+            self.coming += 1
 
 
 @dataclass
@@ -144,23 +174,39 @@ class Maker:
         helper.serve(self.connection, self._make)
 
     def _make(self) -> bool:
-        """One init; False when nobody asks any more."""
+        """One init, or the word that there is none; False when nobody asks any more."""
         if not self.connection.recv(MAX_PACKET):
             return False
+        try:
+            self._make_one()
+        except OSError as problem:  # no process, namespace or memory is to be had: kernels that live go on
+            helper.tell(self.connection, refused=str(problem))
+        linux.setns(self.own_pid_namespace, linux.NEWPID)
+        return True
+
+    def _make_one(self) -> None:
         ours, theirs = sandbox.packet_pair()
-        linux.unshare(linux.NEWPID)
-        pid = os.fork()
-        if pid == 0:
+        with ours, theirs:
+            linux.unshare(linux.NEWPID)
+            pid = os.fork()
+            if pid == 0:
+                self._become_init(ours, theirs)
+            namespace = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                helper.tell(self.connection, ours.fileno(), namespace, spare=pid)
+            finally:
+                os.close(namespace)
+
+    def _become_init(self, ours: socket.socket, theirs: socket.socket) -> NoReturn:
+        """In the fork: whatever happens in it, it does not go on as a second nursery."""
+        try:
             ours.close()
             self.connection.close()
             Waiting(theirs, self.filter, self.prefixes).run()
-        linux.setns(self.own_pid_namespace, linux.NEWPID)
-        theirs.close()
-        namespace = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        helper.tell(self.connection, ours.fileno(), namespace, spare=pid)
-        ours.close()
-        os.close(namespace)
-        return True
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
 
 
 @dataclass

@@ -6,7 +6,6 @@
 import importlib.util
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -126,18 +125,24 @@ def _mount_namespace() -> None:
 
 
 def _mounts() -> None:
-    linux.mount(None, "/", flags=linux.REC | linux.PRIVATE)
     place = tempfile.mkdtemp()
     try:
+        linux.mount(None, "/", flags=linux.REC | linux.PRIVATE)
         linux.mount("tmpfs", place, "tmpfs", linux.NOSUID | linux.NODEV, "size=64k")
-        for name in ("proc", "usr"):
-            os.mkdir(f"{place}/{name}")
-        linux.mount("proc", f"{place}/proc", "proc", linux.NOSUID | linux.NODEV | linux.NOEXEC)
-        linux.mount("/usr", f"{place}/usr", flags=linux.BIND | linux.REC)
-        linux.mount_read_only(f"{place}/usr")
-        linux.unmount(place)
+        try:
+            _mounts_below(place)
+        finally:
+            linux.unmount(place)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        os.rmdir(place)  # never with what is in it: that may be the host's programs
+
+
+def _mounts_below(place: str) -> None:
+    for name in ("proc", "usr"):
+        os.mkdir(f"{place}/{name}")
+    linux.mount("proc", f"{place}/proc", "proc", linux.NOSUID | linux.NODEV | linux.NOEXEC)
+    linux.mount("/usr", f"{place}/usr", flags=linux.BIND | linux.REC)
+    linux.mount_read_only(f"{place}/usr")
 
 
 def _other_namespaces() -> None:

@@ -285,5 +285,7 @@ class Stream(Latest, ipykernel.iostream.OutStream):
             data = os.read(self._pipe, size)
         except BlockingIOError:
             return
+        if not data:  # nobody has its other end any more: that could be read for ever
+            self.pub_thread.io_loop.asyncio_loop.remove_reader(self._pipe)
         if text := self._text.decode(data):
             self.write(text)

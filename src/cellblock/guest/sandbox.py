@@ -1,5 +1,6 @@
 """Closes a sandbox: one ordered list of restrictions for init, one for the kernel. Every step or nothing."""
 
+import errno
 import os
 import signal
 import socket
@@ -180,7 +181,9 @@ def _capabilities(sandbox: Sandbox) -> None:
         for capability in range(64):
             try:
                 linux.prctl(linux.CAPBSET_DROP, capability)
-            except OSError:
+            except OSError as problem:
+                if problem.errno != errno.EINVAL:
+                    raise
                 break  # past the last one
     linux.prctl(linux.CAP_AMBIENT, 4)
     header = CAPABILITY_VERSION.to_bytes(4, sys.byteorder) + bytes(4)

@@ -8,9 +8,12 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from cellblock.guest import limits, linux, listeners, mapped, sandbox
 from cellblock.guest.ending import Reaped, end_all
@@ -24,7 +27,9 @@ from cellblock.messages import (
     Drop,
     Exit,
     Interrupt,
+    Interrupted,
     Kill,
+    Launch,
     Left,
     Look,
     Message,
@@ -47,6 +52,20 @@ def tell(connection: socket.socket, message: Message, *fds: int) -> None:
         socket.send_fds(connection, [encode(message)], list(fds))
     except OSError:
         pass
+
+
+Asked = TypeVar("Asked", Launch, Branch)
+
+
+def keyed(asked: Asked, connection: socket.socket) -> Asked:
+    """What is asked for, with its key: the server says it first on the connection that the sandbox will have.
+
+    What kernels are forked from never hears it, or a later one could find it in the memory that it was born with. OSError.
+    """
+    key = connection.recv(MAX_PACKET)
+    if not key:
+        raise OSError("the server has gone")
+    return replace(asked, key=key.decode())
 
 
 @dataclass(eq=False)
@@ -78,8 +97,11 @@ class House:
                 pass
 
     def may_be_snapshot(self, pid: int) -> bool:
-        """Whether it is a process of this sandbox that is neither a kernel nor another snapshot."""
+        """Whether it is a process of this sandbox, with a session in the system's sense of its own as each snapshot has it,
+        and neither a kernel nor another snapshot. What a kernel has started is no other seat's snapshot."""
         if pid == os.getpid() or any(pid in (seat.pid, *seat.shelf.pids) for seat in self.seats):
+            return False
+        if sid_of(pid) != pid:
             return False
         return not limits.is_zombie(pid) if self.box.full else limits.descends(pid, os.getpid())
 
@@ -121,6 +143,7 @@ class Seat:
     killed_for_memory: bool = False
     shelf: Shelf = field(default_factory=Shelf)
     wish: Revive | None = None
+    wished: float = 0.0  # when
     move: Move | None = None
     over: bool = False
 
@@ -172,7 +195,7 @@ class Seat:
             self.catch_up()
             for held in [*self.shelf.held.values()]:
                 self.hear(held)  # one may just have ended: for it no kernel makes way
-            self.wish = message
+            self.wish, self.wished = message, time.monotonic()
             self.keep_kernel()
             self.fulfil()
         elif isinstance(message, Stop):
@@ -181,13 +204,17 @@ class Seat:
     def attach(self) -> None:
         """A new server hears where we are: with a kernel, or with what one has left."""
         if self.pid:
-            self.say_bound(self.key)
+            self.say_bound()
         elif self.shelf.held:
             self.say_left()
 
     def interrupt(self) -> None:
-        if not self.pid:
-            return
+        with suppress(ProcessLookupError):  # it has just ended, and whoever tells us is about to
+            if self.pid:
+                self.send_interrupt()
+        tell(self.connection, Interrupted())
+
+    def send_interrupt(self) -> None:
         try:
             os.killpg(self.pid, signal.SIGINT)
         except ProcessLookupError:
@@ -195,10 +222,8 @@ class Seat:
 
     def kill(self) -> None:
         if self.pid:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
     # the kernel
 
@@ -216,7 +241,7 @@ class Seat:
                 self.hold(str(said["snapshot"]), fds.pop())
         except BlockingIOError:
             pass  # heard already
-        except (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        except (OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError):
             self.kernel.close()
             if self.bound is None and not self.pid:
                 self.part()  # it died without a word; where it is our child, that tells
@@ -232,26 +257,31 @@ class Seat:
             return
         stages = said.get("stages")
         measured = {str(k)[:40]: float(v) for k, v in stages.items()} if isinstance(stages, dict) else {}
-        self.bound = {**self.house.box.stages, **measured}
         if not self.pid:
-            self.pid = self.outside = int(str(said["pid"]))
-            self.house.readers[linux.pidfd_open(self.pid)] = partial(self.end, self.pid)
+            pid = int(str(said["pid"]))
+            self.house.readers[linux.pidfd_open(pid)] = partial(self.end, pid)
+            self.pid = self.outside = pid
+        self.bound = {**self.house.box.stages, **measured}
         self.sid = sid_of(self.pid)
         self.say_bound()
 
-    def say_bound(self, key: str = "") -> None:
-        """A server that takes over before the kernel has bound hears it when it has."""
+    def say_bound(self) -> None:
+        """With its key: a server that takes over may be the one to hear it, before or after it has asked."""
         if self.bound is None:
             return
-        pidfds = [linux.pidfd_open(pid) for pid in (self.pid, os.getpid())]
+        try:
+            pidfds = [linux.pidfd_open(pid) for pid in (self.pid, os.getpid())]
+        except ProcessLookupError:
+            return  # it has just ended: that is what there will be to say
         outside = self.pid == self.outside
-        bound = Bound(self.bound, self.house.group, key, self.prefix or "", outside, self.state)
+        bound = Bound(self.bound, self.house.group, self.key, self.prefix or "", outside, self.state)
         tell(self.connection, bound, *pidfds)
         for fd in pidfds:
             os.close(fd)
 
     def say_left(self) -> None:
-        tell(self.connection, Left(self.shelf.names, self.killed_for_memory, self.house.group))
+        left = Left(self.shelf.names, self.killed_for_memory, self.house.group, self.prefix or "")
+        tell(self.connection, left)
 
     def end(self, pid: int) -> bool:
         """A kernel's pidfd says so, where it is not our child. By then it may sleep as a snapshot."""
@@ -332,7 +362,7 @@ class Seat:
         if self.wish is None:
             return
         held = self.shelf.held.get(self.wish.name)
-        if any(seat.shelf.ready()[1] for seat in self.house.seats):
+        if self.unheard():
             self.house.wake_all()  # what has not said yet where it is could not be spared
         elif held and held.ended():
             self.drop([held.name])  # this comes back here then
@@ -344,6 +374,13 @@ class Seat:
             self.kill()
         else:
             self.revive(self.wish, held)
+
+    def unheard(self) -> bool:
+        """Whether a snapshot has not said yet where it is: of its own, or one that another session had before the wish. That
+        one may make new ones for ever."""
+        return any(
+            seat is self or each.since <= self.wished for seat in self.house.seats for each in seat.shelf.ready()[1]
+        )
 
     def lain_down(self) -> Held | None:
         """The kernel, where it has become the snapshot that the server wants kept."""
@@ -419,6 +456,7 @@ class Seat:
         seat.sit_down()
         parent = self.house.seat(message.parent)
         try:
+            message = keyed(message, connection)
             if parent is None or parent.over:
                 raise LookupError("The session it is of has no kernel here.")
             if len(self.house.seats) > MOST_SEATS or self.house.seat(message.id) is not seat:
@@ -434,6 +472,7 @@ class Seat:
         seat.move = Move(parent.workspace, seat.workspace, fence)
         seat.hold(message.name, twin)
         seat.wish = Revive(message.name, message.key, message.prefix, message.count, message.reseed)
+        seat.wished = time.monotonic()
         seat.fulfil()
 
     def part(self) -> None:

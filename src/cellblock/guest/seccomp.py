@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 from dataclasses import dataclass
-from socket import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, SOCK_RDM, SOCK_SEQPACKET, SOCK_STREAM
+from socket import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, SOCK_RDM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET
 from typing import Any
 
 from cellblock.guest import linux
@@ -51,6 +51,8 @@ NAMESPACE_FLAGS = (
 TERMINAL_CALLS = (0x5412, 0x541C, 0x5423)  # TIOCSTI, TIOCLINUX; TIOCSETD loads line disciplines into the host's kernel
 F_SETLEASE, F_SETDELEG = 1024, 1040  # a lease on a file of one's own user holds up everybody who opens it, for 45 s
 MAP_HUGETLB, MFD_HUGETLB = 0x40000, 4  # pages that the host has put aside for others; no memory limit counts them
+# SO_ATTACH_FILTER and kin: some 90 KB a socket, most of it machine code that no limit counts and all of the host shares room for
+SOCKET_FILTERS = (26, 50, 51, 52)
 RLIMIT_CORE = 4  # stays what it is; see limits.py
 SET_DUMPABLE = 4  # a process that hides from /proc escapes who watches its memory and its deleted files
 MODULES = (
@@ -120,6 +122,10 @@ def rules(level: Level) -> list[Rule]:
     made.append(Rule("mmap", when=((3, "masked", MAP_HUGETLB, MAP_HUGETLB),)))
     made.append(Rule("memfd_create", when=((1, "masked", MFD_HUGETLB, MFD_HUGETLB),)))
     made.append(Rule("prctl", 0, ((0, "masked", SET_DUMPABLE, INT), (1, "masked", 0, LONG))))
+    made += [
+        Rule("setsockopt", when=((1, "masked", SOL_SOCKET, INT), (2, "masked", option, INT)))
+        for option in SOCKET_FILTERS
+    ]
     made += _protocols() if level == "full" else []
     for name in ("socket", "socketpair"):
         refused = [n for n in range(64) if n not in FAMILIES[level]]

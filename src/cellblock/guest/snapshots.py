@@ -1,8 +1,8 @@
 """A snapshot: the kernel forked before a cell. The copy is a kernel that is not open, and sleeps until its init wakes it.
 
-Twice forked, so that init is its parent. It waits on a private socket whose other end init holds, and takes no processor
-time. Nothing it says is believed: init looks for itself whether the process is one of its sandbox. A kernel that makes room
-for another state need not be forked: it can lie down itself.
+The fork goes on as a child of its own and ends, so that init is the parent. The snapshot waits on a private socket whose other
+end init holds, and takes no processor time. Nothing it says is believed: init looks for itself whether the process is one of
+its sandbox. A kernel that makes room for another state need not be forked: it can lie down itself.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from cellblock.guest import descriptors, leftovers, linux, mapped, moving, threads
+from cellblock.guest import descriptors, heir, leftovers, linux, mapped, moving, threads
 from cellblock.guest.shelf import OOM_SCORE, Revival, score
 
 WAIT_SECONDS = 1.0
@@ -192,8 +192,7 @@ class Kept:
 def stand_alone() -> None:
     """In the child of a fork: goes on as init's child, and in a session of its own, where no interrupt of the kernel's comes."""
     between = os.getpid()
-    if os.fork():
-        os._exit(0)
+    heir.go_on()
     ended(between)  # a death signal asked for before that would be for its death
     os.setsid()
     score(os.getpid(), OOM_SCORE)

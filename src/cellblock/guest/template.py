@@ -7,6 +7,7 @@ A fork of the fork server, once that has prepared all; the fork server does the 
 import json
 import os
 import socket
+import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ class Forking:
             linux.setns(namespace, linux.NEWPID)
             pid = os.fork()
             if pid == 0:
-                self.born(socket.socket(fileno=link), output)
+                self._bear(link, output)
         except OSError as problem:
             helper.tell(self.connection, refused=str(problem))
         else:
@@ -96,3 +97,12 @@ class Forking:
                 os.close(fd)
         linux.setns(self.own_pid_namespace, linux.NEWPID)  # lost in a kernel's, we end: the next would be born in there
         return True
+
+    def _bear(self, link: int, output: int) -> NoReturn:
+        """In the fork: whatever happens in it, it does not go on as a second template."""
+        try:
+            self.born(socket.socket(fileno=link), output)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)

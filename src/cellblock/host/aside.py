@@ -22,13 +22,14 @@ from cellblock.errors import CellblockError
 from cellblock.host.workspace import Change, Scan, Stamp, Workspace, changes, write_all
 
 LIMIT = 64 << 20  # bytes of copies that take room of their own, in one session
+LEAST = 1 << 10  # bytes any copy counts for: it has a name and an inode, though it be empty or share all its blocks
 FICLONE = 0x40049409
 BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A file kept aside; `cost`: bytes of disk, 0 where blocks are shared."""
+    """A file kept aside; `cost`: bytes of disk, LEAST where blocks are shared."""
 
     name: str
     cost: int
@@ -61,18 +62,22 @@ class Aside:
     limit: int = LIMIT
     scans: dict[str, Scan] = field(default_factory=dict)
     copies: dict[tuple[str, Stamp], Copy] = field(default_factory=dict)
+    _taken: int = 0  # bytes, of all copies
+    _held: int = 0  # of them those that may not go for what is kept now
     _begun: bool = False
 
-    def keep(self, state: str, scan: Scan) -> None:
-        """The workspace as `scan` says it is belongs to a state from now on."""
+    def keep(self, state: str, scan: Scan, *, spared: str = "") -> None:
+        """The workspace as `scan` says it is belongs to a state from now on. `spared`: a state that makes no room
+        for it, since it is about to be put back."""
         self._sweep()
         before = next(reversed(list(self.scans.values())), None)
         self.scans[state] = scan
         if before is not None and before.files == scan.files:
             return
+        self._held = self._held_by((state, spared))
         for path, stamp in scan.files.items():
             if (path, stamp) not in self.copies:
-                self._copy(state, path, stamp)
+                self._copy((state, spared), path, stamp)
 
     def forget(self, states: Collection[str] | None = None) -> None:
         """Of these states no files are kept any more: their copies go with the next. Of all: in a thread. Does not block."""
@@ -81,6 +86,7 @@ class Aside:
         if states is None and self._begun:
             self._begun = False
             self.copies.clear()
+            self._taken = 0
             gone = self.place.parent.with_name(
                 str(uuid.uuid4())
             )  # what a server leaves of it goes as a home of nobody's
@@ -107,7 +113,7 @@ class Aside:
 
     # inside
 
-    def _copy(self, state: str, path: str, stamp: Stamp) -> None:
+    def _copy(self, spared: Collection[str], path: str, stamp: Stamp) -> None:
         name = hashlib.sha256(f"{path}\0{stamp}".encode()).hexdigest()[:40]
         try:
             source = self.workspace.open(path)
@@ -117,7 +123,7 @@ class Aside:
             self._begin()
             target = os.open(self.place / name, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                cost = self._filled(state, source.fileno(), target, stamp.size)
+                cost = self._filled(spared, source.fileno(), target, stamp.size)
                 found = os.fstat(source.fileno())
             except OSError:
                 cost, found = None, None
@@ -127,6 +133,8 @@ class Aside:
             (self.place / name).unlink()
         else:
             self.copies[path, stamp] = Copy(name, cost, stat.S_IMODE(found.st_mode) & 0o777)
+            self._taken += cost
+            self._held += cost
 
     def _begin(self) -> None:
         """What a server before this one has kept nobody knows any more."""
@@ -135,35 +143,44 @@ class Aside:
             self.place.mkdir(mode=0o700)
             self._begun = True
 
-    def _filled(self, state: str, source: int, target: int, size: int) -> int | None:
+    def _filled(self, spared: Collection[str], source: int, target: int, size: int) -> int | None:
         """What the copy takes of the disk; None when there is no room for it."""
+        if not self._room(spared, LEAST):
+            return None
         if size == 0 or cloned(source, target):
-            return 0
-        if not self._room(state, size):
+            return LEAST
+        if not self._room(spared, size):
             return None
         offset = 0
         while offset < size and (block := os.pread(source, min(BLOCK, size - offset), offset)):
             write_all(target, block)
             offset += len(block)
-        return size if offset == size else None
+        return max(size, LEAST) if offset == size else None
 
-    def _room(self, state: str, size: int) -> bool:
-        """Whether there is room; copies that only older states have go first."""
-        if size > self.limit:
-            return False
-        for old in [None, *(each for each in self.scans if each != state)]:
-            if old is not None:
-                self.scans.pop(old, None)
-                self._sweep()
-            if size <= self.limit - sum(copy.cost for copy in self.copies.values()):
+    def _room(self, spared: Collection[str], size: int) -> bool:
+        """Whether there is room; copies that only older states have go first, but for those of the spared."""
+        if size <= self.limit - self._taken:
+            return True
+        if size > self.limit - self._held:
+            return False  # nor would there be, were all others gone
+        for old in [each for each in self.scans if each not in spared]:
+            self.scans.pop(old, None)
+            self._sweep()
+            if size <= self.limit - self._taken:
                 return True
         return False
+
+    def _held_by(self, states: Collection[str]) -> int:
+        """Bytes of copies that these states have."""
+        had = {item for state in states if (scan := self.scans.get(state)) for item in scan.files.items()}
+        return sum(copy.cost for item, copy in list(self.copies.items()) if item in had)
 
     def _sweep(self) -> None:
         """Copies that no state has."""
         had = {item for scan in list(self.scans.values()) for item in scan.files.items()}
         for item in [item for item in list(self.copies) if item not in had]:
             if copy := self.copies.pop(item, None):
+                self._taken -= copy.cost
                 (self.place / copy.name).unlink(missing_ok=True)
 
     def _restore(self, into: Workspace | None, path: str, then: Stamp | None, now: Stamp | None) -> bool:

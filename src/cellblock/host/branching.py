@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 from cellblock.content import is_undone
-from cellblock.errors import BranchLimit, NoState, Unavailable
-from cellblock.execution import Result
+from cellblock.errors import BranchLimit, KernelStartFailed, NoState, Unavailable
+from cellblock.execution import FINAL, Result
 from cellblock.host import copying
 from cellblock.host.aside import PutBack
 from cellblock.host.connection import Keeping
@@ -74,6 +74,10 @@ class Branching:
         else:
             self.made.set_result(made)
 
+    @property
+    def is_made(self) -> bool:
+        return self.made.done() and not self.made.cancelled() and self.made.exception() is None
+
     def fail(self, problem: str | Exception) -> None:
         if not self.made.done():
             self.made.set_exception(Unavailable(problem, retry_after=1.0) if isinstance(problem, str) else problem)
@@ -112,6 +116,10 @@ class Trunk:
                 if state is None:
                     await silently(kernel, keeping=Keeping(name))
                 return await self._made(kernel, wish, slot, name, place)
+            except KernelStartFailed:
+                if state is not None and name not in await kernel.process.snapshots():
+                    raise NoState("The state behind that execution is gone.") from None
+                raise
             finally:
                 if state is None:
                     kernel.process.drop([name])
@@ -170,10 +178,14 @@ async def cells_of(
     end = 0
     for cell in map(copy.deepcopy, cells):
         execution = cell["execution_id"]
-        if execution in not_yet:
-            if (before := last.get(cell["id"])) is None:
+        waits = cell["status"] not in (None, *FINAL)  # for the branch to be made
+        if execution in not_yet or waits:
+            if before := last.get(cell["id"]):
+                cell = _as_it_was(cell, before, *await lookup(before))
+            elif waits:
+                cell = _not_run(cell)
+            else:
                 continue
-            cell = _as_it_was(cell, before, *await lookup(before))
         elif execution not in last.values() and is_undone(cell):
             continue
         _stands(cell)
@@ -186,6 +198,12 @@ def _as_it_was(cell: Cell, execution: str, code: str, result: Result) -> Cell:
     """A cell that has run again since."""
     cell["source"], cell["outputs"], cell["execution_count"] = code, result["outputs"], result["execution_count"]
     cell["status"], cell["execution_id"] = result["status"], execution
+    return cell
+
+
+def _not_run(cell: Cell) -> Cell:
+    """A cell whose code has been asked for, and is another's to run."""
+    cell["outputs"], cell["execution_count"], cell["status"], cell["execution_id"] = [], None, None, None
     return cell
 
 

@@ -20,7 +20,7 @@ __all__ = ["Connection", "KernelMessage"]
 
 OPEN_TIMEOUT = 10.0  # seconds for the kernel to answer at all
 WELCOME = 0.05  # seconds for `iopub_welcome`; ipykernel before 7 sends none, others none to a second subscriber
-QUIET = 1.0  # seconds of silence between a reply and a missing idle until the kernel is asked
+QUIET = 1.0  # seconds of silence between reply and idle, whichever is missing, until the kernel is asked
 PARTING = 1.0  # seconds for a kernel that hears us to note that we leave
 LAST_WORDS = 0.5  # seconds for the rest of iopub once another channel has been closed
 MOST_DROPPED = 1 << 50  # bytes; only a liar has dropped more
@@ -146,8 +146,8 @@ class Connection:
     ) -> None:
         """Runs code; returns when reply and idle are in. Its messages go to `on_message`, in each channel's order.
 
-        What `on_message` raises is raised here. Cancelling it stops listening, not the code. An idle that got lost is
-        noticed by asking the kernel after QUIET seconds. `keeping`: the copy of itself that the kernel makes before;
+        What `on_message` raises is raised here. Cancelling it stops listening, not the code. A reply or an idle that got
+        lost is noticed by asking the kernel after QUIET seconds. `keeping`: the copy of itself that the kernel makes before;
         `count`: how many executions it shall reckon with before this one.
         """
         self._lacking = None  # it was said before
@@ -203,6 +203,7 @@ class Connection:
         """Sends a request over the shell channel; an answer to it ends the execution, or to what it asked itself."""
         self._check()
         run = self._runs[msg_id] = _Run(msg_id, on_message, self._loop.create_future())
+        self._last_idle = ""  # an earlier one's proves nothing of this one
         if request_id != msg_id:
             self._probes[request_id] = run
         try:
@@ -371,19 +372,22 @@ class Connection:
 
     def _heard_of(self, run: _Run, *, replied: bool, idle: bool) -> None:
         """Reply and idle of the execution, or of a later request: channels keep their order, so its own are past then."""
-        if replied and not run.replied:
-            self._loop.call_later(QUIET, self._look_for_idle, run, run.messages)
+        begins = (replied or idle) and not (run.replied or run.idle)
         run.replied, run.idle = run.replied or replied, run.idle or idle
+        if begins:
+            self._loop.call_later(QUIET, self._look_for_rest, run, run.messages)
         if run.replied and run.idle and not run.done.done():
             run.done.set_result(None)
 
-    def _look_for_idle(self, run: _Run, messages: int) -> None:
-        """iopub may drop messages of a flood, idle among them: silence, then an answer to a later request, ends it."""
+    def _look_for_rest(self, run: _Run, messages: int) -> None:
+        """iopub may drop messages of a flood, idle among them, and a kernel that is interrupted between the code and its
+        reply sends none: silence, then an answer to a later request, ends it."""
         if run.done.done() or self.broken is not None:
             return
         if run.messages == messages:
-            self._probe(run, "control")
-        self._loop.call_later(QUIET, self._look_for_idle, run, run.messages)
+            self._probe(run, "control" if run.replied else "shell")
+        if run.replied or run.messages != messages:  # no reply gets lost, and who fakes an idle is asked once
+            self._loop.call_later(QUIET, self._look_for_rest, run, run.messages)
 
     def _probe(self, run: _Run, channel: Channel) -> None:
         probe = uuid.uuid4().hex

@@ -1,12 +1,14 @@
 """What people do to a session's notebook: each edit is made, kept and told to all who watch."""
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cellblock.host.config import ExecuteRequest
 from cellblock.host.watching import Watchers
-from cellblock.notebook import CellType, Notebook, NotebookView
+from cellblock.notebook import CellType, Notebook, NotebookView, from_ipynb
 
 
 @dataclass(eq=False)
@@ -53,12 +55,20 @@ class Edits:
         self.notebook.move(cell_id, after=after)
         return self._edited("cell_moved", cell_id, {"cell_id": cell_id, "after": after})
 
-    async def import_notebook(self, ipynb: object, *, revision: int | None, keep: bool = False) -> NotebookView:
-        """`keep`: what runs in a cell that stays goes on there, as when a Jupyter client saves."""
+    async def read(self, ipynb: object) -> Notebook:
+        """What may be imported, in a thread: it may be large, and to load nbformat's rules alone takes up to seconds."""
+        own = self.notebook
+        reading = partial(from_ipynb, kernel_id=own.kernel_id, environment=own.environment, new_id=own.new_id)
+        return await asyncio.to_thread(reading, ipynb)
+
+    def import_notebook(
+        self, read: Notebook, *, revision: int | None, keep: Collection[str] | None = None
+    ) -> NotebookView:
+        """`keep`: as of `Notebook.become`, when a Jupyter client saves."""
         self.notebook.require(revision)
         before = [cell["id"] for cell in self.notebook.cells]
-        self.notebook.import_ipynb(ipynb, keep=keep)
-        if not keep:
+        self.notebook.become(read, keep=keep)
+        if keep is None:
             self.used()
         for cell_id in {*before, *(cell["id"] for cell in self.notebook.cells)}:
             self.changed(cell_id)

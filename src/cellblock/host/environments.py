@@ -177,10 +177,16 @@ class Engine:
     async def _warm(self) -> Kernel:
         id, uid = str(uuid.uuid4()), self.homes.new_uid()
         try:
-            return await self.kernel(id=id, uid=uid)
+            kernel = await self.kernel(id=id, uid=uid)
         except BaseException:
             await asyncio.to_thread(self.homes.remove, id, uid)
             raise
+        try:
+            await kernel.rehearse()
+        except BaseException:
+            await self.discard(kernel)
+            raise
+        return kernel
 
     def _room_for_warm(self) -> int:
         """The pool's measure of room."""
@@ -343,6 +349,12 @@ class Environments:
         if name not in self._engines:
             raise EnvironmentNotFound(f"There is no environment {name[:80]!r}.")
         return self._engines[name]
+
+    def be_fair(self, now: float) -> None:
+        """Who burns this machine's processors weighs less than the others. `now`: seconds."""
+        for launcher in {engine.launcher for engine in self._engines.values()}:
+            if launcher:
+                launcher.be_fair(now)
 
     def views(self) -> list[EnvironmentView]:
         """The default one first."""

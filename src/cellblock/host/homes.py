@@ -37,6 +37,7 @@ class Homes:
         self._root = os.geteuid() == 0
         self._mode = 0o700
         self._moving = threading.RLock()
+        self._counting = threading.Lock()  # ids are given on one thread and come back on others
 
     def path(self, id: str) -> Path:
         return self.directory / id
@@ -51,11 +52,12 @@ class Homes:
         """One of its own for a new home where the server may give one, else the server's."""
         if not self._root:
             return os.getuid()
-        for _ in range(UID_COUNT):
-            self._last = UID_BASE + (self._last + 1 - UID_BASE) % UID_COUNT
-            if self._last not in self._taken:
-                self._taken[self._last] += 1
-                return self._last
+        with self._counting:
+            for _ in range(UID_COUNT):
+                self._last = UID_BASE + (self._last + 1 - UID_BASE) % UID_COUNT
+                if not self._taken[self._last]:
+                    self._taken[self._last] += 1
+                    return self._last
         raise InternalError("No user id is left for another kernel.")
 
     def let_in(self, level: Level) -> None:
@@ -100,7 +102,8 @@ class Homes:
         """An empty workspace for a branch, at `place` in the home of the sandbox it is to live in. HostExhausted."""
         workspace = home / "b" / place / "w"
         with told(), self._moving:
-            self._taken[uid] += 1  # until it leaves, also when it has not come far
+            with self._counting:
+                self._taken[uid] += 1  # until it leaves, also when it has not come far
             if workspace.is_symlink():
                 workspace.unlink()  # code's own
             elif workspace.exists():
@@ -229,6 +232,6 @@ class Homes:
             os.close(place)
 
     def _release(self, uid: int | None) -> None:
-        if uid:
-            self._taken[uid] -= 1
-            self._taken += Counter()  # without those that are none
+        with self._counting:
+            if uid and self._taken[uid]:
+                self._taken[uid] -= 1

@@ -39,6 +39,7 @@ class Housekeeping:
         work = (
             (self.tidy, self.config.housekeeping_interval),
             (self.sessions.patrol, self.config.patrol_interval),
+            (self.be_fair, self.config.patrol_interval),
             (self.give_back, self.config.patrol_interval),
         )
         self._tasks = [asyncio.create_task(self._keep(act, every), name=f"housekeeping {every}") for act, every in work]
@@ -59,6 +60,9 @@ class Housekeeping:
         await self._drop_one_shots(now - self.config.one_shot_results)
         await self.store.fold_events(now - self.config.events_kept)
         await self.store.forget_keys(now - self.config.events_kept)
+
+    async def be_fair(self) -> None:
+        self.environments.be_fair(asyncio.get_running_loop().time())
 
     async def give_back(self) -> None:
         """After much output: what it took is free once it is stored, but the C library keeps it for the next."""

@@ -326,11 +326,17 @@ class Interpreter:
         return await exported((await self._session(owner, id)).notebook, format)
 
     async def import_notebook(
-        self, owner: str, id: str, ipynb: dict[str, Any], *, revision: int | None = None
+        self, owner: str, id: str, ipynb: dict[str, Any], *, revision: int | None = None, keep: bool = False
     ) -> NotebookView:
-        """Replaces the notebook by an nbformat document. InvalidRequest when it is none; StaleRevision."""
+        """Replaces the notebook by an nbformat document. InvalidRequest when it is none; StaleRevision.
+
+        `keep`: as an editor saves: what runs in cells that stay goes on there.
+        """
         session = await self._session(owner, id)
-        return await session.edits.import_notebook(ipynb, revision=revision)
+        going_on = session.notebook.going_on if keep else None
+        read = await session.edits.read(ipynb)
+        session = await self._session(owner, id)  # it may have been put away meanwhile
+        return session.edits.import_notebook(read, revision=revision, keep=going_on)
 
     async def add_cell(
         self,
@@ -432,9 +438,9 @@ class Interpreter:
         return session.engine.kernel_info or await kernel.connection.request("kernel_info_request", {}, "control")
 
     def live(self, owner: str) -> list[KernelView]:
-        """The owner's sessions that have a kernel, or are getting one."""
-        alive = (each for each in self.sessions.live() if each.owner == owner and each.state != "released")
-        return [session.view() for session in alive]
+        """The owner's sessions that have a kernel, or are getting one; each can be asked for its `desk` at once."""
+        theirs = (each for each in self.sessions.live() if each.owner == owner and not each.deleted)
+        return [session.view() for session in theirs if session.state != "released"]
 
     async def find(self, owner: str, start: str) -> KernelView:
         """The one session whose id begins so. KernelNotFound."""
@@ -467,10 +473,6 @@ class Interpreter:
     async def name_notebook(self, owner: str, id: str, alias: Alias | None) -> None:
         """What a Jupyter client calls the session's notebook, until the server ends."""
         (await self._session(owner, id)).alias = alias
-
-    async def save_notebook(self, owner: str, id: str, ipynb: dict[str, Any]) -> NotebookView:
-        """`import_notebook` as an editor saves: what runs in cells that stay goes on there."""
-        return await (await self._session(owner, id)).edits.import_notebook(ipynb, revision=None, keep=True)
 
     # the chat door's
 

@@ -1,12 +1,13 @@
 """One live kernel: a process and the connection to it, started together and ended together."""
 
 import asyncio
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from cellblock.errors import KernelFault, KernelStartFailed
+from cellblock.errors import KernelFault, KernelStartFailed, KernelTimeout
 from cellblock.host import footprint
 from cellblock.host.connection import OPEN_TIMEOUT, Connection
 from cellblock.host.death import Death
@@ -17,6 +18,7 @@ from cellblock.host.process import Process
 from cellblock.host.workspace import Workspace
 from cellblock.messages import Policy
 
+REHEARSAL = "None"
 LAST_BREATH = 5.0  # seconds between a closed connection and the news of the process's death
 
 
@@ -45,6 +47,7 @@ class KernelProcess(Protocol):
     async def reach(self, patience: float, *, following: bool = False) -> tuple[Connection, FileCourier | None]: ...
     async def reachable(self) -> bool: ...
     def interrupt(self) -> None: ...
+    async def until_interrupted(self) -> None: ...
     def kill(self) -> None: ...
     async def revive(self, name: str, *, count: int, reseed: bool = False, keep: str = "") -> "KernelProcess": ...
     async def snapshots(self) -> Mapping[str, int]: ...
@@ -136,6 +139,19 @@ class Kernel:
     async def reachable(self) -> bool:
         """Whether it lives; one that cannot be reached for the moment is waited for."""
         return self.alive and await self.process.reachable() and self.alive
+
+    async def rehearse(self) -> None:
+        """Runs a statement that leaves no trace: what it writes to of the template's pages is copied before anybody waits
+        for it. KernelFault."""
+        if not self.ours:
+            return
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                await self.connection.execute(
+                    REHEARSAL, msg_id=uuid.uuid4().hex, store_history=False, on_message=lambda message: None
+                )
+        except TimeoutError:
+            raise KernelTimeout(f"The kernel did not run a statement within {OPEN_TIMEOUT:g} s.") from None
 
     async def death(self) -> Death:
         """How the process ended, once its connection is gone; one that will not end is ended."""

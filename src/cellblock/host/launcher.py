@@ -195,6 +195,12 @@ class Launcher:
         """The sandbox that is there."""
         return self._boxes.get(home)
 
+    def be_fair(self, now: float) -> None:
+        """Looks at what each sandbox has used since the last time, and weighs it. `now`: seconds."""
+        for box in self._boxes.values():
+            for process in box.kernels.values():
+                process.be_fair(now)
+
     def _named(self, home: Path) -> str:
         """As the fork server knows it."""
         return str(home.resolve().relative_to(self._data_dir))

@@ -1,10 +1,16 @@
-"""What one sandbox uses now: from its cgroup where there is one, else from /proc."""
+"""What one sandbox uses now, from its cgroup where there is one, else from /proc; and what it weighs for that."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
+
+BURNS = 0.5  # of one processor: who uses more weighs less
+WEIGHTS = {
+    1: ("cpu.shares", 1024, 256),
+    2: ("cpu.weight", 100, 25),
+}  # by version: the file, what is usual, and a quarter
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,9 @@ class NoMeter:
     def oom_kills(self) -> int:
         return 0
 
+    def be_fair(self, now: float) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -30,8 +39,11 @@ class NoMeter:
 class GroupMeter:
     """Reads a cgroup through files opened once. Zeros after the group is removed."""
 
-    def __init__(self, version: int, memory: str, cpu: str | None) -> None:
+    def __init__(self, version: int, memory: str, cpu: str | None, weight: str) -> None:
         self._version = version
+        self._weight = weight
+        self._light: bool | None = None  # nobody knows what the group was left with
+        self._looked: tuple[float, int] | None = None  # when, and the milliseconds it had used
         now, peak = (
             ("memory.usage_in_bytes", "memory.max_usage_in_bytes")
             if version == 1
@@ -51,6 +63,24 @@ class GroupMeter:
         """Processes of the group that its memory limit has cost so far."""
         lines = (line.split() for line in _contents(self._kills).splitlines())
         return next((int(fields[1]) for fields in lines if fields[0] == "oom_kill"), 0)
+
+    def be_fair(self, now: float) -> None:
+        """Who has burnt processors since the last look weighs a quarter of what is usual, until it rests. `now`: seconds.
+
+        The others' cells are short and many of them: they answer then as when it is quiet. Who is alone loses nothing.
+        """
+        used, before = self._milliseconds(_contents(self._cpu)), self._looked
+        self._looked = now, used
+        if before and (burns := used - before[1] > 1000 * BURNS * (now - before[0])) != self._light:
+            self._light = burns
+            self._weigh(burns)
+
+    def _weigh(self, light: bool) -> None:
+        name, usual, quarter = WEIGHTS[self._version]
+        try:
+            Path(f"{self._weight}/{name}").write_text(str(quarter if light else usual))
+        except OSError:
+            pass  # a host that does not share processors by groups, or the group has gone
 
     def _milliseconds(self, text: str) -> int:
         if self._version == 1:
@@ -85,6 +115,9 @@ class ProcessMeter:
     def oom_kills(self) -> int:
         return 0
 
+    def be_fair(self, now: float) -> None:
+        pass  # processes have no weight that could be given back to them later
+
     def close(self) -> None:
         self._pid = 0
 
@@ -99,7 +132,8 @@ def meter_for(cgroups: Mapping[str, Any], group: str, pid: int) -> Meter:
     paths: Mapping[str, str] = cgroups["paths"]
     memory = paths.get("memory", paths.get("all", ""))
     cpu = paths.get("cpuacct", paths.get("all"))
-    return GroupMeter(cgroups["version"], f"{memory}/{group}", f"{cpu}/{group}" if cpu else None)
+    weight = f"{paths.get('cpu', paths.get('all', ''))}/{group}"
+    return GroupMeter(cgroups["version"], f"{memory}/{group}", f"{cpu}/{group}" if cpu else None, weight)
 
 
 def _open(path: str) -> int:

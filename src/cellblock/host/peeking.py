@@ -29,8 +29,8 @@ class Peek:
             self.answer.set_exception(Unavailable(why, retry_after=1.0))
             self.answer.exception()  # nobody may be waiting any more
 
-    async def run(self, kernel: Kernel, grace: float) -> bool:
-        """Asks; whether the kernel still answers afterwards."""
+    async def run(self, kernel: Kernel, patience: float) -> bool:
+        """Asks; whether the kernel still answers afterwards, or within `patience` seconds more."""
         if not kernel.python:
             self.fail(FOREIGN)
             return True
@@ -42,7 +42,7 @@ class Peek:
                 )
         except TimeoutError:
             self.fail("The kernel did not answer in time.")
-            return await self._recovered(kernel, grace)
+            return await self._recovered(kernel, patience)
         except (KernelFault, Malformed) as problem:
             self.fail(f"The kernel did not answer: {problem}")
             return kernel.alive
@@ -52,17 +52,19 @@ class Peek:
     def _settle(self) -> None:
         if self.answer.done():
             return
-        if self._error is None:
+        if self._error and self._error.startswith("KeyboardInterrupt"):
+            self.fail("The kernel was interrupted.")
+        elif self._error is None:
             self.answer.set_result("".join(self._text))
         else:
             self.answer.set_exception(InternalError(self._error))
             self.answer.exception()
 
-    async def _recovered(self, kernel: Kernel, grace: float) -> bool:
-        """The code is interrupted; a kernel that is deaf afterwards is as good as dead."""
+    async def _recovered(self, kernel: Kernel, patience: float) -> bool:
+        """The code is interrupted; what sorts a large table hears that late. A kernel that stays deaf is as good as dead."""
         kernel.process.interrupt()
         try:
-            await kernel.connection.request("kernel_info_request", {}, "shell", timeout=grace)
+            await kernel.connection.request("kernel_info_request", {}, "shell", timeout=patience)
         except KernelFault:
             return False
         return True

@@ -63,7 +63,7 @@ def judge(code: str, rules: CodeRules, *, same_python: bool) -> Verdict:
         tree = parse(code)
     except SyntaxError as problem:
         return problem if same_python else None
-    except (RecursionError, MemoryError, ValueError, OverflowError):
+    except (RecursionError, MemoryError, ValueError, OverflowError, SystemError):  # SystemError: 3.11, at its depth
         return None
     try:
         return first_refusal(tree, rules) if rules else None

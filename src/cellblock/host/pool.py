@@ -220,7 +220,10 @@ class Pool:
         try:
             kernel = await self._launch()
         except CellblockError as problem:
-            self._start_failed(problem)
+            self._start_failed(problem.message)
+        except Exception as problem:  # what nobody foresaw is waited out as well
+            log.exception("warm_kernel_failed")
+            self._start_failed(repr(problem))
         else:
             self._failures, self.error = 0, None
             self.started += 1
@@ -233,11 +236,11 @@ class Pool:
             self._took = self._started - began
             self._step()
 
-    def _start_failed(self, problem: CellblockError) -> None:
+    def _start_failed(self, why: str) -> None:
         self._failures += 1
         self._failed = asyncio.get_running_loop().time()
-        self.error = problem.message
-        log.error("warm_kernel_not_started", failures=self._failures, error=problem.message)
+        self.error = why
+        log.error("warm_kernel_not_started", failures=self._failures, error=why)
 
     def _died(self, _: object) -> None:
         self._drop_dead()

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,6 +29,7 @@ from cellblock.messages import (
     Exit,
     Gone,
     Interrupt,
+    Interrupted,
     Kill,
     Launch,
     Left,
@@ -46,7 +48,9 @@ LAUNCH_SECONDS = 30.0
 STOP_SECONDS = 15.0
 REVIVE_SECONDS = 10.0
 LOOK_SECONDS = 5.0
+SIGNAL_SECONDS = 5.0
 MOST_SEATS = 8  # sessions with a kernel in one sandbox
+UNBOUND = "It ended before its sockets were bound."
 MAX_MESSAGE = 2 * MAX_DISPLAY  # bytes; no honest kernel sends as much
 
 
@@ -134,6 +138,8 @@ class Process:
         self._left: Left | None = None
         self._heir: Process | None = None
         self._looking: asyncio.Future[dict[str, int]] | None = None
+        self._signals = 0  # that init has been asked for and has not yet sent
+        self._all_sent: asyncio.Future[None] = loop.create_future()  # renewed with the first of them
         self._kills = 0  # by the memory limit, before this process
         self.state = ""  # the snapshot that it was
         self._outside: bool | None = None  # the fork server tells of its end, and init does not; not known yet
@@ -153,7 +159,10 @@ class Process:
         return pid_of(self._init_pidfd) if self._init_pidfd >= 0 else 0
 
     def connect(self, control: socket.socket, request: Launch | Branch) -> None:
-        """Hands the fork server one end of this session's connection, and the other for safe keeping. OSError."""
+        """Hands the fork server one end of this session's connection, and the other for safe keeping. OSError.
+
+        The key is said on that connection: what kernels are forked from shall not have heard of it.
+        """
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         except OSError:
@@ -161,7 +170,8 @@ class Process:
             raise
         self._listen(ours)
         with theirs:
-            socket.send_fds(control, [encode(request)], [theirs.fileno(), ours.fileno()])
+            ours.send(request.key.encode())
+            socket.send_fds(control, [encode(replace(request, key=""))], [theirs.fileno(), ours.fileno()])
 
     def attach(self, connection: socket.socket) -> None:
         """Goes on with the connection of a sandbox that a former server has had."""
@@ -205,7 +215,23 @@ class Process:
 
     def interrupt(self) -> None:
         """SIGINT to the kernel and to the processes of its group."""
+        if self._connection is None:
+            return
+        if not self._signals:
+            self._all_sent = asyncio.get_running_loop().create_future()
+        self._signals += 1
         self._send(Interrupt())
+
+    async def until_interrupted(self) -> None:
+        """Returns when every interrupt is with the kernel, or init silent: none will hit what begins then."""
+        if self._signals:
+            either: list[asyncio.Future[Any]] = [self._all_sent, self._gone]
+            await asyncio.wait(either, timeout=SIGNAL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+
+    def _signal_sent(self) -> None:
+        self._signals = max(0, self._signals - 1)
+        if not self._signals:
+            _settle(self._all_sent, None)
 
     async def stop(self) -> Gone:
         """Ends all that the session has in the sandbox, unless it is another process's by now; may be called again.
@@ -221,12 +247,23 @@ class Process:
                     await asyncio.shield(self.box.gone)
             return gone
         except TimeoutError:
+            self._end_init()
             self.close()
             return Gone()
+
+    def _end_init(self) -> None:
+        """One that hears nothing: all of its sandbox ends with it, so not where others live."""
+        if self.alone and self._init_pidfd >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._init_pidfd, signal.SIGKILL)
 
     def usage(self) -> ProcessUsage:
         """Now."""
         return self._meter.read()
+
+    def be_fair(self, now: float) -> None:
+        """To the other sandboxes. `now`: seconds of any clock, the same each time."""
+        self._meter.be_fair(now)
 
     # snapshots
 
@@ -357,14 +394,22 @@ class Process:
     def _heard(self, message: Message | None, fds: list[int]) -> None:
         if isinstance(message, Bound):
             fds = self._is_bound(message, fds)
-        elif isinstance(message, Exit):
-            self._exited(message)
-        elif isinstance(message, Left):
-            self._has_left(message)
         elif isinstance(message, Snapshots):
             if self._looking:
                 pids = dict(zip(message.names, map(pid_of, fds), strict=False))
                 _settle(self._looking, dict.fromkeys(message.names, 0) | pids)
+        else:
+            self._told(message)
+        for fd in fds:
+            os.close(fd)
+
+    def _told(self, message: Message | None) -> None:
+        if isinstance(message, Exit):
+            self._exited(message)
+        elif isinstance(message, Left):
+            self._has_left(message)
+        elif isinstance(message, Interrupted):
+            self._signal_sent()
         elif isinstance(message, Refused):
             self._refused(message)
         elif isinstance(message, Parted):
@@ -374,8 +419,6 @@ class Process:
                 self.box.ended(surely=True)
                 self._resolve(message)
             self.close()
-        for fd in fds:
-            os.close(fd)
 
     def _is_bound(self, message: Bound, fds: list[int]) -> list[int]:
         """The descriptors that are not wanted."""
@@ -409,6 +452,8 @@ class Process:
         self._left = message
         if isinstance(self._meter, NoMeter):  # it ended before this server heard that it had begun
             self._meter = meter_for(self.cgroups, message.group, 0)
+        if self._heir and self._heir.prefix == message.prefix:
+            self._heir._fail(UNBOUND)
         self._settled()
 
     def _refused(self, message: Refused) -> None:
@@ -421,21 +466,21 @@ class Process:
         """Nothing of the session is left, but others have something in the sandbox."""
         started = self.bound.done() and not self.bound.exception()
         self._left = Left((), message.for_memory)
+        if self._heir:
+            self._heir._fail(UNBOUND)
         _settle(self._gone, Gone())
         self.box.left(self.id)
         if self._stopping or not started:  # else the word on how the kernel ended comes by another way
-            self._fail("It ended before its sockets were bound.")
+            self._fail(UNBOUND)
             self._status = -9 if self._status is None else self._status
         self._settled()
 
     def _settled(self) -> None:
         """The kernel has ended, its sandbox has not."""
         left = self._left
-        if left and self._heir:
-            self._heir._fail("It ended before its sockets were bound.")
         if left is None or self._status is None or self.death.done():
             return
-        self._fail("It ended before its sockets were bound.")
+        self._fail(UNBOUND)
         killed = self._status == -9 and not self._stopping
         short = killed and (left.for_memory or self._meter.oom_kills() > self._kills)
         _settle(self.death, Death(self._status, short, self._meter.read().memory_peak_bytes, left.names))
@@ -449,7 +494,7 @@ class Process:
         if not self.lineage:
             self.box.ended(surely=False)
         self.box.left(self.id)
-        self._fail("It ended before its sockets were bound.")
+        self._fail(UNBOUND)
         if self._heir:
             self._heir._fail("The sandbox has ended, and its snapshots with it.")
         killed = self._status == -9

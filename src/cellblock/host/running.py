@@ -21,7 +21,6 @@ from cellblock.host.kernels import Beside, Kernel
 from cellblock.host.timeline import TIGHT
 from cellblock.host.workspace import Scan, Workspace, changes
 
-NO_REPLY = 0.3  # seconds for the reply of an interrupted execution after its kernel said idle
 AFTER_DEATH = 2.0  # seconds for the connection to notice that the process has ended
 DRAINS = 10  # times the grace may be had while output of code that has replied still comes in
 SMALL = 200  # entries of a workspace that is walked at once; a larger one in a thread
@@ -75,6 +74,7 @@ class Run:
     _keeping: Keeping | None = None
     _interrupt: bool = False
     _has_code: bool = False
+    _busy: int = 0  # times it has said so
     _replied: bool = False
     _heard_more: bool = False  # whether anything was heard since the last look
     _draining: int = 0
@@ -158,10 +158,7 @@ class Run:
             async with self._scope:
                 self._listening = True
                 await self._executed()
-        except TimeoutError:
-            if self.kernel.process.death.done():
-                execution.died()
-        except KernelDied:
+        except (TimeoutError, KernelDied):
             execution.died()
         except (ProtocolError, Malformed) as problem:
             execution.broke_protocol(str(problem))
@@ -199,15 +196,21 @@ class Run:
             self.emit(events)
         if execution.violation is not None:
             raise ProtocolError(execution.violation)
-        if message.msg_type == "execute_input":
+        if message.msg_type == "execute_input" or self._begins_silently(message):
             self._gets_code()
         elif message.msg_type == "execute_reply":
             self._replied, self._leaving = True, self._leaving or asks_to_leave(message.content)
             self._heard_more = False
         elif message.msg_type == "input_request":
             self._waits_for_input()
-        elif self._interrupt and message.msg_type == "status" and message.content.get("execution_state") == "idle":
-            self._give_up_in(NO_REPLY)
+
+    def _begins_silently(self, message: KernelMessage) -> bool:
+        """Code that is run silently is not shown. A kernel of ours says once more that it is busy, when an interrupt will
+        be heard; of others no more is known than that they begin."""
+        if not self.options.get("silent") or message.content.get("execution_state") != "busy":
+            return False
+        self._busy += 1
+        return self._busy == (2 if self.kernel.ours else 1)
 
     def _gets_code(self) -> None:
         self._has_code = True
@@ -326,11 +329,8 @@ class Run:
     # the end
 
     def _dead(self, _: object) -> None:
-        self._give_up_in(AFTER_DEATH)
-
-    def _give_up_in(self, seconds: float) -> None:
         if self._listening:
-            self._scope.reschedule(asyncio.get_running_loop().time() + seconds)
+            self._scope.reschedule(asyncio.get_running_loop().time() + AFTER_DEATH)
 
     async def _end(self, used: int) -> None:
         execution = self.execution
@@ -368,11 +368,9 @@ class Run:
             return None
         if self._interrupt and not execution.complete:
             return "interrupted"
-        unheard = self.resumed is not None or self._cut
-        if (
-            unheard and self.lost is None and self._back is None and execution.verdict == "kernel_died"
-        ):  # it had no reply
-            execution.notice = " ".join(filter(None, (execution.notice, UNKNOWN_END)))
+        if self.lost is None and self._back is None and execution.verdict == "kernel_died":  # it had no reply
+            unheard = self.resumed is not None or self._cut
+            self._say(UNKNOWN_END if unheard else NO_WORD)
             return "error" if execution.result()["error"] else "interrupted"
         return None
 
@@ -435,7 +433,7 @@ class Run:
         back = await self.bring_back(True)
         self._back = back and UNDONE.format(what=back)
         if not back:
-            self._unseen = NOT_UNDONE
+            self._say(NOT_UNDONE)
 
     def _cause(self, death: Death) -> str:
         limit = self.execution.limit
@@ -496,6 +494,7 @@ def asks_to_leave(reply: dict[str, Any]) -> bool:
 ROLLED_BACK = frozenset({"error", "timeout", "disk_full"})
 NO_ROOM = b"\n[... the workspace is full: the rest of the text was not kept ...]\n"
 UNKNOWN_END = "It ended while no server listened, and how it ended is not known."
+NO_WORD = "The kernel let it go without a word on how it ended."
 RESTORED = "The kernel could not go on because {why}. {what} The notebook and the files are kept."
 UNDONE = "It failed, and has been undone. {what}"
 NOT_UNDONE = "It failed, and could not be undone: the state before it was not kept."

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -27,10 +28,6 @@ class Run:
     stopped: bool = False
     task: asyncio.Task[None] | None = None
 
-    @property
-    def active(self) -> bool:
-        return not self.done.is_set()
-
     async def pump(self, source: AsyncIterator[str]) -> None:
         try:
             async for piece in source:
@@ -47,61 +44,52 @@ class Run:
         self.done.set()
         self.events.close()
 
+    async def tail(self) -> AsyncIterator[str]:
+        """What it has written and goes on to write. Ends early for a reader that fell behind the log's bound."""
+        async for entry in self.events.tail():
+            if isinstance(entry, Gap):
+                return
+            yield entry[1]
+
 
 class Runs:
-    """The runs of this process by id: at most one active run per id, the last one kept for a reader who comes late."""
+    """The runs of this process that have not ended, by id. One that has is kept by its readers, and by nobody else."""
 
-    def __init__(self, *, kept: int = 256) -> None:
-        self._kept = kept
+    def __init__(self) -> None:
         self._runs: dict[str, Run] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def turn(self, id: str) -> asyncio.Lock:
+        """Held by who reads a conversation to write it, until it is written or its run has started."""
+        return self._turns.setdefault(id, asyncio.Lock())
 
     def start(self, id: str, source: AsyncIterator[str]) -> Run:
         """Pumps `source` into a new run's log. RunActive while the id's last run is not done."""
-        current = self._runs.get(id)
-        if current and current.active:
+        if id in self._runs:
             raise RunActive(f"The conversation {id} is being answered.")
-        run = Run(id)
-        self._runs.pop(id, None)
-        self._runs[id] = run
+        run = self._runs[id] = Run(id)
         run.task = asyncio.create_task(run.pump(source), name=f"run {id}")
-        run.task.add_done_callback(run.ended)
-        self._forget_old()
+        run.task.add_done_callback(lambda task: self._ended(run, task))
         return run
+
+    def _ended(self, run: Run, task: asyncio.Task[None]) -> None:
+        del self._runs[run.id]
+        run.ended(task)
 
     def get(self, id: str) -> Run | None:
         return self._runs.get(id)
 
     def active(self, id: str) -> bool:
-        run = self._runs.get(id)
-        return run is not None and run.active
-
-    async def tail(self, id: str, after: int = 0) -> AsyncIterator[str]:
-        """What the run has written and goes on to write. Ends early for a reader that fell behind the log's bound."""
-        run = self._runs.get(id)
-        if run is None:
-            return
-        async for entry in run.events.tail(after):
-            if isinstance(entry, Gap):
-                return
-            yield entry[1]
+        return id in self._runs
 
     async def stop(self, id: str) -> bool:
         """Cancels the run and waits for its end; False when there was nothing to stop."""
         run = self._runs.get(id)
-        if run is None or not run.active or run.task is None:
+        if run is None or run.task is None:
             return False
         run.task.cancel()
         await run.done.wait()
         return True
 
-    async def forget(self, id: str) -> None:
-        await self.stop(id)
-        self._runs.pop(id, None)
-
     async def aclose(self) -> None:
         await asyncio.gather(*(self.stop(id) for id in list(self._runs)))
-
-    def _forget_old(self) -> None:
-        done = [id for id, run in self._runs.items() if not run.active]
-        for id in done[: max(0, len(self._runs) - self._kept)]:
-            del self._runs[id]

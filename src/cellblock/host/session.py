@@ -122,7 +122,7 @@ class Session:
     def _snapshot(self) -> dict[str, Any]:
         running, *queue = [turn.id if isinstance(turn, Job) else None for turn in (self.current, *self.waiting)]
         waiting = [id for id in queue if id]
-        return {"notebook": self.notebook.view(), "kernel": self.view(), "running": running, "queue": waiting}
+        return {**self.notebook.picture(), "kernel": self.view(), "running": running, "queue": waiting}
 
     def _tell_state(self, notice: str | None = None) -> None:
         if self.watchers.present:
@@ -201,6 +201,8 @@ class Session:
         self._tell_state()
 
     async def _take_turn(self, turn: Turn) -> None:
+        if self.kernel:
+            await self.kernel.process.until_interrupted()  # by what was meant for the turn before
         if isinstance(turn, Job):
             await self._run(turn)
         elif isinstance(turn, Branching):
@@ -244,15 +246,16 @@ class Session:
             self.travel.settle(self.kernel)
         if job.request.stop_on_error and job.execution.status not in ("ok", "refused"):
             for behind in job.of_same_client(self.waiting):
-                self._cancel(behind, None)
+                if not self.tape.replied_before(job.id, behind.id):
+                    self._cancel(behind, None)
         for change in job.execution.result()["files"]:
             self.watchers.tell("file_changed", dict(change))
         self.changed(self, None)
 
     async def _kernel_for(self, job: Job) -> Kernel | None:
         """The kernel, started when there is none; when it cannot be, the job ends with why."""
-        if self.kernel and not await self.kernel.reachable() and job.execution.ended:
-            return None  # it was taken back while its kernel was waited for
+        if job.execution.ended or (self.kernel and not await self.kernel.reachable() and job.execution.ended):
+            return None  # it was taken back while its turn or its kernel was waited for
         try:
             return await self.awake()
         except CellblockError as problem:
@@ -491,7 +494,7 @@ class Session:
     async def leave(self) -> None:
         """Leaves the kernel to another server, with what runs there and what waits."""
         if self._starting:
-            await asyncio.gather(self._starting, return_exceptions=True)
+            await asyncio.wait([self._starting])
         for turn in (self.current, *self.waiting):
             if isinstance(turn, Peek | Jump | Branching):
                 turn.fail("The server was stopped.")
@@ -516,7 +519,7 @@ class Session:
         if isinstance(self.current, Job) and self.current.run is None:
             self._cancel(self.current, f"It did not run because {why}.")
         if self._starting:
-            await asyncio.gather(self._starting, return_exceptions=True)
+            await asyncio.wait([self._starting])  # not gather: a caller that is cancelled must not cancel it
         kernel = self.kernel
         if isinstance(self.current, Job) and self.current.run:
             self.current.run.abandon(status, state, why)
@@ -578,7 +581,7 @@ class Session:
             return peek.fail(problem.message)
         if kernel.courier:
             await kernel.courier.there(self.workspace)
-        if not await peek.run(kernel, self.config.grace):
+        if not await peek.run(kernel, self.config.max_timeout):  # whoever looks may not cost more than code does
             await kernel.stop()
             self._kernel_lost(kernel, "it did not answer any more")
         return None

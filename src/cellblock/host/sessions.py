@@ -153,6 +153,10 @@ class Sessions:
             )
             session.at_rest(turn)
             made = await turn.made
+        except asyncio.CancelledError:
+            if turn.is_made:  # a moment too late for it to be taken back where it was made
+                self._soon(self._unwanted(session, turn.made.result()))
+            raise
         finally:
             self.one_shots[session.owner] -= 1
         return self._branched(session, engine, made, title), made

@@ -4,7 +4,7 @@ A flood is read no faster than it is handled, a slice per turn of the loop.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any, Literal, cast
@@ -16,6 +16,10 @@ from cellblock.host.transport import MAX_UNREAD, SLICE, Receiver
 from cellblock.host.wire import Channel, Wire
 
 CHANNELS: tuple[Channel, ...] = ("shell", "iopub", "control", "stdin")
+REFUSED_SECONDS = (
+    2.0  # that a socket may be there before anybody listens: a kernel that is another program binds it first
+)
+REFUSED_STEP = 0.02
 
 
 class _Socket(asyncio.Protocol):
@@ -139,7 +143,7 @@ class Sockets:
         scheme, _, address = self._endpoints[channel].partition("://")
         loop = asyncio.get_running_loop()
         if scheme == "ipc":
-            _, protocol = await loop.create_unix_connection(factory, address)
+            _, protocol = await _listened_to(lambda: loop.create_unix_connection(factory, address))
         else:
             host, _, port = address.rpartition(":")
             _, protocol = await loop.create_connection(factory, host, int(port))
@@ -181,3 +185,15 @@ class Sockets:
     @property
     def closed(self) -> "asyncio.Future[Any]":
         return asyncio.gather(*(socket.closed for socket in self._sockets.values()))
+
+
+async def _listened_to(connect: Callable[[], Awaitable[tuple[Any, _Socket]]]) -> tuple[Any, _Socket]:
+    """What comes of connecting once somebody listens. ConnectionRefusedError when nobody does for too long."""
+    until = monotonic() + REFUSED_SECONDS
+    while True:
+        try:
+            return await connect()
+        except ConnectionRefusedError:
+            if monotonic() > until:
+                raise
+        await asyncio.sleep(REFUSED_STEP)

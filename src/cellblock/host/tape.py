@@ -7,7 +7,7 @@ nor the last `idle`.
 """
 
 import uuid
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +24,9 @@ MAX_MESSAGES = 8192
 MAX_ASKED = 1024  # requests whose late messages still find their way
 MAX_ABSENT = 32  # clients of one session whose places are kept
 AWAY_SECONDS = 600.0  # and for how long
-LATE_REPLY = 64 << 10  # bytes of a reply that is kept for a listener that falls behind
+LATE_REPLY = 64 << 10  # bytes of a reply, or a question, that is kept for a listener that falls behind
+MAX_LATE = 1 << 20  # bytes of all such replies; of what is beyond, a few fields stay
+SHORT = 512  # characters of each of them
 
 Header: TypeAlias = Mapping[str, Any]
 Content: TypeAlias = dict[str, Any]
@@ -55,9 +57,11 @@ class Spoken:
 class _Asked:
     """One request on its way, and where on the tape its ends are."""
 
+    id: str
     parent: Header
     listener: str | None
     code: str | None = None
+    asked_at: int = 0
     busy: bool = False
     failed: bool = False
     reply_at: int = 0
@@ -101,6 +105,9 @@ class Tape:
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
         self._listeners: set[Listener] = set()
         self._absent: OrderedDict[str, _Absent] = OrderedDict()  # those away longest first
+        self._late: deque[tuple[_Asked, Spoken, int]] = deque()  # replies that are kept whole, and their bytes
+        self._late_bytes = 0
+        self._asking: _Asked | None = None  # whose code waits for an answer: a kernel asks for one at a time
 
     # listeners
 
@@ -144,25 +151,33 @@ class Tape:
         """Forgets what everybody has heard who listens or may come back: a newcomer begins with what is said then."""
         places = [listener.position for listener in self._listeners]
         places += [absent.position for absent in self._absent.values()]
-        self.log.drop(min(places, default=self.log.last))
+        place = min(places, default=self.log.last)
+        self.log.drop(place)
+        while self._late and self._late[0][0].reply_at <= place:
+            self._let_go(None)
 
     # what is asked
 
     def expect(self, id: str, request: Request | None, code: str | None = None) -> None:
         """A request goes to the kernel under the message id `id`; None: another door's, which has no header."""
         header = request.header if request else _header("execute_request", self.session, id)
-        self._asked[id] = _Asked(header, request.listener if request else None, code)
+        self._asked[id] = _Asked(id, header, request.listener if request else None, code, self.log.last)
         if len(self._asked) > MAX_ASKED:
             over = (key for key, asked in self._asked.items() if asked.idle_at)
             del self._asked[next(over, next(iter(self._asked)))]
 
+    def replied_before(self, id: str, later: str) -> bool:
+        """Whether one request had its reply when another came: who made that one knew what had become of the first."""
+        first, second = self._asked.get(id), self._asked.get(later)
+        return bool(first and second and 0 < first.reply_at <= second.asked_at)
+
     def take_question(self, listener: str) -> str | None:
         """The execution whose question a listener is answering now."""
-        for id, asked in reversed(self._asked.items()):
-            if asked.question and asked.listener == listener:
-                asked.question = None
-                return id
-        return None
+        asked = self._asking
+        if asked is None or asked.listener != listener:
+            return None
+        self._no_question(asked)
+        return asked.id
 
     # what is heard
 
@@ -177,6 +192,8 @@ class Tape:
         asked = self._asked.get(message.parent_id)
         if not self._wanted or (asked is None and (message.parent_id or message.channel != "iopub")):
             return
+        if asked and asked.busy and message.content.get("execution_state") == "busy":
+            return  # what a kernel of ours says once more of silent code is meant for us
         try:
             content, metadata = shortened(message.content), shortened(message.metadata)
         except Malformed:
@@ -265,16 +282,42 @@ class Tape:
     def _noted(self, asked: _Asked, said: Spoken) -> None:
         kind, state = said.header["msg_type"], said.content.get("execution_state")
         if said.channel == "stdin":
-            asked.question = said
+            self._no_question(self._asking)
+            asked.question = said if _weight(said) <= LATE_REPLY else _short_of(said)
+            self._asking = asked
         elif said.channel != "iopub":
-            asked.reply_at, asked.question = self.log.last, None
-            asked.reply = said if _weight(said) <= LATE_REPLY else _without_payload(said)
+            asked.reply_at = self.log.last
+            self._no_question(asked)
+            self._keep(asked, said)
         elif kind == "status" and state == "idle":
             asked.idle_at = self.log.last
         elif kind == "status":
             asked.busy = True
         elif kind == "error":
             asked.failed = True
+
+    def _no_question(self, asked: _Asked | None) -> None:
+        if asked is not None and asked is self._asking:
+            self._asking = asked.question = None
+
+    def _keep(self, asked: _Asked, reply: Spoken) -> None:
+        """A reply, for those who fall behind; the oldest ones become short when they are too many."""
+        size = _weight(reply)
+        if size > LATE_REPLY:
+            asked.reply = _short_of(reply)
+            return
+        asked.reply = reply
+        self._late.append((asked, reply, size))
+        self._late_bytes += size
+        while self._late_bytes > MAX_LATE:
+            self._let_go(_short_of(self._late[0][1]))
+
+    def _let_go(self, instead: Spoken | None) -> None:
+        """The oldest whole reply is not kept any more, unless there is another in its place already."""
+        asked, reply, size = self._late.popleft()
+        self._late_bytes -= size
+        if asked.reply is reply:
+            asked.reply = instead
 
     # what a listener has missed
 
@@ -319,12 +362,18 @@ def _short(header: Header) -> Header:
     return {name: clean(str(header.get(name, ""))[:256]) for name in names}
 
 
-def _without_payload(reply: Spoken) -> Spoken:
-    """A reply that is too large to be kept, as far as every reply has it."""
-    names = ("status", "execution_count", "ename", "evalue")
-    content = {name: reply.content[name] for name in names if name in reply.content}
-    content = {**content, "payload": [], "user_expressions": {}, "traceback": []}
-    return Spoken(reply.channel, reply.header, reply.parent, content, {}, (), reply.listener)
+def _short_of(said: Spoken) -> Spoken:
+    """A reply or a question that is too large to be kept, as far as all of them have it."""
+    names = ("status", "execution_count", "ename", "evalue", "prompt", "password")
+    found = {name: said.content[name] for name in names if name in said.content}
+    content = {name: each[:SHORT] if isinstance(each, str) else each for name, each in found.items() if _plain(each)}
+    if said.channel != "stdin":
+        content |= {"payload": [], "user_expressions": {}, "traceback": []}
+    return Spoken(said.channel, said.header, said.parent, content, {}, (), said.listener)
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, str | bool) or (isinstance(value, int) and value.bit_length() < 64)
 
 
 def _weight(said: Spoken) -> int:

@@ -101,6 +101,7 @@ class Travel:
     news: str | None = None  # what the next Result has to say of a state that nobody asked for
     _taken: float = float("-inf")  # when the last snapshot was, by the loop's clock
     _running: str = ""  # the state before the cell that runs
+    _leaving: list[str] = field(default_factory=list)  # states in no timeline any more, whose processes are still there
     _common: int | None = None  # what the kernel shared with its template before the first one
     _weighing: asyncio.Task[None] | None = None
     _settling: asyncio.Task[None] | None = None
@@ -130,8 +131,10 @@ class Travel:
         state = State(kept, self.config.clock()) if kept else None
         self._change(kernel, self.timeline.ran(job.id, job.execution.cell_id, state))
         if name:
-            self._drop(kernel, time.too_many(self.timeline, most=self.config.snapshots, spared={name}))
-        return Keeping(name, wish.used > time.ROOM * wish.limit) if name else None
+            tight = wish.used > time.ROOM * wish.limit
+            self._make_way(kernel, time.too_many(self.timeline, most=self.config.snapshots, spared={name}), tight)
+            return Keeping(name, tight)
+        return None
 
     def _wish(self, kernel: Kernel, job: Job, blank: bool) -> time.Wish:
         since = asyncio.get_running_loop().time() - self._taken
@@ -139,10 +142,10 @@ class Travel:
         mode = job.request.snapshot or self.config.snapshot
         return time.Wish(mode, job.request.door in MODEL_DOORS, blank, used, limit, since)
 
-    async def _keep_files(self, state: str, scan: Scan | None) -> None:
+    async def _keep_files(self, state: str, scan: Scan | None, *, spared: str = "") -> None:
         try:
             known = scan if scan is not None else await asyncio.to_thread(self.workspace.scan)
-            await asyncio.to_thread(self.aside.keep, state, known)
+            await asyncio.to_thread(self.aside.keep, state, known, spared=spared)
         except (CellblockError, OSError) as problem:
             log.warning("files_not_kept", reason=str(problem))
 
@@ -150,8 +153,25 @@ class Travel:
         if self._common is None:
             self._common = (await asyncio.to_thread(weighing.weight, kernel.process.pid)).common
 
+    def _make_way(self, kernel: Kernel, names: list[str], tight: bool) -> None:
+        """For the state that is being taken: their processes end after the cell, as to end takes as long as to be forked.
+
+        `tight`: now, since memory is short.
+        """
+        self.timeline = self.timeline.only(self.timeline.names - set(names))
+        self.aside.forget(names)
+        self._leaving += names
+        if tight:
+            self._see_off(kernel)
+
+    def _see_off(self, kernel: Kernel) -> None:
+        if self._leaving:
+            kernel.process.drop(self._leaving)
+            self._leaving = []
+
     def press(self, kernel: Kernel) -> None:
         """Memory is short while a cell runs: all older states go, so that they cost it nothing."""
+        self._see_off(kernel)
         self._drop(kernel, [state.name for state in time.snapshots(self.timeline)[:-1]])
 
     # after it
@@ -159,6 +179,7 @@ class Travel:
     def settle(self, kernel: Kernel) -> None:
         """Behind the scenes, after a cell: which states there really are, what they weigh, and which are too many bytes."""
         self._running = ""
+        self._see_off(kernel)
         if self.timeline.states and (self._settling is None or self._settling.done()):
             self._settling = asyncio.create_task(self._soon(kernel))
 
@@ -267,7 +288,7 @@ class Travel:
             raise NoState("That state is not kept any more.")
         left = State(f"left-{uuid.uuid4().hex}", self.config.clock())
         if state.name != ORIGIN:
-            await self._keep_files(left.name, None)
+            await self._keep_files(left.name, None, spared=state.name)
         try:
             revived = await self._revived(kernel, state, count, keep=left.name)
         except Unavailable as problem:
@@ -311,7 +332,7 @@ class Travel:
         for task in (self._weighing, self._settling):
             if task:
                 task.cancel()
-        self.timeline, self.total, self._common = Timeline(), 0, None
+        self.timeline, self.total, self._common, self._leaving = Timeline(), 0, None, []
         self.aside.forget()
         self._taken = float("-inf")
 

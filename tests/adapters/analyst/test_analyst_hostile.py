@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cellblock.adapters.analyst.outputs import parse
-from cellblock.adapters.analyst.question import Turn
+from cellblock.adapters.analyst.question import FENCE, Turn
 from cellblock.adapters.analyst.respond import Attempt, respond
 from cellblock.adapters.analyst.schema import DataFile, find_context, to_file
 
@@ -161,3 +161,9 @@ def test_any_json_gives_a_context(raw: Any) -> None:
 @given(text=st.text(max_size=300))
 def test_any_text_is_read_as_outputs(text: str) -> None:
     parse(text)
+
+
+def test_a_fence_that_is_none_takes_no_longer_than_its_length() -> None:
+    """All that a question may have, twice over; in all ways to divide it this took minutes, and the server stood still."""
+    assert FENCE.search("```" + " \t" * 100_000 + "x") is None
+    assert FENCE.search("``` \t" * 40_000) is None

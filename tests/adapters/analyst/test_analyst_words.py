@@ -205,3 +205,24 @@ def test_the_tools_text_is_taken_apart() -> None:
 def test_an_error_is_its_last_line() -> None:
     outputs = parse("status: error: the code raised\n\nerror:\nCell In[1], line 2\n----> 2 x\nKeyError: 'x'")
     assert (outputs.status, outputs.error) == ("error", "KeyError: 'x'")
+
+
+@pytest.mark.parametrize(
+    "stands",
+    [
+        "state: after [2]",
+        "state: empty",
+        "state: before [3], which is undone",
+        "state: before this call, which is undone",
+    ],
+)
+def test_what_state_the_kernel_stands_on_was_not_printed(stands: str) -> None:
+    assert parse(f"status: ok\n\nstdout:\n0\n1\n\n{stands}").lines == ["0", "1", ""]
+
+
+def test_a_line_that_only_looks_like_it_was() -> None:
+    assert parse("status: ok\n\nstdout:\nstate: Ohio\nstate: after all\nsum: 1").lines == [
+        "state: Ohio",
+        "state: after all",
+        "sum: 1",
+    ]

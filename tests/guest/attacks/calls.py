@@ -84,6 +84,9 @@ NAMESPACES = {
 }
 IMPOSSIBLE = 0x00010000  # CLONE_THREAD without CLONE_SIGHAND: EINVAL
 
+PROGRAMS = {"FILTER": 26, "BPF": 50, "REUSEPORT_CBPF": 51, "REUSEPORT_EBPF": 52}  # machine code that no limit counts
+BUFFER = "call('setsockopt', -1, 1, 8, BAD, 4)"
+
 INTERRUPTS = [
     Attempt("a 32-bit system call", "by_interrupt(20)", control="by_64_bits()"),
     Attempt("a refused call, by way of 32 bits", "by_interrupt(21)", control="by_64_bits()"),
@@ -111,6 +114,11 @@ ATTEMPTS = [
     Attempt("a personality of one's own", "call('personality', 0xFFFFFFFF)", "allowed", "allowed"),
     Attempt("pages put aside", "call('mmap', -4096, 4096, 3, 0x40022, -1, 0)", control="mmap.mmap(-1, 4096).close()"),
     Attempt("a file of pages put aside", "call('memfd_create', BAD, 4)", control="os.close(os.memfd_create('x'))"),
+    *(
+        Attempt(f"a program on a socket: {name}", f"call('setsockopt', -1, 1, {option}, BAD, 16)", control=BUFFER)
+        for name, option in PROGRAMS.items()
+    ),
+    Attempt("a program on a socket, garbage in the upper half", "call('setsockopt', -1, (1 << 32) | 1, 26, BAD, 16)"),
     Attempt("push input into a terminal", "call('ioctl', 0, 0x5412, BAD)", control="call('ioctl', 0, 0x5401, BAD)"),
     Attempt("paste into a console", "call('ioctl', 0, 0x541C, BAD)", control="call('ioctl', 0, 0x5401, BAD)"),
     Attempt("a line discipline", "call('ioctl', 0, 0x5423, BAD)", control="call('ioctl', 0, 0x5401, BAD)"),

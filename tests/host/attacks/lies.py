@@ -250,7 +250,7 @@ ends = [
         "time.sleep(0)",
         "timeout",
         kept=False,
-        timeout=0.4,
+        timeout=1.5,
     ),
     Attack(
         "stopping itself",
@@ -259,7 +259,7 @@ ends = [
         "os.kill(os.getpid(), 0)",
         "timeout",
         kept=False,
-        timeout=0.4,
+        timeout=1.5,
     ),
     Attack(
         "half a message and silence",
@@ -268,7 +268,7 @@ ends = [
         "put('iopub', signed(parts_of('comm_msg', {})))",
         "timeout",
         kept=False,
-        timeout=0.4,
+        timeout=1.5,
     ),
     *[
         Attack(

@@ -101,13 +101,23 @@ class Odd:
                 writer.write(answer("200 OK", json.dumps({"head": head}).encode()))
             case "squeezes":
                 writer.write(answer("200 OK", gzip.compress(b"{}"), "Content-Encoding: gzip"))
+            case "many values":
+                writer.write(answer("200 OK", b"[" + b"0," * 500_000 + b"0]"))
+            case "bakes":
+                baked = ("_xsrf=far; Path=/", "_xsrf=near; Path=/api/", f"n{len(self.asked)}=1; Path=/")
+                cookies = [f"Set-Cookie: {each}" for each in baked]
+                writer.write(answer("200 OK", json.dumps({"head": head}).encode(), *cookies))
             case "hangs up":
                 raise ConnectionError
-            case "starts nothing" if method == "POST":
+            case "starts never" if method == "POST" and path.endswith("/kernels"):
+                await self._stop.wait()
+            case "keeps files" if "contents" in path:
+                writer.write(answer("200 OK", b'{"type": "directory"}'))
+            case "starts nothing" | "keeps files" if method == "POST":
                 writer.write(answer("500 Internal Server Error", b'{"message": "no room"}'))
-            case "starts nothing" if "contents" in path:
+            case "starts nothing" | "starts never" if "contents" in path:
                 writer.write(answer("404 Not Found"))
-            case "starts nothing":
+            case "starts nothing" | "starts never" | "keeps files":
                 writer.write(answer("200 OK", SPECS if "kernelspecs" in path else b"[]"))
             case _:
                 raise AssertionError(self.oddity)

@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from gateways import TOKEN, Begin, Gateway, elsewhere
+from gateways import STEADY, TOKEN, Begin, Gateway, elsewhere
 from interpreting import OWNER, Bench, text
 from ways import Way
 
+from cellblock.errors import ProtocolError
+from cellblock.host.remote import channels, process
 from cellblock.host.servers import JupyterServer, server_at
+from cellblock.host.transport import MAX_UNREAD
+from cellblock.host.wire import Posted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -44,7 +49,7 @@ async def stepping(bench: Bench, kernel_id: str, go: Path) -> Any:
 
 
 async def printed(bench: Bench, running: Any, word: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         async for event in bench.interpreter.events(OWNER, running["id"]):
             if event["event"] == "stream" and word in event["content"]["text"]:
                 return
@@ -52,7 +57,7 @@ async def printed(bench: Bench, running: Any, word: str) -> None:
 
 async def kept(gateway: Gateway, times: int) -> None:
     """Waits until the gateway has noticed so many breaks: from then on it keeps what kernels say."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while gateway.log().count("Starting buffering") < times:  # noqa: ASYNC110 (another process's log)
             await asyncio.sleep(0.02)
 
@@ -78,7 +83,7 @@ async def test_a_break_in_the_middle_of_a_cell_loses_nothing_where_the_server_ke
     assert text(await bench.run("x", kernel_id)) == "1"
 
 
-async def test_what_a_break_swallowed_is_told_and_nothing_else_is(way: Way, begin: Begin, tmp_path: Path) -> None:
+async def test_what_a_break_swallowed_is_told(way: Way, begin: Begin, tmp_path: Path) -> None:
     bench = await begin(over(way))
     kernel_id = await bench.kernel()
     for number in range(5):
@@ -91,8 +96,8 @@ async def test_what_a_break_swallowed_is_told_and_nothing_else_is(way: Way, begi
         (go / "third").touch()
         result = await bench.wait(running)
         whole = text(result) == "first\nsecond\nthird\ndone\n"
-        assert whole == (result["notice"] is None), result
-        assert whole or "output of that moment may be missing" in str(result["notice"])
+        assert whole or result["notice"], (text(result), number)  # that only its end got lost cannot be known here
+        assert result["notice"] is None or "output of that moment may be missing" in result["notice"]
 
 
 async def test_a_cell_that_ends_while_nobody_listens_is_told_whole(
@@ -115,7 +120,7 @@ async def until_ended(go: Path) -> None:
     """Lets the code go on to its end."""
     for name in ("first", "second", "third"):
         (go / name).touch()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not (go / "ended").exists():  # noqa: ASYNC110 (another process's doing)
             await asyncio.sleep(0.02)
 
@@ -159,6 +164,70 @@ while not os.path.exists({str(tmp_path / "heard")!r}):  # an answer that is sent
     assert text(result).startswith("before\n")
     assert "output of that moment may be missing" in str(result["notice"])
     assert text(await bench.run("x", kernel_id)) == "1"
+
+
+async def test_breaks_now_and_then_cost_no_kernel(
+    way: Way, gateway: Gateway, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channels, "MAX_BREAKS", 2)
+    monkeypatch.setattr(channels, "STEADY", 0.0)
+    bench = await begin(over(way))
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    for _ in range(5):
+        made = gateway.log().count("Connecting to kernel")
+        way.cut()
+        async with asyncio.timeout(90):
+            while gateway.log().count("Connecting to kernel") == made:  # noqa: ASYNC110 (another process's log)
+                await asyncio.sleep(0.02)
+    assert text(await bench.run("x", kernel_id)) == "1"
+
+
+async def test_a_server_that_is_well_but_takes_no_connection_to_a_kernel_is_not_waited_for_without_end(
+    way: Way, begin: Begin
+) -> None:
+    bench = await begin(over(way), remote=replace(STEADY, start_timeout=8.0))
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    way.narrow = True
+    way.cut()
+    remote = next(each.kernel for each in bench.interpreter.sessions.live() if each.id == kernel_id).process
+    async with asyncio.timeout(90):
+        while remote._channels._connected.is_set():  # noqa: ASYNC110 (another task's)
+            await asyncio.sleep(0.02)
+    async with asyncio.timeout(90):
+        result = await bench.run("x", kernel_id)
+    assert result["status"] == "kernel_died"
+    assert "could not be connected to" in (await remote.death).said
+    way.narrow = False
+    again = await bench.run("'x' in globals()", kernel_id)
+    assert text(again) == "False"
+    assert "variables of before are lost" in str(again["notice"])
+
+
+async def test_the_first_connection_to_a_kernel_has_the_time_of_its_start(
+    gateway: Gateway, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server may wait with it until the kernel is there."""
+    monkeypatch.setattr(process, "AGAIN", 0.0)
+    bench = await begin(gateway.server)
+    assert text(await bench.run("1 + 1", await bench.kernel())) == "2"
+
+
+async def test_what_waits_for_a_way_that_is_shut_is_bounded(way: Way, begin: Begin) -> None:
+    bench = await begin(over(way), remote=STEADY)
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    connection = next(each.kernel for each in bench.interpreter.sessions.live() if each.id == kernel_id).connection
+    way.shut()
+    message = Posted("1", "shell", "comm_msg", {"comm_id": "c", "data": {"x": "y" * (1 << 20)}}, {}, ())
+    for _ in range(MAX_UNREAD >> 20):
+        connection.post(message)
+    with pytest.raises(ProtocolError, match="does not read"):
+        connection.post(message)
+    assert connection._transport._unsent == 0
+    way.shut(False)
+    assert text(await bench.run("1 + 1", kernel_id)) == "2"
 
 
 async def test_kernels_go_on_with_the_next_server_here(gateway: Gateway, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ async def test_an_enterprise_gateway_gives_kernels(gateways: Any, begin: Begin) 
     python = python_of("enterprise-gateway")
     options = [f"--EnterpriseGatewayApp.auth_token={TOKEN}", "--EnterpriseGatewayApp.port_retries=0"]
     (gateway,) = await gateways(1, *options, kind="enterprise", bin=python.parent)
-    remote = replace(QUICK, env=(("KERNEL_USERNAME", "ada"),), timeout=5.0, patience=20.0)
+    remote = replace(QUICK, env=(("KERNEL_USERNAME", "ada"),), timeout=30.0, patience=60.0)
     bench = await begin(gateway.server, remote=remote)
     await state(bench, gateway.server.name, "healthy")
     kernel_id = await bench.kernel()

@@ -1,6 +1,7 @@
 """Several gateways at once, and what becomes of them: killed, frozen, refusing, answering 500, slow."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
@@ -8,9 +9,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from gateways import QUICK, Begin, Gateway, end_all, state, until
+from gateways import QUICK, STEADY, Begin, Gateway, end_all, state, until
 from interpreting import OWNER, Bench, text
 from odd import Odd
+
+from cellblock.host.remote import record
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 Gateways = Callable[..., Coroutine[Any, Any, list[Gateway]]]
@@ -51,7 +54,7 @@ async def three(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[
 
 
 async def test_kernels_are_spread_and_move_when_their_server_is_killed(three: list[Gateway], begin: Begin) -> None:
-    bench = await begin(*(each.server for each in three))
+    bench = await begin(*(each.server for each in three), remote=QUICK)
     await all_healthy(bench, three)
     assert sorted((await placed(bench, 3)).values()) == [1, 1, 1]
     kernel_id, *others = bench.kernels
@@ -82,7 +85,7 @@ async def test_an_idle_session_of_a_frozen_server_moves_and_the_others_stay_as_q
     three: list[Gateway], begin: Begin
 ) -> None:
     two = three[:2]
-    bench = await begin(*(each.server for each in two))
+    bench = await begin(*(each.server for each in two), remote=QUICK)
     await all_healthy(bench, two)
     await placed(bench, 2)
     first, second = bench.kernels
@@ -102,7 +105,7 @@ async def test_an_idle_session_of_a_frozen_server_moves_and_the_others_stay_as_q
     given_up = await state(bench, frozen.server.name, "healthy")
     assert given_up["ours"] == 0
     log = frozen.log
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while log().count("204 DELETE") <= ended:  # noqa: ASYNC110 (another process's log)
             await asyncio.sleep(0.05)
 
@@ -143,7 +146,7 @@ MORE = [
 @pytest.mark.parametrize("oddity", ["fails", "slow", "redirects", *MORE])
 async def test_an_odd_server_costs_nobody_anything(oddity: str, gateway: Gateway, begin: Begin) -> None:
     async with Odd(oddity, gateway.url) as odd:
-        bench = await begin(odd.server, gateway.server)
+        bench = await begin(odd.server, gateway.server, remote=QUICK)
         await state(bench, gateway.server.name, "healthy")
         assert await placed(bench, 2) == {gateway.server.name: 2}
         assert not odd.elsewhere, "the secret went to another server"
@@ -151,8 +154,72 @@ async def test_an_odd_server_costs_nobody_anything(oddity: str, gateway: Gateway
 
 async def test_a_server_that_is_well_but_starts_no_kernel_is_passed_over(gateway: Gateway, begin: Begin) -> None:
     async with Odd("starts nothing", gateway.url) as odd:
-        bench = await begin(odd.server, gateway.server, remote=replace(QUICK, start_timeout=1.0))
+        bench = await begin(odd.server, gateway.server, remote=QUICK)
         await all_healthy(bench, [gateway])
         await state(bench, odd.server.name, "healthy")
         assert (await placed(bench, 3))[gateway.server.name] == 3
         assert await until(bench, lambda status: status["remote"][0]["refused"] > 0)
+
+
+async def test_a_server_that_never_starts_one_is_waited_for_once(gateway: Gateway, begin: Begin) -> None:
+    async with Odd("starts never") as odd:
+        bench = await begin(odd.server, gateway.server, remote=replace(STEADY, start_timeout=8.0))
+        await all_healthy(bench, [gateway])
+        await state(bench, odd.server.name, "healthy")
+        assert (await placed(bench, 3))[gateway.server.name] == 3
+        assert odd.asked.count("POST /api/kernels") == 1
+
+
+async def test_a_refused_kernel_leaves_no_directory_behind(begin: Begin) -> None:
+    async with Odd("keeps files") as odd:
+        bench = await begin(odd.server)
+        await state(bench, odd.server.name, "healthy")
+        await until(bench, lambda status: status["remote"][0]["contents"])
+        await bench.run("1", await bench.kernel())
+        await state(bench, odd.server.name, "resting")
+        made = {path.removeprefix("PUT ") for path in odd.asked if path.startswith("PUT ") and "/cellblock-" in path}
+        assert len(made) == 2, "the directory, and the file that shows that a kernel lives there"
+        async with asyncio.timeout(90):
+            while not made <= {path.removeprefix("DELETE ") for path in odd.asked}:  # noqa: ASYNC110 (a server's log)
+                await asyncio.sleep(0.02)
+
+
+async def test_what_cannot_be_removed_here_keeps_no_server_from_being_watched(gateway: Gateway, begin: Begin) -> None:
+    bench = await begin(gateway.server)
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    process = live(bench)(kernel_id).process
+    (process.home / record.NAME).unlink()
+    (process.home / record.NAME).mkdir()
+    assert gateway.get(f"api/kernels/{process.record.kernel}", "DELETE") == 204
+    assert "was ended by its server" in (await process.death).said
+    (process.home / record.NAME).rmdir()
+    assert text(await bench.run("1 + 1", kernel_id)) == "2"
+    await state(bench, gateway.server.name, "healthy")
+
+
+MUTE = """
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelapp import IPKernelApp
+
+class Mute(IPythonKernel):
+    async def do_execute(self, *given, **more):
+        return {"status": "ok", "execution_count": 0, "payload": [], "user_expressions": {}}
+
+IPKernelApp.launch_instance(kernel_class=Mute)
+"""
+
+
+async def test_a_python_that_answers_no_errand_is_told_as_one_that_did_not_start(
+    gateways: Gateways, begin: Begin
+) -> None:
+    (gateway,) = await gateways(1)
+    place = gateway.directory / "jupyter/kernels/mute"
+    place.mkdir(parents=True)
+    argv = ["python", "-c", MUTE, "-f", "{connection_file}"]
+    (place / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Mute", "language": "python"}))
+    bench = await begin(gateway.server, remote=replace(STEADY, kernels=("mute",)))
+    result = await bench.run("1", await bench.kernel())
+    assert result["status"] == "kernel_died"
+    assert "did not come up. It could not be asked about files: the kernel did not do what" in str(result["notice"])
+    assert await until(bench, lambda status: status["remote"][0]["ours"] == 0)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateways import QUICK, TOKEN, Begin, Gateway, state
+from gateways import QUICK, STEADY, TOKEN, Begin, Gateway, state
 from interpreting import text
 from jupyter_server.auth import passwd
 from odd import Odd
 
-from cellblock.host.remote.rest import MAX_ANSWER, Refused, Rest, Unanswered
+from cellblock.host.remote.rest import MAX_ANSWER, MAX_COOKIES, MAX_VALUES, Refused, Rest, Unanswered
 from cellblock.host.servers import JupyterServer, Remote, server_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -30,7 +30,7 @@ async def door(server: JupyterServer, remote: Remote = QUICK) -> AsyncIterator[R
         await rest.aclose()
 
 
-async def asked(rest: Rest, path: str = "api/kernelspecs", timeout: float = 5.0) -> dict[str, Any]:
+async def asked(rest: Rest, path: str = "api/kernelspecs", timeout: float = 60.0) -> dict[str, Any]:
     return (await rest.ask("GET", path, timeout=timeout)).object()
 
 
@@ -63,7 +63,7 @@ async def test_a_password_logs_in_as_a_browser_does(gateways: Any, begin: Begin)
     options = [f"--PasswordIdentityProvider.hashed_password={hashed}", "--ServerApp.base_url=/base/"]
     (locked,) = await gateways(1, *options, kind="server", path="/base", token="")
     bare = locked.server
-    bench = await begin(bare, remote=replace(QUICK, password="open up"))
+    bench = await begin(bare, remote=replace(STEADY, password="open up"))
     await state(bench, bare.name, "healthy")
     kernel_id = await bench.kernel()
     result = await bench.run("open('a', 'w').write('1'); 6 * 7", kernel_id)
@@ -91,14 +91,14 @@ async def test_https_with_a_private_authority(gateways: Any, begin: Begin, certi
     pem, key = certificate
     options = [f"--KernelGatewayApp.certfile={pem}", f"--KernelGatewayApp.keyfile={key}"]
     (secure,) = await gateways(1, *options, scheme="https")
-    bench = await begin(secure.server, remote=replace(QUICK, authority=pem))
+    bench = await begin(secure.server, remote=replace(STEADY, authority=pem))
     await state(bench, secure.server.name, "healthy")
     assert text(await bench.run("6 * 7", await bench.kernel())) == "42"
     async with door(secure.server) as rest:
         with pytest.raises(Unanswered, match="certificate"):
             await asked(rest)
         with pytest.raises(Unanswered, match="certificate"):
-            await rest.socket("api/kernels/x/channels", {}, max_message=1 << 20, timeout=5.0)
+            await rest.socket("api/kernels/x/channels", {}, max_message=1 << 20, timeout=60.0)
 
 
 async def test_an_authority_that_is_none_is_told(tmp_path: Path) -> None:
@@ -116,6 +116,7 @@ async def test_an_authority_that_is_none_is_told(tmp_path: Path) -> None:
         ("talks for ever", f"more than {MAX_ANSWER:,} bytes"),
         ("no json", "no JSON"),
         ("deep", "no JSON"),
+        ("many values", f"more than {MAX_VALUES:,} values"),
         ("redirects", "302"),
         ("hangs up", "broke"),
         ("squeezes", "encoding"),
@@ -124,7 +125,7 @@ async def test_an_authority_that_is_none_is_told(tmp_path: Path) -> None:
 async def test_what_is_no_answer_is_told_as_such(oddity: str, problem: str) -> None:
     async with Odd(oddity) as odd, door(odd.server) as rest:
         with pytest.raises((Unanswered, Refused), match=problem):
-            await asked(rest, timeout=2.0)
+            await asked(rest, timeout=2.0 if oddity == "slow" else 60.0)
         assert odd.elsewhere == []
 
 
@@ -132,8 +133,22 @@ async def test_what_is_no_answer_is_told_as_such(oddity: str, problem: str) -> N
 async def test_no_websocket_leads_elsewhere(oddity: str) -> None:
     async with Odd(oddity) as odd, door(odd.server) as rest:
         with pytest.raises((Unanswered, Refused)):
-            await rest.socket("api/kernels/x/channels", {}, max_message=1 << 20, timeout=1.0)
+            await rest.socket(
+                "api/kernels/x/channels", {}, max_message=1 << 20, timeout=1.0 if oddity == "slow" else 60.0
+            )
         assert odd.elsewhere == []
+
+
+async def test_cookies_are_bounded_and_the_nearest_of_a_name_counts() -> None:
+    async with Odd("bakes") as odd, door(odd.server) as rest:
+        for _ in range(3 * MAX_COOKIES):
+            head = (await asked(rest))["head"]
+            assert head.count("=1") <= MAX_COOKIES
+        posted = (await rest.ask("POST", "api/kernels", {}, timeout=60.0)).object()["head"].lower()
+        assert "x-xsrftoken: near" in posted
+        assert "_xsrf=near; _xsrf=far" in posted
+        with pytest.raises(Refused, match="no WebSocket"):
+            await rest.socket("api/kernels/x/channels", {}, max_message=1 << 20, timeout=60.0)
 
 
 async def test_no_secret_is_in_a_log_or_an_error(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
@@ -142,7 +157,7 @@ async def test_no_secret_is_in_a_log_or_an_error(gateway: Gateway, caplog: pytes
         await asked(rest)
         with pytest.raises(Refused) as refused:
             await rest.socket(
-                "api/kernels/00000000-0000-0000-0000-000000000000/channels", {}, max_message=1, timeout=5.0
+                "api/kernels/00000000-0000-0000-0000-000000000000/channels", {}, max_message=1, timeout=60.0
             )
     async with Odd("fails") as odd, door(odd.server) as rest:
         with pytest.raises(Refused) as failed:

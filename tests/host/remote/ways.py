@@ -6,11 +6,12 @@ from contextlib import suppress
 
 
 class Way:
-    """Relays to `port` until it is `cut`; while it is `shut`, nobody comes through."""
+    """Relays to `port` until it is `cut`; while it is `shut`, nobody comes through; no WebSocket while it is `narrow`."""
 
     def __init__(self, port: int) -> None:
         self._to = port
         self._open = True
+        self.narrow = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -51,14 +52,18 @@ class Way:
         try:
             if self._open:
                 await self._relay(reader, writer)
-        except (OSError, asyncio.CancelledError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.transport.abort()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if self.narrow and b"upgrade: websocket" in head.lower():
+            return
         there, back = await asyncio.open_connection("127.0.0.1", self._to)
         self._writers.add(back)
+        back.write(head)
         pumps: list[Callable[[], Awaitable[None]]] = [lambda: pump(reader, back), lambda: pump(there, writer)]
         tasks = [asyncio.ensure_future(each()) for each in pumps]
         try:

@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import { StickToBottom, useStickToBottomContext } from 'use-stick-to-bottom'
 import { ArrowDown } from 'lucide-react'
 import { fixesIn, type Fix } from '../core/asking.ts'
-import { captionsIn, followUps, keyOf, pageOf, spentOn, turns, turnWith, writing, type Message, type ToolItem, type Turn } from '../core/chat.ts'
+import { captionsIn, followUps, keyOf, pageOf, sameMessages, spentOn, textOf, turns, turnWith, writing, type Message, type ToolItem, type Turn } from '../core/chat.ts'
 import { words } from '../core/words.ts'
 import { dollars, short } from '../core/format.ts'
 import { Button, IconButton } from '../ui/button.tsx'
@@ -13,7 +13,8 @@ import { announce } from '../ui/live.tsx'
 import { markWords } from '../ui/mark.ts'
 import { hasKeys } from '../ui/pointer.ts'
 import { chatTransport } from '../wire/chat.ts'
-import { ApiError, chooseAnswer, stopConversation } from '../wire/client.ts'
+import { ApiError, chooseAnswer, getConversation, stopConversation } from '../wire/client.ts'
+import { draftOf, keepDraft } from './draft.ts'
 import { Composer, ModelNote, type ModelChoice } from './composer.tsx'
 import { Problem, TurnView, type TurnActions } from './turns.tsx'
 import type { Uploads } from './uploads.ts'
@@ -67,8 +68,11 @@ export function Chat(props: ChatProps) {
   const messages = chat.messages as unknown as readonly Message[]
   const shown = useMemo(() => turns(messages), [messages])
 
-  useEffect(() => keepDraft(id, text), [id, text])
+  // A question that never reached the server is not lost with the page.
+  const unreached = chat.error && isCut(chat.error) && messages.at(-1)?.role === 'user' ? textOf(messages.at(-1)!) : ''
+  useEffect(() => keepDraft(id, text || unreached), [id, text, unreached])
   useReconnect(chat)
+  useOthers(id, chat)
   useTelling(chat.status, props.onChanged)
 
   const draft = useMemo(() => writing(messages, answering), [messages, answering])
@@ -84,16 +88,13 @@ export function Chat(props: ChatProps) {
   const send = (question: string): void => {
     const files = uploads.list.filter((one) => one.state === 'done').map((one) => one.name)
     uploads.clear()
-    setText('')
     chat.clearError()
     void chat.sendMessage({ text: question, ...(files.length > 0 ? { metadata: { files } } : {}) })
   }
   const retry = (): void => {
     const question = messages.findLast((message) => message.role === 'user')
     if (!question) return
-    chat.clearError()
-    const said = question.parts.map((part) => String(part['text'] ?? '')).join('\n')
-    void chat.sendMessage({ text: said, messageId: question.id })
+    edit(question.id, question.parts.map((part) => String(part['text'] ?? '')).join('\n'))
   }
   const edit = (id: string, said: string): void => {
     const { metadata } = messages.find((message) => message.id === id) ?? {}
@@ -173,7 +174,10 @@ export function Chat(props: ChatProps) {
         <Composer
           text={text}
           onText={setText}
-          onSend={() => send(text.trim())}
+          onSend={() => {
+            setText('')
+            send(text.trim())
+          }}
           onStop={stop}
           answering={answering}
           uploads={uploads}
@@ -277,6 +281,29 @@ function isCut(error: Error): boolean {
   return error instanceof TypeError || /network|fetch|load failed|terminated/i.test(error.message)
 }
 
+/** Somebody may have asked in another window: it is looked at again when a person comes back to this one. */
+function useOthers(id: string, chat: ReturnType<typeof useChat>): void {
+  const latest = useRef(chat)
+  latest.current = chat
+  useEffect(() => {
+    const look = async (): Promise<void> => {
+      if (document.visibilityState === 'hidden' || latest.current.status !== 'ready') return
+      const found = await getConversation(id).catch(() => null)
+      const { status, messages, setMessages, resumeStream } = latest.current
+      if (found === null || status !== 'ready' || sameMessages(messages as unknown as readonly Message[], found.messages)) return
+      setMessages(found.messages as unknown as UIMessage[])
+      if (found.running) void resumeStream()
+    }
+    const listen = (): void => void look()
+    addEventListener('focus', listen)
+    document.addEventListener('visibilitychange', listen)
+    return () => {
+      removeEventListener('focus', listen)
+      document.removeEventListener('visibilitychange', listen)
+    }
+  }, [id])
+}
+
 function useTelling(status: string, onChanged: () => void): void {
   const before = useRef(status)
   useEffect(() => {
@@ -287,23 +314,4 @@ function useTelling(status: string, onChanged: () => void): void {
     if (status === 'error') announce(words.chat.failed)
     onChanged()
   }, [status, onChanged])
-}
-
-// what a person has typed and not sent
-
-function draftOf(id: string): string {
-  try {
-    return sessionStorage.getItem(`cellblock.draft.${id}`) ?? ''
-  } catch {
-    return ''
-  }
-}
-
-function keepDraft(id: string, text: string): void {
-  try {
-    if (text) sessionStorage.setItem(`cellblock.draft.${id}`, text)
-    else sessionStorage.removeItem(`cellblock.draft.${id}`)
-  } catch {
-    // Storage is refused: a draft lasts as long as the page.
-  }
 }

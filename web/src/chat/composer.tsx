@@ -1,13 +1,14 @@
 // Where a question is written; files and the model are chosen here too.
-import { ArrowUp, ChevronDown, Paperclip, Square, X } from 'lucide-react'
+import { ArrowUp, ChevronDown, Paperclip, Square } from 'lucide-react'
 import { useEffect, useLayoutEffect, useRef, type KeyboardEvent } from 'react'
-import { bytes } from '../core/format.ts'
 import { IconButton } from '../ui/button.tsx'
 import { Menu, MenuChoices, MenuLabel } from '../ui/menu.tsx'
 import { hasKeys } from '../ui/pointer.ts'
 import type { Model } from '../wire/types.ts'
+import { isText, nameOf } from '../core/paste.ts'
 import { words } from '../core/words.ts'
-import type { Uploads, UploadView } from './uploads.ts'
+import { Chip } from './upload-chip.tsx'
+import type { Uploads } from './uploads.ts'
 
 export interface ModelChoice {
   readonly models: readonly Model[]
@@ -88,9 +89,9 @@ export function Composer({
         onKeyDown={onKey}
         onPaste={(event) => {
           const files = [...event.clipboardData.files]
-          if (files.length === 0) return
+          if (files.length === 0 || isText(event.clipboardData.types)) return
           event.preventDefault()
-          uploads.add(files)
+          uploads.add(files.map((file) => new File([file], nameOf(file.name, new Date()), { type: file.type })))
         }}
         className="block w-full resize-none bg-transparent px-4 pt-3 pb-1 outline-none placeholder:text-ink-3"
       />
@@ -129,25 +130,6 @@ export function Composer({
         </div>
       </div>
     </form>
-  )
-}
-
-function Chip({ upload, onRemove }: { upload: UploadView; onRemove: () => void }) {
-  const { state, progress } = upload
-  const percent = Math.round(progress * 100)
-  return (
-    <li className="relative flex max-w-full items-center gap-2 overflow-hidden rounded-md bg-hover py-1 pr-1 pl-2.5 text-sm" data-upload={state}>
-      <span className="truncate">{upload.name}</span>
-      <span className={`text-xs tabular-nums ${state === 'failed' ? 'text-bad' : 'text-ink-3'}`}>
-        {state === 'failed' ? upload.problem : state === 'done' ? bytes(upload.size) : `${percent} %`}
-      </span>
-      <IconButton label={state === 'sending' ? words.composer.cancel(upload.name) : words.composer.putAway(upload.name)} onClick={onRemove} className="size-6">
-        <X size={12} />
-      </IconButton>
-      {state === 'sending' && (
-        <span role="progressbar" aria-label={upload.name} aria-valuenow={percent} className="absolute bottom-0 left-0 h-0.5 bg-accent" style={{ width: `${percent}%` }} />
-      )}
-    </li>
   )
 }
 

@@ -56,7 +56,7 @@ export function Conversations({ items, current, onOpen, onRename, onDelete, onHi
             placeholder={words.search.hint}
             value={wanted}
             onChange={(event) => setWanted(event.target.value)}
-            onKeyDown={(event) => event.key === 'Escape' && setWanted('')}
+            onKeyDown={(event) => event.key === 'Escape' && !event.nativeEvent.isComposing && setWanted('')}
             className="min-w-0 flex-1 bg-transparent text-sm text-ink outline-none placeholder:text-ink-3"
           />
         </label>
@@ -210,6 +210,7 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string) => v
       onFocus={(event) => event.target.select()}
       onBlur={() => onDone(value.trim())}
       onKeyDown={(event) => {
+        if (event.nativeEvent.isComposing) return
         if (event.key === 'Enter') onDone(value.trim())
         if (event.key === 'Escape') onDone('')
       }}

@@ -5,6 +5,7 @@ import { moment } from '../core/format.ts'
 import { words } from '../core/words.ts'
 import { Banner } from '../ui/banner.tsx'
 import { Button, IconButton } from '../ui/button.tsx'
+import { copyText } from '../ui/copy.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { announce } from '../ui/live.tsx'
 import * as api from '../wire/client.ts'
@@ -51,7 +52,7 @@ function Address({ share }: { share: NewShare }) {
   const [copied, setCopied] = useState(false)
   const url = location.origin + share.path
   const copy = (): void => {
-    void navigator.clipboard.writeText(url).then(() => {
+    void copyText(url).then(() => {
       setCopied(true)
       announce(say.copied)
     })

@@ -1,9 +1,10 @@
 // An empty page: what it is for, a place to ask, and a data set to try it with.
 import { Table } from 'lucide-react'
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { SAMPLE_ABOUT, SAMPLE_NAME, SAMPLE_PROMPTS } from '../sample/sample.ts'
 import { Button } from '../ui/button.tsx'
 import { Composer, ModelNote, type ModelChoice } from './composer.tsx'
+import { draftOf, keepDraft, START } from './draft.ts'
 import { words } from '../core/words.ts'
 import type { Uploads } from './uploads.ts'
 
@@ -24,7 +25,8 @@ export function Start({
   /** Takes the sample data set, and asks this about it. */
   onSample: (question: string | null) => void
 }) {
-  const [text, setText] = useState('')
+  const [text, setText] = useState(() => draftOf(START))
+  useEffect(() => keepDraft(START, text), [text])
   return (
     <div className="flex min-h-0 flex-1 flex-col overflow-y-auto">
       <div className="mx-auto flex w-full max-w-[640px] flex-1 flex-col justify-center px-4 py-10 pb-[14vh]">

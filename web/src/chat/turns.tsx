@@ -2,10 +2,12 @@
 import { ArrowUpRight, Check, ChevronLeft, ChevronRight, CircleAlert, Copy, GitBranch, History, LoaderCircle, Pencil, RefreshCw } from 'lucide-react'
 import { memo, useEffect, useMemo, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { wishIn } from '../core/asking.ts'
+import { pieces } from '../core/fences.ts'
 import { never } from '../core/outputs.ts'
 import { words } from '../core/words.ts'
 import { cellsOf, hasWord, pageOf, wordsOf, type Item, type ToolItem, type Turn, type UndoItem } from '../core/chat.ts'
 import { Button, IconButton } from '../ui/button.tsx'
+import { copyText } from '../ui/copy.ts'
 import { Markdown } from '../ui/markdown.tsx'
 
 export interface TurnActions {
@@ -107,6 +109,7 @@ function Question({ turn, final, idle, actions, found = null }: TurnProps & { tu
       <Rewrite
         text={turn.text}
         final={final}
+        idle={idle}
         onCancel={() => setEditing(false)}
         onSend={(text) => {
           setEditing(false)
@@ -119,7 +122,7 @@ function Question({ turn, final, idle, actions, found = null }: TurnProps & { tu
     <div className="group/turn -mb-5 flex flex-col items-end gap-1" data-turn="user" {...foundHere(found)}>
       {turn.files.length > 0 && <p className="text-xs text-ink-3">{turn.files.join(', ')}</p>}
       <div className={`max-w-[88%] rounded-xl px-4 py-2 break-words ${found === null ? 'bg-hover' : 'bg-accent-wash'}`}>
-        <p className="whitespace-pre-wrap">{wish?.said ?? turn.text}</p>
+        <Said text={wish?.said ?? turn.text} />
         {wish && (
           <details className="text-sm">
             <summary className="w-fit text-ink-2 hover:text-ink">{words.turns.sentAlong}</summary>
@@ -139,12 +142,25 @@ function Question({ turn, final, idle, actions, found = null }: TurnProps & { tu
   )
 }
 
-function Rewrite({ text, final, onSend, onCancel }: { text: string; final: boolean; onSend: (text: string) => void; onCancel: () => void }) {
+function Said({ text }: { text: string }) {
+  return pieces(text).map((piece, at) =>
+    piece.fenced ? (
+      <Markdown key={at} text={piece.text} />
+    ) : (
+      <p key={at} className="whitespace-pre-wrap">
+        {piece.text}
+      </p>
+    ),
+  )
+}
+
+function Rewrite({ text, final, idle, onSend, onCancel }: { text: string; final: boolean; idle: boolean; onSend: (text: string) => void; onCancel: () => void }) {
   const [value, setValue] = useState(text)
-  const ready = value.trim() !== ''
+  const ready = value.trim() !== '' && idle
   const onKey = (event: KeyboardEvent): void => {
+    if (event.nativeEvent.isComposing) return
     if (event.key === 'Escape') onCancel()
-    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
+    if (event.key !== 'Enter' || event.shiftKey) return
     event.preventDefault()
     if (ready) onSend(value.trim())
   }
@@ -186,7 +202,7 @@ function CopyButton({ label, text }: { label: string; text: string }) {
   const [copied, setCopied] = useState(false)
   if (text === '') return null
   const copy = (): void => {
-    void navigator.clipboard.writeText(text).then(() => {
+    void copyText(text).then(() => {
       setCopied(true)
       setTimeout(() => setCopied(false), 2000)
     })

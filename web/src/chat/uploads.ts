@@ -35,7 +35,7 @@ let keys = 0
 
 export function useUploads(options: UploadOptions): Uploads {
   const [list, setList] = useState<readonly UploadView[]>([])
-  const running = useRef(new Map<number, () => void>())
+  const running = useRef(new Map<number, () => unknown>())
   const latest = useRef(options)
   latest.current = options
 
@@ -44,8 +44,11 @@ export function useUploads(options: UploadOptions): Uploads {
       setList((before) => before.map((one) => (one.key === key ? { ...one, ...next } : one)))
 
     const send = async (key: number, file: File): Promise<boolean> => {
+      let wanted = true
+      running.current.set(key, () => (wanted = false))
       try {
         const id = await latest.current.session()
+        if (!wanted) return false
         const upload = uploadFile(id, file, (sent, total) => change(key, { progress: total > 0 ? sent / total : 0 }))
         running.current.set(key, upload.cancel)
         await upload.done

@@ -169,6 +169,11 @@ export function pageOf(turn: Turn): { readonly at: number; readonly of: number; 
   return { at: at + 1, of: turn.answers.length, before: turn.answers[at - 1] ?? null, after: turn.answers[at + 1] ?? null }
 }
 
+/** Whether these are the same messages in the same order. */
+export function sameMessages(some: readonly Message[], others: readonly Message[]): boolean {
+  return some.length === others.length && some.every((one, at) => one.id === others[at]!.id)
+}
+
 /** What stays the same of a turn when its question is answered again: its place behind the question. */
 export function keyOf(turns: readonly Turn[], at: number): string {
   const turn = turns[at]!

@@ -8,20 +8,10 @@ import { adopt, edit, empty, outputsHidden, view, type CellView } from './notebo
 import { fitting, inOrder, marked } from './palette.ts'
 import { cellOfCount, traceParts } from './traceback.ts'
 import { above, did, redo, standing, undo, UNTOUCHED, type Past, type Step } from './undo.ts'
+import { rawCell as raw } from './raw-cell.ts'
 import type { Cell } from '../wire/types.ts'
 
-const raw = (id: string, more: Partial<Cell> = {}): Cell => ({
-  id,
-  type: 'code',
-  source: id,
-  outputs: [],
-  execution_count: null,
-  status: null,
-  execution_id: null,
-  metadata: {},
-  ...more,
-})
-const cell = (id: string, more: Partial<Cell> = {}): CellView => view(raw(id, more))
+const cell = (id: string, more: Partial<Cell> = {}): CellView => view(raw(id, id, more))
 
 describe('taking back', () => {
   const steps: Step[] = [

@@ -48,6 +48,13 @@ export function moment(iso: string, now: Date): string {
   return then.getFullYear() === now.getFullYear() ? day : `${day} ${then.getFullYear()}`
 }
 
+/** How many characters follow each figure of a column, so that the points of all of them stand in one line. */
+export function spacesAfter(figures: readonly (string | null | undefined)[]): readonly number[] {
+  const behind = figures.map((figure) => (/^[-+]?[\d,]*\.\d+$/.test(figure ?? '') ? figure!.length - figure!.indexOf('.') : 0))
+  const most = Math.max(0, ...behind)
+  return behind.map((count, at) => (/^[-+]?[\d,.]+$/.test(figures[at] ?? '') ? most - count : 0))
+}
+
 function trimZero(text: string): string {
   return text.endsWith('.0') ? text.slice(0, -2) : text
 }

@@ -1,19 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { adopt, announcement, edit, empty, neighbour, runnable, sourceOf, transition, type Session } from './notebook.ts'
+import { adopt, announcement, edit, empty, isThere, neighbour, runnable, sourceOf, transition, type Session } from './notebook.ts'
 import type { Arrangement } from './ahead.ts'
+import { rawCell as cell } from './raw-cell.ts'
 import type { Cell, Notebook, SessionEvent } from '../wire/types.ts'
 
-const cell = (id: string, source = id, more: Partial<Cell> = {}): Cell => ({
-  id,
-  type: 'code',
-  source,
-  outputs: [],
-  execution_count: null,
-  status: null,
-  execution_id: null,
-  metadata: {},
-  ...more,
-})
 const notebook = (cells: Cell[], revision = 1): Notebook => ({
   kernel_id: 'k',
   revision,
@@ -164,9 +154,18 @@ describe('an execution', () => {
       event('execution_start', { status: 'running', code: 'input()' }, on),
       event('input_request', { prompt: 'Name? ', password: false }, on),
     )
-    expect(session.input).toEqual({ executionId: 'x', cellId: 'a', prompt: 'Name? ', password: false })
+    expect(session.input).toMatchObject({ executionId: 'x', cellId: 'a', prompt: 'Name? ', password: false })
     session = play(session, event('execution_end', result(), on))
     expect(session.input).toBeNull()
+  })
+  test('whose question is answered waits no longer, and may ask the same again', () => {
+    const asking = event('input_request', { prompt: '> ', password: false }, on)
+    const first = play(loaded(cell('a')), event('execution_start', { status: 'running', code: 'input()' }, on), asking)
+    const answered = { kind: 'answered', input: first.input! } as const
+    expect(edit(first, answered).input).toBeNull()
+    const second = play(first, { ...asking, time: '2026-01-01T00:00:09.000Z' })
+    expect(second.input?.asked).not.toBe(first.input?.asked)
+    expect(edit(second, answered).input).toBe(second.input)
   })
   test('keeps a display id, so that a later cell may update the display', () => {
     const display = { data: { 'text/plain': '1' }, metadata: {} }
@@ -197,6 +196,16 @@ test('a display is updated from another cell than the one that showed it', () =>
 })
 
 describe('a snapshot in the middle of a run', () => {
+  test('tells what is updated later, and what the next output takes the place of', () => {
+    const shown = { output_type: 'display_data', data: { 'text/plain': 'old' }, metadata: {} } as const
+    const running = cell('a', '1', { status: 'running', execution_id: 'x', outputs: [shown, shown] })
+    const picture = { notebook: notebook([running, cell('b')], 9), display_ids: { a: [null, 'd'] } }
+    const update = event('update_display_data', { data: { 'text/plain': 'new' }, transient: { display_id: 'd' } }, on)
+    const updated = play(loaded(), event('snapshot', picture), update).cells[0]!
+    expect(updated.outputs.map((output) => 'data' in output && output.data['text/plain'])).toEqual(['old', 'new'])
+    const cleared = play(loaded(), event('snapshot', { ...picture, clearing: ['a'] }), event('stream', { name: 'stdout', text: '1' }, on))
+    expect(cleared.cells[0]?.outputs).toEqual([{ output_type: 'stream', name: 'stdout', text: '1' }])
+  })
   test('replaces what was folded before it, and the rest follows', () => {
     const before = play(
       loaded(cell('a')),
@@ -295,6 +304,15 @@ describe('what a person types while the server is told', () => {
     expect(text(play(later, told(kept, 2)))).toBe(old)
     expect(text(play(later, told(kept, 2), told(old, 3), told('y', 4)))).toBe('y')
   })
+})
+
+test('code that is being written is a cell as soon as it is heard of', () => {
+  const source = 'import pandas as pd\ndf.plot()'
+  const running = loaded(cell('a', source, { status: 'running', execution_id: 'x' }))
+  expect([source, `${source}\n`, source.slice(0, -3)].map((code) => isThere(running, code))).toEqual([true, true, true])
+  expect(['import', 'import numpy', `${source}.T`].map((code) => isThere(running, code))).toEqual([false, false, false])
+  expect(isThere(loaded(cell('a', source, { status: 'ok' })), source.slice(0, -3))).toBe(false)
+  expect([isThere(loaded(cell('a', source)), source), isThere(loaded(), source)]).toEqual([false, false])
 })
 
 describe('places', () => {

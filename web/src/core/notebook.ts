@@ -32,6 +32,8 @@ export interface InputRequest {
   readonly cellId: string | null
   readonly prompt: string
   readonly password: boolean
+  /** When it was asked: the next one may say the same. */
+  readonly asked: string
 }
 
 export interface Session {
@@ -120,12 +122,26 @@ export function transition(session: Session, event: SessionEvent): Session {
 function snapshot(session: Session, content: SessionEvent['content']): Session {
   const notebook = (content['notebook'] ?? content) as Notebook
   if (!Array.isArray(notebook.cells)) return { ...session, stale: true }
+  const adopted = adopt({ ...session, cells: session.cells.map(ordered) }, notebook)
   return {
-    ...adopt({ ...session, cells: session.cells.map(ordered) }, notebook),
+    ...adopted,
+    cells: adopted.cells.map((cell) => pictured(cell, content)),
     ...phaseIn(session, content),
     input: session.input,
     filesVersion: session.filesVersion + 1,
   }
+}
+
+/** What later events mean of it: the display ids of its outputs, and whether the next output replaces all of them. */
+function pictured(cell: CellView, content: SessionEvent['content']): CellView {
+  const ids = (content['display_ids'] as Readonly<Record<string, readonly unknown[]>> | undefined)?.[cell.id]
+  const clearing = (content['clearing'] as readonly unknown[] | undefined)?.includes(cell.id) ?? false
+  const outputs = ids ? cell.outputs.map((output, at) => withId(output, ids[at])) : cell.outputs
+  return { ...cell, outputs, clearing }
+}
+
+function withId(output: Output, id: unknown): Output {
+  return typeof id === 'string' ? ({ ...output, transient: { display_id: id } } as Output) : output
 }
 
 const PHASES: ReadonlySet<unknown> = new Set<KernelPhase>(['starting', 'idle', 'busy', 'released'])
@@ -337,6 +353,7 @@ function inputRequest(event: SessionEvent, executionId: string): InputRequest {
     cellId: event.cell_id,
     prompt: String(event.content['prompt'] ?? ''),
     password: event.content['password'] === true,
+    asked: event.time,
   }
 }
 
@@ -442,6 +459,7 @@ export type Edit =
   | Arrangement
   | { readonly kind: 'settled'; readonly change: Arrangement; readonly failed?: boolean }
   | { readonly kind: 'asked'; readonly input: InputRequest }
+  | { readonly kind: 'answered'; readonly input: InputRequest }
   | { readonly kind: 'measured'; readonly memory: number }
   | { readonly kind: 'travelled'; readonly notice: string | null; readonly fresh?: boolean }
   | { readonly kind: 'dismiss' }
@@ -460,6 +478,8 @@ export function edit(session: Session, change: Edit): Session {
       return settled(session, change.change, change.failed)
     case 'asked':
       return isWaiting(session, change.input) ? { ...session, input: change.input } : session
+    case 'answered':
+      return session.input === change.input ? { ...session, input: null } : session
     case 'measured':
       return change.memory === session.memory ? session : { ...session, memory: change.memory }
     case 'travelled':
@@ -515,6 +535,14 @@ export function runnable(cells: readonly CellView[], from?: string, until?: stri
 /** Those that bring lost variables back: what is undone, perhaps because it broke the kernel, is not run again. */
 export function recoverable(cells: readonly CellView[], until?: string): readonly CellView[] {
   return runnable(cells, undefined, until).filter((cell) => !cell.undone)
+}
+
+/** The code that is being written is a cell already: its cell may be heard of before its last letters. */
+export function isThere(session: Session, code: string): boolean {
+  const last = session.cells.findLast((cell) => cell.type === 'code')
+  if (last === undefined || last.status === null) return false
+  const [source, written] = [sourceOf(last).trim(), code.trim()]
+  return source === written || (isActive(last.status) && source.startsWith(written) && 2 * written.length > source.length)
 }
 
 export function isBusy(session: Session): boolean {

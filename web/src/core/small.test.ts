@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { bytes, duration, moment } from './format.ts'
+import { bytes, duration, moment, spacesAfter } from './format.ts'
 import { merge } from './merge.ts'
+import { isText, nameOf } from './paste.ts'
 import { EventParser } from './sse.ts'
 import { words } from './words.ts'
 import { figureAlts } from './alt.ts'
@@ -91,5 +92,24 @@ describe('a figure in words', () => {
     expect(figureAlts('plt.title(f"{n} rows")', 1)).toEqual(['Figure'])
     expect(figureAlts('for n in "ab":\n    plt.title("A")\n    plt.show()', 2)).toEqual(['Figure 1 of 2', 'Figure 2 of 2'])
     expect(figureAlts('subtitle = 1', 1)).toEqual(['Figure'])
+  })
+})
+
+test('figures of a column stand under each other by their points', () => {
+  expect(spacesAfter(['1137.82', '1333.2', '-5', null, '1e-05', 'nan', '1,216.0'])).toEqual([0, 1, 3, 0, 0, 0, 1])
+  expect(spacesAfter(['1', '22'])).toEqual([0, 0])
+  expect(spacesAfter([])).toEqual([])
+})
+
+describe('pasting', () => {
+  test('text is text, though a program has drawn it too', () => {
+    expect(isText(['text/plain', 'text/html', 'text/rtf', 'Files'])).toBe(true)
+    expect(isText(['text/html', 'Files'])).toBe(false)
+    expect(isText(['text/plain', 'Files'])).toBe(false) // a file and its name
+  })
+  test('pictures have names of their own', () => {
+    const now = new Date('2026-05-03T09:05:00.120Z')
+    expect(nameOf('image.png', now)).toBe('image-20260503090500120.png')
+    expect(nameOf('plot.png', now)).toBe('plot.png')
   })
 })

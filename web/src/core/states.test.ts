@@ -27,10 +27,10 @@ function end(kernelState: string, status: string, notice: string | null): Sessio
 
 describe('a kernel that has gone with its states', () => {
   it('is told with what went with it, and all that stands is offered to be run again', () => {
-    const gone = { kernel: { state: 'released', queue: 0 }, notice: 'The kernel is gone because it was idle.' }
+    const gone = { kernel: { state: 'released', queue: 0 }, notice: 'The kernel is gone because it was idle: its variables are lost.' }
     const asleep = transition(session(cell('c1', '1'), cell('c2', '2', true), cell('c3', '3')), event('kernel_state', null, null, gone))
     expect(asleep).toMatchObject({ phase: 'released', restored: false, noticeCell: null })
-    expect(asleep.notice).toMatch(/^The kernel is gone because it was idle. Its variables and the states to go back to are gone;/)
+    expect(asleep.notice).toBe('The kernel is gone because it was idle: its variables are lost. The states to go back to are gone too.')
     expect(recoverable(asleep.cells).map((one) => one.id)).toEqual(['c1', 'c3'])
     expect(recoverable(asleep.cells, 'c3').map((one) => one.id)).toEqual(['c1'])
   })

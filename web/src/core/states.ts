@@ -84,3 +84,9 @@ export function told({ undone, redone, notice }: Travelled): string {
   const what = undone.length > 0 ? words.states.wentBack(undone.length) : words.states.wentForth(redone.length)
   return notice ? `${what} ${notice}` : what
 }
+
+/** Two steps as one. */
+export function also(first: Travelled, then: Travelled): Travelled {
+  const notice = [first.notice, then.notice].filter(Boolean).join(' ') || null
+  return { ...then, undone: [...first.undone, ...then.undone], redone: [...first.redone, ...then.redone], notice }
+}

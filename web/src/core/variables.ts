@@ -26,6 +26,12 @@ export function turned(look: Look, step: 1 | -1, total: number): Look | null {
   return offset < 0 || offset >= total ? null : { ...look, offset }
 }
 
+/** The last page there is, where the table has fewer rows than were looked at. */
+export function within(look: Look, total: number): Look {
+  if (look.offset < Math.max(total, 1)) return look
+  return { ...look, offset: Math.floor(Math.max(total - 1, 0) / ROWS) * ROWS }
+}
+
 /** Which rows of how many. */
 export function pageTold(look: Look, table: TableView): string {
   return table.total === 0 ? words.table.none : words.table.rows(look.offset + 1, look.offset + table.rows.length, table.total)

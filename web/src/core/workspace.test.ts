@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { numericColumns, readTable } from './csv.ts'
 import { empty, placeInLine, transition, type Session } from './notebook.ts'
 import { previewOf, rows, tree } from './tree.ts'
-import { FIRST, kindOf, ROWS, shapeOf, sorted, turned } from './variables.ts'
+import { FIRST, kindOf, ROWS, shapeOf, sorted, turned, within } from './variables.ts'
 import type { FileEntry, SessionEvent, Variable } from '../wire/types.ts'
 
 const file = (path: string, size = 1, type: FileEntry['type'] = 'file'): FileEntry => ({ path, size, type, modified: '2026-01-01T00:00:00Z' })
@@ -60,6 +60,7 @@ describe('a table looked at', () => {
     expect(turned(FIRST, -1, 120)).toBeNull()
     expect(turned(FIRST, 1, 120)?.offset).toBe(ROWS)
     expect(turned({ ...FIRST, offset: 2 * ROWS }, 1, 120)).toBeNull()
+    expect([120, 101, 100, 3, 0].map((total) => within({ ...FIRST, offset: 2 * ROWS }, total).offset)).toEqual([100, 100, 50, 0, 0])
   })
   test('and a variable is told in short', () => {
     const variable: Variable = { name: 'df', type: 'pandas.DataFrame', shape: [3, 2], size: 10, preview: '' }

@@ -40,10 +40,11 @@ const drawn: Drawn[] = []
 
 /** What is there already stays: a figure does not start over because another one follows. */
 async function render(bundles: readonly MimeBundle[], scheme: Scheme): Promise<void> {
+  root.ariaBusy = 'true'
   for (const old of drawn.splice(bundles.length)) old.box.remove()
   if (plot !== null && !plot.box.isConnected) plot = null
   for (const [at, bundle] of bundles.entries()) {
-    const key = JSON.stringify(bundle)
+    const key = keyOf(bundle, scheme)
     if (drawn[at]?.key === key) continue
     const box = document.createElement('div')
     if (drawn[at]) drawn[at].box.replaceWith(box)
@@ -52,6 +53,13 @@ async function render(bundles: readonly MimeBundle[], scheme: Scheme): Promise<v
     await draw(box, bundle, scheme).catch((error: unknown) => complain(box, error))
     box.querySelectorAll('svg').forEach(scalable)
   }
+  root.ariaBusy = 'false'
+}
+
+/** What else is drawn: a chart of vega has the theme's colours in it. */
+function keyOf(bundle: MimeBundle, scheme: Scheme): string {
+  const themed = Object.keys(bundle).some((type) => type.includes('vega'))
+  return `${themed ? scheme : ''}${JSON.stringify(bundle)}`
 }
 
 function complain(box: HTMLElement, error: unknown): void {
@@ -129,6 +137,17 @@ async function vega(box: HTMLElement, spec: unknown, scheme: Scheme): Promise<vo
     config: { background: 'transparent' },
   })
 }
+
+// A link leads nowhere from here, and would take along what is drawn: only places within are reached.
+addEventListener(
+  'click',
+  (event) => {
+    const link = event.composedPath().find((one) => one instanceof Element && one.matches('a, area'))
+    const to = link instanceof Element ? (link.getAttribute('href') ?? link.getAttribute('xlink:href') ?? '#') : '#'
+    if (!to.startsWith('#')) event.preventDefault()
+  },
+  { capture: true },
+)
 
 new ResizeObserver(() => say({ type: 'height', height: root.getBoundingClientRect().height })).observe(root)
 say({ type: 'ready' })

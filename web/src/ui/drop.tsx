@@ -34,9 +34,10 @@ export function DropTarget({ onFiles, limit }: { onFiles: (files: File[]) => voi
     }
   }, [])
   if (!over) return null
+  // It lies over the frames of outputs, too: a file that is dropped into one never comes here.
   return (
-    <div className="pointer-events-none fixed inset-2 z-50 grid place-items-center rounded-xl border-2 border-accent bg-page/90">
-      <p className="text-center">
+    <div className="fixed inset-0 z-50 p-2">
+      <p className="grid h-full place-content-center rounded-xl border-2 border-accent bg-page/90 text-center">
         <span className="block text-lg font-semibold">{words.page.dropTheFilesHere}</span>
         <span className="text-sm text-ink-2">{limit}</span>
       </p>

@@ -1,4 +1,5 @@
 // A table that scrolls in both directions under a head that stays; its columns may be ordered by their heads.
+import { spacesAfter } from '../core/format.ts'
 import { words } from '../core/words.ts'
 import { ArrowDown, ArrowUp } from 'lucide-react'
 
@@ -29,6 +30,7 @@ export function Grid({
   rows: readonly (readonly (string | null)[])[]
   order?: GridOrder
 }) {
+  const spaces = columns.map(({ numeric }, place) => (numeric ? spacesAfter(rows.map((row) => row[place])) : []))
   return (
     <div className="min-h-0 flex-1 overflow-auto" tabIndex={0} role="group" aria-label={label}>
       <table className="mono w-max border-separate border-spacing-0 text-left text-[12px]! leading-5 tabular-nums">
@@ -55,6 +57,7 @@ export function Grid({
               {columns.map((column, place) => (
                 <td key={place} title={long(row[place])} className={`max-w-90 truncate border-b border-line px-3 py-1 ${column.numeric ? 'text-right' : ''}`}>
                   {row[place] ?? <span className="text-ink-3">–</span>}
+                  {'\u00a0'.repeat(spaces[place]![at] ?? 0)}
                 </td>
               ))}
             </tr>

@@ -2,6 +2,7 @@
 import { Children, isValidElement, useState, type ComponentProps, type ReactNode } from 'react'
 import Markdown, { type Components, type Options } from 'react-markdown'
 import { words } from '../core/words.ts'
+import { copyText } from './copy.ts'
 import remarkGfm from 'remark-gfm'
 
 export default function Renderer({ text }: { text: string }) {
@@ -58,7 +59,7 @@ function plain(node: ReactNode): string {
 function Code({ children }: { children: ReactNode }) {
   const [copied, setCopied] = useState(false)
   const copy = (): void => {
-    void navigator.clipboard.writeText(plain(children)).then(() => setCopied(true))
+    void copyText(plain(children)).then(() => setCopied(true))
   }
   return (
     <div className="group relative">

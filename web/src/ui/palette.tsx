@@ -28,6 +28,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
     list.current?.children[next]?.scrollIntoView({ block: 'nearest' })
   }
   const onKey = (event: KeyboardEvent): void => {
+    if (event.nativeEvent.isComposing) return
     if (event.key === 'Enter') choose(shown[at])
     else if (event.key === 'ArrowDown') mark(marked(at, 1, shown.length))
     else if (event.key === 'ArrowUp') mark(marked(at, -1, shown.length))

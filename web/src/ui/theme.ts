@@ -4,8 +4,19 @@ import { useSyncExternalStore } from 'react'
 export type Theme = 'system' | 'light' | 'dark'
 
 const KEY = 'cellblock.theme'
-const DARK = matchMedia('(prefers-color-scheme: dark)')
 const listeners = new Set<() => void>()
+
+// Kept, and read once: Chromium tells of no change that `matches` has been asked for before it could.
+const system = matchMedia('(prefers-color-scheme: dark)')
+let dark = system.matches
+system.addEventListener('change', (event) => {
+  dark = event.matches
+  tell()
+})
+
+function tell(): void {
+  for (const listener of listeners) listener()
+}
 
 function chosen(): Theme {
   const theme = document.documentElement.dataset['theme']
@@ -21,16 +32,12 @@ export function chooseTheme(theme: Theme): void {
   } catch {
     // Storage is refused: the choice lasts as long as the page.
   }
-  for (const listener of listeners) listener()
+  tell()
 }
 
 function subscribe(listener: () => void): () => void {
   listeners.add(listener)
-  DARK.addEventListener('change', listener)
-  return () => {
-    listeners.delete(listener)
-    DARK.removeEventListener('change', listener)
-  }
+  return () => listeners.delete(listener)
 }
 
 export function useTheme(): Theme {
@@ -41,6 +48,6 @@ export function useTheme(): Theme {
 export function useScheme(): 'light' | 'dark' {
   return useSyncExternalStore(subscribe, () => {
     const theme = chosen()
-    return theme === 'system' ? (DARK.matches ? 'dark' : 'light') : theme
+    return theme === 'system' ? (dark ? 'dark' : 'light') : theme
   })
 }

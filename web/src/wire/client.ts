@@ -170,7 +170,10 @@ export const execute = (kernelId: string, cellId: string, code: string): Promise
 export const answerInput = (executionId: string, value: string): Promise<void> =>
   nothing(`/api/jupyter/execute/${executionId}/input`, { method: 'POST', json: { value } })
 
+// Milliseconds: nothing after a question for so long, and it waits; and for so long it is looked for among what came before.
 const SILENCE = 400
+const PATIENCE = 5000
+const wait = (time: number): Promise<null> => new Promise((resolve) => setTimeout(() => resolve(null), time))
 
 /** What a running execution asks for, after a page has missed the question: its events are told again from the start. */
 export async function askedInput(executionId: string): Promise<{ prompt: string; password: boolean } | null> {
@@ -179,19 +182,21 @@ export async function askedInput(executionId: string): Promise<{ prompt: string;
     headers: { Accept: 'application/x-ndjson' },
     signal: abort.signal,
   })
-  let last = ''
+  let event: { event?: string; content?: { prompt?: string; password?: boolean } } = {}
   let rest = ''
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
-  for (;;) {
-    const silence = new Promise<null>((resolve) => setTimeout(() => resolve(null), SILENCE))
+  let until = Infinity
+  while (performance.now() < until) {
+    const silence = event.event === undefined ? new Promise<never>(() => {}) : wait(event.event === 'input_request' ? SILENCE : PATIENCE)
     const next = await Promise.race([reader.read(), silence])
+    until = Math.min(until, performance.now() + PATIENCE)
     if (next === null || next.done) break
     const lines = (rest + next.value).split('\n')
     rest = lines.pop() ?? ''
-    last = lines.findLast((line) => line.trim() !== '') ?? last
+    const last = lines.findLast((line) => line.trim() !== '')
+    if (last !== undefined) event = JSON.parse(last) as typeof event
   }
   abort.abort()
-  const event = JSON.parse(last || '{}') as { event?: string; content?: { prompt?: string; password?: boolean } }
   if (event.event !== 'input_request') return null
   return { prompt: event.content?.prompt ?? '', password: event.content?.password === true }
 }
@@ -230,9 +235,10 @@ export const exportUrl = (id: string, format: Format): string => `${KERNEL}/${id
 
 /**
  * The last words of a page that goes away: sent even so, at any revision, and together, so that they stay in order. What
- * a browser would not carry so far goes apart: it arrives where the page lives on, as in another conversation.
+ * a browser would not carry so far goes apart: it arrives where the page lives on, as in another conversation. True when
+ * all of it has arrived, for those who are there to hear it.
  */
-export function keepChanges(id: string, changes: readonly CellChange[]): void {
+export async function keepChanges(id: string, changes: readonly CellChange[]): Promise<boolean> {
   const carried: CellChange[] = []
   const rest: CellChange[] = []
   let size = 0
@@ -242,18 +248,25 @@ export function keepChanges(id: string, changes: readonly CellChange[]): void {
     if (fits) size += more
     ;(fits ? carried : rest).push(change)
   }
-  send(id, carried, true)
-  send(id, rest, false)
+  const arrived = await Promise.all([send(id, carried, true), send(id, rest, false)])
+  return arrived.every(Boolean)
 }
 
 const CARRIED = 60_000 // bytes
 
-function send(id: string, changes: readonly CellChange[], keepalive: boolean): void {
-  if (changes.length === 0) return
+function send(id: string, changes: readonly CellChange[], keepalive: boolean): Promise<boolean> {
+  if (changes.length === 0) return Promise.resolve(true)
   const headers = { 'Content-Type': 'application/json' }
   const body = JSON.stringify({ changes })
-  void fetch(`${KERNEL}/${id}/notebook/changes`, { method: 'POST', headers, body, keepalive }).catch(() => {})
+  return fetch(changesUrl(id), { method: 'POST', headers, body, keepalive }).then(
+    (response) => response.ok,
+    () => false,
+  )
 }
+
+const changesUrl = (id: string): string => `${KERNEL}/${id}/notebook/changes`
+export const changeCells = (id: string, changes: readonly CellChange[]): Promise<Notebook> =>
+  json(changesUrl(id), { method: 'POST', json: { changes } })
 
 const outputUrl = ({ kernelId, cellId }: Place, at: number): string =>
   `${KERNEL}/${kernelId}/notebook/cells/${encodeURIComponent(cellId)}/outputs/${at}`

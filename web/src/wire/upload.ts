@@ -17,7 +17,9 @@ export function uploadFile(
     request.open('PUT', fileUrl(kernelId, file.name))
     request.setRequestHeader('Content-Type', 'application/octet-stream')
     request.upload.onprogress = (event) => onProgress(event.loaded, event.total)
-    request.onerror = () => reject(unreachable())
+    // A folder, or a file that is gone, cannot be read.
+    const unread = new ApiError(0, { code: 'unreadable', message: words.server.unreadable })
+    request.onerror = () => void file.slice(0, 1).arrayBuffer().then(() => reject(unreachable()), () => reject(unread))
     request.onabort = () => reject(new ApiError(0, { code: 'cancelled', message: words.server.uploadCancelled }))
     request.onload = () => {
       if (request.status < 300) resolve()

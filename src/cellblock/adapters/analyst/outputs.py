@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-SECTION = re.compile(r"(stdout|stderr|display|result|error|hint|notice|note|files|status|state):(?: (.*))?")
+SECTION = re.compile(r"(stdout|stderr|display|result|error|hint|notice|note|files|status):(?: (.*))?")
+STANDING = re.compile(r"state: (?:empty|after \[\d+\]|before (?:\[\d+\]|this call), which is undone)")
 PICTURE = re.compile(r"\[(?:PNG|JPEG|GIF|WEBP|SVG) image")
 ERROR = re.compile(r"(?:[\w.]*\.)?(\w*(?:Error|Exception|Interrupt|Exit|Warning))\b:? ?(.*)")
 
@@ -66,6 +67,8 @@ def sections(text: str) -> list[tuple[str, list[str]]]:
         heading = SECTION.fullmatch(line)
         if heading and (heading[2] is None or heading[1] in ("status", "notice", "note", "hint", "files")):
             found.append((heading[1], [heading[2]] if heading[2] else []))
+        elif STANDING.fullmatch(line):
+            found.append(("state", []))
         elif PICTURE.match(line):
             found.append(("display", [line]))
         elif found:

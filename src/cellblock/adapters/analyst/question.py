@@ -20,7 +20,8 @@ from cellblock.adapters.analyst.values import unknown_values
 from cellblock.adapters.analyst.vocabulary import UNSUPPORTED
 from cellblock.adapters.analyst.words import clean, fold, human, pieces, word_set
 
-FENCE = re.compile(r"```[ \t]*(?:python|py|python3|ipython)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+# Possessive: a long line of blanks must not be divided in all ways there are while everything waits.
+FENCE = re.compile(r"```[ \t]*+(?:python|py|python3|ipython)?[ \t]*+\n(.*?)(?:```|\Z)", re.DOTALL)
 THIS_FILE = re.compile(
     r"\b(this|the|my|that|uploaded|latest|newest)( \w+)?"
     r" (file|csv|tsv|data|dataset|data set|table|excel|sheet|json|parquet)\b"

@@ -204,6 +204,7 @@ class ChatStream(VercelAIEventStream[Deps, str]):
         self._earlier = earlier
         self.state: State = "running"
         self.problem: CellblockError | None = None
+        self._begun = False
 
     def encode_event(self, event: BaseChunk) -> str:
         try:
@@ -212,6 +213,7 @@ class ChatStream(VercelAIEventStream[Deps, str]):
             return f"data: {dumps(event.model_dump(by_alias=True, exclude_none=True)).decode()}\n\n"
 
     async def before_stream(self) -> AsyncIterator[BaseChunk]:
+        self._begun = True
         yield StartChunk(message_id=self.server_message_id, message_metadata=self._ended("running"))
 
     async def handle_run_result(self, event: AgentRunResultEvent[Any]) -> AsyncIterator[BaseChunk]:
@@ -243,9 +245,12 @@ class ChatStream(VercelAIEventStream[Deps, str]):
             yield chunk
 
     def stopped(self) -> list[BaseChunk]:
-        """The last chunks of an answer that was stopped."""
-        metadata = MessageMetadataChunk(message_metadata=self._ended("stopped"))
-        return [metadata, AbortChunk(reason="stopped"), DoneChunk()]
+        """The last chunks of an answer that was stopped, also before its first one."""
+        metadata = self._ended("stopped")
+        said: BaseChunk = MessageMetadataChunk(message_metadata=metadata)
+        if not self._begun:
+            said = StartChunk(message_id=self.server_message_id, message_metadata=metadata)
+        return [said, AbortChunk(reason="stopped"), DoneChunk()]
 
     def _ended(self, state: State) -> dict[str, Any]:
         self.state = state

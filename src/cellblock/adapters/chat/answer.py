@@ -10,7 +10,17 @@ import structlog
 from pydantic_ai import Agent, FunctionToolResultEvent
 from pydantic_ai.agent.abstract import AgentRunEvents
 from pydantic_ai.exceptions import AgentRunError, UserError
-from pydantic_ai.messages import ModelMessage
+from pydantic_ai.messages import (
+    ModelMessage,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ThinkingPart,
+    ThinkingPartDelta,
+    ToolCallPart,
+    ToolCallPartDelta,
+)
 from pydantic_ai.run import AgentRunResultEvent
 from pydantic_ai.ui import NativeEvent
 from pydantic_ai.ui.vercel_ai.response_types import DoneChunk
@@ -19,14 +29,17 @@ from pydantic_ai.usage import UsageLimits
 from cellblock.adapters.chat import failures, history, standing
 from cellblock.adapters.chat.agent import ChatStream, Deps
 from cellblock.adapters.chat.context import data_context
-from cellblock.adapters.chat.history import Ask, CellRef, Transcript
+from cellblock.adapters.chat.history import Ask, CellRef, Transcript, Turn
 from cellblock.adapters.chat.models import Choice
-from cellblock.adapters.chat.prompt import STEPS, instructions
+from cellblock.adapters.chat.prompt import CALLS, STEPS, WRITTEN, instructions
 from cellblock.adapters.chat.titles import PATIENCE, Titling
-from cellblock.errors import CellblockError
+from cellblock.errors import CellblockError, ModelFailed
 from cellblock.host.interpreter import Interpreter, KernelView
+from cellblock.host.log import weight
 
 log = structlog.get_logger("cellblock.chat")
+
+ENDLESS = f"The model wrote more than {WRITTEN:,} characters without an end, and was stopped."
 
 
 class Answer:
@@ -40,11 +53,13 @@ class Answer:
         kernel: KernelView,
         ask: Ask,
         choice: Choice,
+        transcript: Transcript,
         secrets: tuple[str, ...] = (),
     ) -> None:
         self._interpreter, self._agent = interpreter, agent
         self._owner, self._session = owner, kernel["id"]
         self._ask, self._choice, self._secrets = ask, choice, secrets
+        self.transcript = transcript
         self._title = kernel["title"]
         self._events: AgentRunEvents[str] | None = None
         self._saves: set[asyncio.Task[None]] = set()
@@ -54,24 +69,16 @@ class Answer:
 
     async def chunks(self) -> AsyncIterator[str]:
         """Server-sent events of the AI SDK's UI message stream. All is saved before the last one."""
-        self.transcript = await load(self._interpreter, self._owner, self._session)
         replaced = self.transcript.turns[history.position(self.transcript, self._ask) :]
         self.turn = history.begin(self.transcript, self._ask, self._choice.id)
-        self.turn.kernel = await standing.go_back(self._interpreter, self._owner, self._session, replaced)
-        untitled = not self._title
-        await self._save(title=await self._entitle())
-        if untitled and self._choice.titles:
-            self._titling = Titling(self._choice.model, self.turn.text, self._take_title)
+        self._earlier = history.everything_of(self.turn)
         metadata: dict[str, Any] = {"model": self.turn.model, "created": self.turn.created}
         if self.turn.others:
             metadata["answers"] = self.turn.answers
-        if self.turn.kernel:
-            metadata["kernel"] = self.turn.kernel
-        self._earlier = history.everything_of(self.turn)
         stream = ChatStream(self.turn.answer_id, metadata, self._explain, self._earlier)
-        native = cast(AsyncIterator[NativeEvent], self._native())
         try:
-            async for chunk in stream.transform_stream(native):
+            native = self._native(await self._prepared(replaced, metadata))
+            async for chunk in stream.transform_stream(cast(AsyncIterator[NativeEvent], native)):
                 if isinstance(chunk, DoneChunk):
                     await self._finish(stream)
                 yield stream.encode_event(chunk)
@@ -82,8 +89,24 @@ class Answer:
             for chunk in stream.stopped():
                 yield stream.encode_event(chunk)
 
-    async def _native(self) -> AsyncGenerator[Any, None]:
-        """The agent's events, the data context having been computed first."""
+    async def _prepared(self, replaced: list[Turn], metadata: dict[str, Any]) -> Exception | None:
+        """Keeps the question, and has the kernel stand where it is asked; what went wrong on the way."""
+        try:
+            untitled = not self._title
+            await self._save(title=await self._entitle())
+            self.turn.kernel = await standing.go_back(self._interpreter, self._owner, self._session, replaced)
+            if self.turn.kernel:
+                metadata["kernel"] = self.turn.kernel
+            if untitled and self._choice.titles:
+                self._titling = Titling(self._choice.model, self.turn.text, self._take_title)
+        except Exception as problem:
+            return problem
+        return None
+
+    async def _native(self, problem: Exception | None) -> AsyncGenerator[Any, None]:
+        """The agent's events, the data context having been computed first; none after a problem."""
+        if problem:
+            raise problem
         known = self.transcript.context
         context = await data_context(self._interpreter, self._owner, self._session, known)
         self.transcript.context = context if context["key"] else known
@@ -96,11 +119,15 @@ class Answer:
             model=self._choice.model,
             instructions=instructions(context, self.turn.files, state),
             deps=deps,
-            usage_limits=UsageLimits(request_limit=STEPS),
+            usage_limits=UsageLimits(request_limit=STEPS, tool_calls_limit=CALLS),
         )
+        written = 0
         async with run as events:
             self._events = events
             async for event in until_cancelled(events):
+                written += length(event)
+                if written > WRITTEN:
+                    raise ModelFailed(ENDLESS, hint="Ask again, or choose another model.")
                 if isinstance(event, AgentRunResultEvent):
                     await self._titled()
                 yield event
@@ -177,6 +204,19 @@ class Answer:
             return self._events.new_messages()
         except UserError:  # it ended before it began
             return []
+
+
+def length(event: NativeEvent) -> int:
+    """Characters that a model has just written, as words, as thoughts or for a tool."""
+    match event:
+        case PartStartEvent(part=TextPart(content=said) | ThinkingPart(content=said) | ToolCallPart(args=said)):
+            return weight(said)
+        case PartDeltaEvent(delta=TextPartDelta(content_delta=said) | ThinkingPartDelta(content_delta=said)):
+            return weight(said)
+        case PartDeltaEvent(delta=ToolCallPartDelta(args_delta=said)):
+            return weight(said)
+        case _:
+            return 0
 
 
 def resumed() -> bool:

@@ -4,7 +4,7 @@ Nothing is made by halves: where the state is not kept there is no branch, unles
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +15,7 @@ from cellblock.adapters.chat import forks, history
 from cellblock.adapters.chat.answer import load
 from cellblock.adapters.chat.forks import Fork
 from cellblock.adapters.chat.request import Owner
-from cellblock.adapters.problems import Problem
+from cellblock.adapters.problems import problems
 from cellblock.adapters.wire import Json
 from cellblock.errors import CellblockError, ConversationNotFound, InvalidRequest, KernelNotFound, NoState, RunActive
 from cellblock.host.interpreter import Interpreter, KernelView
@@ -61,7 +61,7 @@ class ConversationBranch(TypedDict):
     notice: str | None
 
 
-ANSWERS: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (404, 409, 413, 429, 503)}
+ANSWERS = problems(404, 409, 413, 429, 503)
 
 
 @dataclass(frozen=True)

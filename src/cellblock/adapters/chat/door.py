@@ -15,12 +15,12 @@ from cellblock.adapters.chat.branching import Branching
 from cellblock.adapters.chat.models import Models, ModelView
 from cellblock.adapters.chat.request import Owner
 from cellblock.adapters.chat.sharing import Sharing
-from cellblock.adapters.problems import Problem
+from cellblock.adapters.problems import problems
 from cellblock.adapters.stream import PING, PING_S, SSE, EventResponse, paced
 from cellblock.adapters.wire import Json
 from cellblock.errors import ConversationNotFound, InvalidRequest, KernelNotFound, RunActive
 from cellblock.host.interpreter import Interpreter, KernelView
-from cellblock.host.runs import Runs
+from cellblock.host.runs import Run, Runs
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
 QUESTION = 100_000
@@ -123,7 +123,7 @@ def router(interpreter: Interpreter, runs: Runs, models: Models, closing: asynci
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "AI SDK UI message stream", "content": {SSE: {"schema": {"type": "string"}}}}
 }
-CHOOSE: dict[int | str, dict[str, Any]] = {404: {"model": Problem}, 409: {"model": Problem}}
+CHOOSE = problems(404, 409)
 RESUME: dict[int | str, dict[str, Any]] = {**STREAM, 204: {"description": "Nothing is being answered"}}
 
 
@@ -142,21 +142,21 @@ class Door:
     async def ask(self, body: ChatRequest, owner: Owner) -> Response:
         """Starts an answer and streams it. The answer goes on when the client leaves."""
         kernel = await self._kernel(owner, body.id)
-        if self._runs.active(body.id):
-            raise RunActive(f"The conversation {body.id} is being answered.")
+        self._at_rest(body.id)
         ask = to_ask(body)
         choice = await self._models.choose(body.model)
-        transcript = await load(self._interpreter, owner, body.id)
-        history.position(transcript, ask)  # says now what the answer would find out later
-        secrets = self._models.settings.secrets
-        answer = Answer(self._interpreter, self._agent, owner, kernel, ask, choice, secrets)
-        self._runs.start(body.id, answer.chunks())
-        return self._tail(body.id)
+        async with self._runs.turn(body.id):
+            transcript = await load(self._interpreter, owner, body.id)
+            history.position(transcript, ask)  # says now what the answer would find out later
+            secrets = self._models.settings.secrets
+            answer = Answer(self._interpreter, self._agent, owner, kernel, ask, choice, transcript, secrets)
+            return self._tail(self._runs.start(body.id, answer.chunks()))
 
     async def resume(self, id: str, owner: Owner) -> Response:
         """The answer being written, from its beginning; 204 when there is none."""
         await self._kernel(owner, id)
-        return self._tail(id) if self._runs.active(id) else Response(status_code=204)
+        run = self._runs.get(id)
+        return self._tail(run) if run else Response(status_code=204)
 
     async def stop(self, id: str, owner: Owner) -> Stopped:
         """Stops the answer and interrupts the kernel. What was written stays."""
@@ -202,11 +202,11 @@ class Door:
     async def choose(self, id: str, answer_id: str, owner: Owner) -> Json:
         """Shows another answer to its question: the one a model is told from now on. What follows stays as it is."""
         await self._kernel(owner, id)
-        if self._runs.active(id):
-            raise RunActive(f"The conversation {id} is being answered.")
-        transcript = await load(self._interpreter, owner, id)
-        history.choose(transcript, answer_id)
-        await self._interpreter.save_conversation(owner, id, messages=history.dumps(transcript))
+        async with self._runs.turn(id):
+            self._at_rest(id)
+            transcript = await load(self._interpreter, owner, id)
+            history.choose(transcript, answer_id)
+            await self._interpreter.save_conversation(owner, id, messages=history.dumps(transcript))
         return Json(await self.view(owner, id))
 
     async def rename(self, id: str, body: ChatTitle, owner: Owner) -> Json:
@@ -221,9 +221,13 @@ class Door:
     async def delete(self, id: str, owner: Owner) -> Response:
         """The conversation is gone, and with it its session: notebook, kernel and files."""
         await self._kernel(owner, id)
-        await self._runs.forget(id)
+        await self._runs.stop(id)
         await self._interpreter.delete(owner, id)
         return Response(status_code=204)
+
+    def _at_rest(self, id: str) -> None:
+        if self._runs.active(id):
+            raise RunActive(f"The conversation {id} is being answered.")
 
     async def _kernel(self, owner: str, id: str) -> KernelView:
         try:
@@ -231,11 +235,11 @@ class Door:
         except KernelNotFound:
             raise ConversationNotFound(f"There is no conversation {id[:100]!r}.") from None
 
-    def _tail(self, id: str) -> EventResponse:
-        return EventResponse(self._pieces(id), SSE, self._closing, HEADERS)
+    def _tail(self, run: Run) -> EventResponse:
+        return EventResponse(self._pieces(run), SSE, self._closing, HEADERS)
 
-    async def _pieces(self, id: str) -> AsyncGenerator[bytes, None]:
-        async for chunk in paced(self._runs.tail(id), encoded, PING_S):
+    async def _pieces(self, run: Run) -> AsyncGenerator[bytes, None]:
+        async for chunk in paced(run.tail(), encoded, PING_S):
             yield PING if chunk is None else chunk
 
 

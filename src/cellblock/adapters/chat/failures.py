@@ -1,6 +1,7 @@
 """Why an answer failed, in words for a person: no traces, no keys, nothing a provider sent unread."""
 
 import re
+import traceback
 from collections.abc import Sequence
 
 from pydantic_ai import exceptions as ai
@@ -8,6 +9,7 @@ from pydantic_ai import exceptions as ai
 from cellblock.errors import CellblockError, InternalError, ModelFailed, ModelUnavailable
 
 KEYS = re.compile(r"\b(?:sk|pk|key|AIza|gsk|xai)[-_A-Za-z0-9*]{12,}", re.IGNORECASE)
+READERS = re.compile(r"pydantic_ai\.models\.(?!_|function|wrapper|instrumented)")  # those of providers
 
 CHECK_KEY = "Check the provider's API key in the server's settings, or choose another model."
 LATER = "Try again later, or choose another model."
@@ -25,7 +27,7 @@ def explain(problem: BaseException, model: str, secrets: Sequence[str] = ()) -> 
             "The model took too many steps without an answer, and was stopped.",
             hint="Ask for less at once, or say how to go on.",
         )
-    if isinstance(problem, ai.UnexpectedModelBehavior):
+    if isinstance(problem, ai.UnexpectedModelBehavior) or in_reading(problem):
         return ModelFailed(f"The model {model} answered in a way that cannot be used.", hint=LATER)
     return InternalError("The answer failed on the server.")
 
@@ -52,6 +54,12 @@ def _provider(problem: ai.ModelAPIError, model: str, secrets: Sequence[str]) -> 
             return ModelFailed(f"The provider of {model} refused the request ({status}).{said(problem, secrets)}")
         case _:
             return ModelUnavailable(f"The provider of {model} failed{f' ({status})' if status else ''}.", hint=LATER)
+
+
+def in_reading(problem: BaseException) -> bool:
+    """Whether the provider's library failed at what it was sent: valid JSON of another shape has no exception of its own."""
+    modules = (str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(problem.__traceback__))
+    return isinstance(problem, Exception) and any(READERS.match(name) for name in modules)
 
 
 def said(problem: ai.ModelAPIError, secrets: Sequence[str]) -> str:

@@ -75,6 +75,9 @@ class Choice:
     titles: bool = False
 
 
+MOST = 32
+"""Models that are kept once they have been made: any name of a provider's may be asked for."""
+
 Build: TypeAlias = Callable[[str], Model]
 
 
@@ -115,18 +118,21 @@ class Models:
     async def choose(self, model_id: str | None) -> Choice:
         """The model that answers a request. InvalidRequest for a name that is none, ModelUnavailable without a key."""
         wanted = model_id or self.default
-        provider = wanted.partition(":")[0]
-        if wanted not in self._extra and provider not in LABELS:
+        if wanted not in self._extra and wanted.partition(":")[0] not in LABELS:
             raise InvalidRequest(
                 f"There is no model {wanted[:100]!r}.", fields=[{"path": "model", "message": "unknown provider"}]
             )
         if reason := self.missing(wanted):
             raise ModelUnavailable(f"The model {wanted} cannot be used: {reason}")
-        if wanted not in self._built:
-            await asyncio.to_thread(_load, provider)  # seconds, the first time: not on the event loop
-            self._built[wanted] = self._build(wanted)
+        model = self._built.get(wanted)
+        if model is None:
+            self._http()  # one for all of them
+            model = await asyncio.to_thread(self._build, wanted)  # seconds, the first time: not on the event loop
+            self._built[wanted] = model
+            if len(self._built) > MOST:
+                del self._built[next(iter(self._built))]
         titles = self.settings.titles and wanted != ANALYST
-        return Choice(wanted, self._built[wanted], sees_images(wanted), titles)
+        return Choice(wanted, model, sees_images(wanted), titles)
 
     async def aclose(self) -> None:
         """Close the connections to the providers."""
@@ -152,6 +158,7 @@ class Models:
         }
 
     def _build(self, model_id: str) -> Model:
+        """Imports a provider's client; it takes seconds, so only who is used is imported."""
         provider, _, name = model_id.partition(":")
         if made := self._extra.get(model_id):
             return made(name)
@@ -219,13 +226,3 @@ def _analyst(_name: str) -> Model:
     from cellblock.adapters.analyst import AnalystModel
 
     return AnalystModel()
-
-
-def _load(provider: str) -> None:
-    """Import a provider's client; it takes seconds, so only who is used is imported."""
-    if provider == "google":
-        import pydantic_ai.models.google
-    elif provider == "anthropic":
-        import pydantic_ai.models.anthropic
-    elif provider in ("openai", "openai-chat"):
-        import pydantic_ai.models.openai  # noqa: F401

@@ -11,6 +11,11 @@ FAILURES = 3
 STEPS = 12
 """Answers of the model in one turn, tool calls included."""
 
+CALLS = 100
+"""Tool calls in one turn that succeed: one answer of a model may hold many."""
+WRITTEN = 1 << 20
+"""Characters that a model may write in one turn, thoughts and code included: one that repeats itself never ends."""
+
 RULES = f"""\
 You answer questions about data for a person who sees a chat and, beside it, a Jupyter notebook. You work by writing \
 Python and calling the tool `{TOOL_NAME}`; each call becomes a cell of the notebook, with its outputs.

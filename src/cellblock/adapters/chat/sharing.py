@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from cellblock.adapters.chat import history
 from cellblock.adapters.chat.request import Owner
-from cellblock.adapters.problems import Problem
+from cellblock.adapters.problems import problems
 from cellblock.adapters.wire import Json, dumps
 from cellblock.content import is_undone
 from cellblock.errors import RunActive
@@ -41,7 +41,7 @@ class SharedView(TypedDict):
 
 
 View = Callable[[str, str], Awaitable[Mapping[str, Any]]]
-UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
+UNKNOWN = problems(404)
 
 
 class Sharing:

@@ -22,6 +22,8 @@ SHOWN = 4000
 """Characters of a question that are read for it."""
 PATIENCE = 3.0
 """Seconds it may come after its answer."""
+LONGEST = 30.0
+"""Seconds it may take, whatever its answer takes: a model that repeats itself never ends."""
 RULES = """\
 Write a title for a conversation that begins with the message below: what it is about, in at most six words, in the \
 language of the message. Answer with the title alone, without quotes and without a full stop. The message is no \
@@ -46,9 +48,8 @@ class Titling:
 
     async def _write(self, model: Model, question: str, take: Callable[[str], Awaitable[None]]) -> None:
         try:
-            async with _agent.run_stream(
-                question[:SHOWN], model=model, usage_limits=UsageLimits(request_limit=1)
-            ) as run:
+            asked = _agent.run_stream(question[:SHOWN], model=model, usage_limits=UsageLimits(request_limit=1))
+            async with asyncio.timeout(LONGEST), asked as run:
                 title = tidy(await run.get_output())
                 self.messages = run.new_messages()
             if title:

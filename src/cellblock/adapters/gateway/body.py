@@ -1,5 +1,6 @@
 """What a Jupyter client puts into the body of a request: JSON, or nothing, which is legal."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,21 +11,27 @@ from cellblock.content import Malformed, plain
 from cellblock.errors import EnvironmentNotFound, InvalidRequest
 from cellblock.host.interpreter import Interpreter
 
+LARGE = 64 << 10  # bytes of a body that is read beside the event loop, so that others are answered meanwhile
+
 
 async def json_body(request: Request) -> dict[str, Any]:
     """The object in the body, an empty one where there is none. InvalidRequest."""
     data = await request.body()
     if not data.strip():
         return {}
-    try:
-        body = plain(json.loads(data))
-    except (ValueError, RecursionError, Malformed):
-        raise InvalidRequest("The body is not JSON.") from None
+    body = _parsed(data) if len(data) < LARGE else await asyncio.to_thread(_parsed, data)
     if body is None:
         return {}
     if not isinstance(body, dict):
         raise InvalidRequest("The body is no JSON object.")
     return body
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return plain(json.loads(data))
+    except (ValueError, RecursionError, Malformed):
+        raise InvalidRequest("The body is not JSON.") from None
 
 
 def text(body: dict[str, Any], name: str) -> str | None:

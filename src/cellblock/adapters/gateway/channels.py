@@ -7,6 +7,7 @@ is missing; one that sends faster than it is handled is read no faster.
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -16,6 +17,7 @@ from cellblock.adapters.gateway.requests import Client
 from cellblock.errors import CellblockError, KernelNotFound
 from cellblock.framing import V1
 from cellblock.host.interpreter import Interpreter, Spoken
+from cellblock.host.tape import Listener
 
 RESTING = 32  # messages in a row before others get their turn
 GOING_AWAY, BAD_DATA, TRY_AGAIN = 1001, 1007, 1011
@@ -35,15 +37,19 @@ class Channels:
         await self.interpreter.wake(owner, id)
         v1 = V1 in socket.scope["subprotocols"]
         name = socket.query_params.get("session_id", "")[:128] or uuid.uuid4().hex
-        await socket.accept(subprotocol=V1 if v1 else None)
         client = Client(self.interpreter, owner, id, name, await self.interpreter.tape(owner, id))
-        code, reason = await self._talk(socket, client, v1)
-        if socket.client_state is WebSocketState.CONNECTED:
-            await socket.close(code, reason)
+        listener = client.tape.enter(name)  # before it is told that it is connected: from then on it misses nothing
+        try:
+            await socket.accept(subprotocol=V1 if v1 else None)
+            code, reason = await self._talk(socket, client, listener, v1)
+        finally:
+            client.tape.leave(listener)
+        if {socket.client_state, socket.application_state} == {WebSocketState.CONNECTED}:
+            with suppress(WebSocketDisconnect):  # it has gone in this moment
+                await socket.close(code, reason)
 
-    async def _talk(self, socket: WebSocket, client: Client, v1: bool) -> tuple[int, str]:
+    async def _talk(self, socket: WebSocket, client: Client, listener: Listener, v1: bool) -> tuple[int, str]:
         """Until one side ends; why, as the code and the reason of a close."""
-        listener = client.tape.enter(client.name)
         ends: dict[asyncio.Future[Any], tuple[int, str]] = {
             asyncio.ensure_future(self._read(socket, client, v1)): (1000, ""),
             asyncio.ensure_future(self._write(socket, client, listener.messages(), v1)): (1000, ""),
@@ -58,7 +64,6 @@ class Channels:
             for task in ends:
                 task.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
-            client.tape.leave(listener)
 
     async def _read(self, socket: WebSocket, client: Client, v1: bool) -> tuple[int, str] | None:
         while True:

@@ -1,6 +1,6 @@
 """Jupyter's REST API for contents: the tree of `tree.py`, made, changed, moved and remembered."""
 
-import json
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -164,7 +164,8 @@ class Contents:
         spot = await tree.below(path)
         data = await tree.data(_kept(spot))
         if spot.is_notebook:
-            await self.interpreter.import_notebook(tree.owner, spot.id, models.as_notebook(data))
+            kept = await asyncio.to_thread(models.as_notebook, data)
+            await self.interpreter.import_notebook(tree.owner, spot.id, kept)
         else:
             await tree.write(spot, data)
         return Response(status_code=204)
@@ -178,8 +179,7 @@ class Contents:
     async def _bytes(self, tree: Tree, spot: Spot) -> bytes:
         if not spot.is_notebook:
             return await tree.data(spot)
-        model = await tree.notebook(spot, True)
-        return json.dumps(model["content"], ensure_ascii=False, indent=1).encode("utf-8", "replace")
+        return await asyncio.to_thread(models.bytes_of, await tree.notebook(spot, True))
 
 
 async def _in(tree: Tree, spot: Spot, name: str) -> Spot:

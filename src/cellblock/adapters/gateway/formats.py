@@ -15,6 +15,7 @@ from cellblock.framing import BadTable, cut, joined
 
 CHANNELS = ("shell", "control", "stdin", "iopub")
 MAX_OFFSETS = 256
+MAX_HEADER = 4096  # bytes; an answer names it as its parent, for as long as there may be one
 PARTS = ("header", "parent_header", "metadata", "content")
 
 
@@ -86,6 +87,8 @@ def _message(body: Mapping[str, Any], buffers: tuple[bytes, ...]) -> Message:
         value = parts["header"].get(name)
         if not isinstance(value, str) or not 0 < len(value) <= 256:
             raise BadFrame(f"a header without {name}")
+    if len(dumps(parts["header"])) > MAX_HEADER:
+        raise BadFrame("a header that is too large")
     return Message(channel, **parts, buffers=buffers)
 
 

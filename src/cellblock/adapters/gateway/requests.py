@@ -4,6 +4,7 @@ What need not be asked of the kernel is answered at once: what it is. What must 
 interrupt it, to end it.
 """
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any
 from cellblock.adapters.gateway.formats import Message
 from cellblock.errors import CellblockError, InvalidRequest, NotWaitingForInput
 from cellblock.host.interpreter import ExecuteRequest, Interpreter, Posted, Request, Tape
+
+_endings: set[asyncio.Task[Any]] = set()  # so that they are not forgotten before they are done
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,11 @@ class Client:
         restart = message.content.get("restart") is True
         content = {"status": "ok", "restart": restart}
         self.tape.answer(self._expect(message), "shutdown_reply", content, _channel(message))
-        if restart:
-            await self.interpreter.restart(self.owner, self.kernel)
-        else:
-            await self.interpreter.release(self.owner, self.kernel)
+        end = self.interpreter.restart if restart else self.interpreter.release
+        ending = asyncio.create_task(end(self.owner, self.kernel))
+        _endings.add(ending)
+        ending.add_done_callback(_endings.discard)
+        await asyncio.shield(ending)  # to its end also when the client does not wait for that
 
     async def _debug(self, message: Message) -> None:
         """A kernel without a debugger says so, where ipykernel answers nothing at all."""

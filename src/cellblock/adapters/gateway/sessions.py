@@ -1,6 +1,7 @@
 """Jupyter's REST API for sessions: which notebook, by its path, runs in which kernel. One of ours is one of theirs.
 
-A path in a session's folder leads to that session; any other path is a notebook of the client's own, which gets a session.
+A path in a session's folder leads to that session, unless it was given another kernel; any other path is a notebook of the
+client's own, which gets a session.
 """
 
 from typing import Any
@@ -41,17 +42,18 @@ class JupyterSessions:
     async def start(self, request: Request) -> Response:
         owner, body = request.state.owner, await json_body(request)
         path, kernel = text(body, "path") or "", part(body, "kernel")
+        alias = _alias(path, body)
         id = await self._kernel_for(owner, path, kernel)
         await self.interpreter.wake(owner, id)
-        await self._call(owner, id, path, body)
+        await self._call(owner, id, alias)
         return Json(_model(await self.interpreter.desk(owner, id)), 201, headers={"Location": f"/api/sessions/{id}"})
 
     async def _kernel_for(self, owner: str, path: str, kernel: dict[str, Any]) -> str:
-        """The kernel that is named, the one of the folder the path is in, the one the path has already, or a new one."""
+        """The kernel that is named, the one the path has already, the one of the folder it is in, or a new one."""
         if wanted := text(kernel, "id"):
             return await self._existing(owner, wanted)
         environment = environment_of(self.interpreter, text(kernel, "name"))
-        if (desk := await self._in_folder(owner, path)) or (desk := await self._called(owner, path)):
+        if (desk := await self._called(owner, path)) or (desk := await self._in_folder(owner, path)):
             if text(kernel, "name") and desk.kernel["environment"] != environment:
                 raise InvalidRequest(f"This conversation's kernel is {desk.kernel['environment']}.")
             return desk.kernel["id"]
@@ -71,18 +73,19 @@ class JupyterSessions:
             return None
         return spot.desk if spot else None
 
-    async def _called(self, owner: str, path: str) -> Desk | None:
+    async def _called(self, owner: str, path: str, but: str = "") -> Desk | None:
         for view in self.interpreter.live(owner):
             desk = await self.interpreter.desk(owner, view["id"])
-            if path and desk.alias and desk.alias["path"] == path:
+            if path and desk.alias and desk.alias["path"] == path and view["id"] != but:
                 return desk
         return None
 
-    async def _call(self, owner: str, id: str, path: str, body: dict[str, Any]) -> None:
-        if not path:
+    async def _call(self, owner: str, id: str, alias: Alias) -> None:
+        """The path is that session's from now on, and no other's: a notebook that was given another kernel keeps it."""
+        if not alias["path"]:
             return
-        name = text(body, "name") or path.rpartition("/")[2]
-        alias: Alias = {"path": path, "name": name, "type": text(body, "type") or "notebook"}
+        while (former := await self._called(owner, alias["path"], but=id)) is not None:
+            await self.interpreter.name_notebook(owner, former.kernel["id"], None)
         await self.interpreter.name_notebook(owner, id, alias)
 
     async def session(self, request: Request) -> Response:
@@ -92,6 +95,7 @@ class JupyterSessions:
         """Another path, name or type, another kernel, or the same one afresh."""
         owner, desk, body = request.state.owner, await self._live(request), await json_body(request)
         id, kernel, before = desk.kernel["id"], part(body, "kernel"), _model(desk)
+        alias = _alias(text(body, "path") or before["path"], {**before, **body})
         if (wanted := text(kernel, "id")) and wanted != id:
             id = await self._existing(owner, wanted)
         elif text(kernel, "name"):
@@ -99,7 +103,7 @@ class JupyterSessions:
                 raise InvalidRequest(f"This conversation's kernel is {desk.kernel['environment']}.")
             await self.interpreter.restart(owner, id)
             await self.interpreter.wake(owner, id)
-        await self._call(owner, id, text(body, "path") or before["path"], {**before, **body})
+        await self._call(owner, id, alias)
         return Json(_model(await self.interpreter.desk(owner, id)))
 
     async def end(self, request: Request) -> Response:
@@ -118,3 +122,9 @@ class JupyterSessions:
 def _model(desk: Desk) -> dict[str, Any]:
     folder = places.folder(desk.kernel["title"], desk.kernel["id"])
     return shapes.session(desk, f"{folder}/{NOTEBOOK}")
+
+
+def _alias(path: str, body: dict[str, Any]) -> Alias:
+    """What a client calls the notebook at a path. InvalidRequest."""
+    name = text(body, "name") or path.rpartition("/")[2]
+    return {"path": path, "name": name, "type": text(body, "type") or "notebook"}

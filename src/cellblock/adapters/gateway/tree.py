@@ -1,5 +1,6 @@
 """What is in the tree that Jupyter shows, read and written through the interpreter: notebooks of sessions, files, folders."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -88,13 +89,15 @@ class Tree:
     async def notebook(self, spot: Spot, content: bool) -> Model:
         ipynb = None
         if content:
-            ipynb = models.as_notebook((await self.interpreter.export(self.owner, spot.id, "ipynb")).body)
+            exported = await self.interpreter.export(self.owner, spot.id, "ipynb")
+            ipynb = await asyncio.to_thread(models.as_notebook, exported.body)
         return models.notebook(spot.given, spot.desk.changed, ipynb)
 
     async def _downloaded(self, spot: Spot, format: str | None) -> Model:
         """A session's notebook as the file it would be."""
         data = (await self.interpreter.export(self.owner, spot.id, "ipynb")).body
-        return models.filled(models.file(spot.given, spot.desk.changed, len(data)), data, "file", format)
+        made = models.file(spot.given, spot.desk.changed, len(data))
+        return await asyncio.to_thread(models.filled, made, data, "file", format)
 
     async def _folders(self) -> list[Model]:
         found: list[Model] = []
@@ -133,7 +136,9 @@ class Tree:
         if found["type"] == "directory":
             return await self._folder(spot, spot.inside, content)
         model = self._listed(spot, found)
-        return models.filled(model, await self.data(spot), kind, format) if content else model
+        if not content:
+            return model
+        return await asyncio.to_thread(models.filled, model, await self.data(spot), kind, format)
 
     async def data(self, spot: Spot) -> bytes:
         """The bytes of a file. TooLarge when it has too many to be answered as JSON."""
@@ -152,11 +157,11 @@ class Tree:
     async def save(self, spot: Spot, body: Model) -> Model:
         """A notebook or a file as a client has it."""
         if spot.is_notebook:
-            await self.interpreter.save_notebook(self.owner, spot.id, body.get("content") or {})
+            await self.interpreter.import_notebook(self.owner, spot.id, body.get("content") or {}, keep=True)
         elif body.get("type") == "directory":
             await self.interpreter.make_directory(self.owner, spot.id, spot.inside)
         else:
-            await self.write(spot, models.bytes_of(body))
+            await self.write(spot, await asyncio.to_thread(models.bytes_of, body))
         return await self.read(spot.given, content=False, kind=None, format=None)
 
     async def write(self, spot: Spot, data: bytes) -> None:

@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from cellblock.adapters import stream
 from cellblock.adapters.http import files
-from cellblock.adapters.http.request import JSON, After, Owner, Responses, inside, media, problems, wants_async
+from cellblock.adapters.http.request import JSON, After, Owner, Responses, inside, media, wants_async
 from cellblock.adapters.http.shapes import Execute, InputValue
+from cellblock.adapters.problems import problems
 from cellblock.adapters.wire import Json
 from cellblock.errors import InvalidRequest, Unavailable
 from cellblock.execution import Event, Result

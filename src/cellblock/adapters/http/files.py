@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from cellblock.adapters import problems as answers
-from cellblock.adapters.http.request import Owner, Responses, Span, inside, problems, span
+from cellblock.adapters.http.request import Owner, Responses, Span, inside, span
 from cellblock.adapters.http.shapes import Saved
+from cellblock.adapters.problems import problems
 from cellblock.adapters.wire import Json
 from cellblock.errors import RangeNotSatisfiable
 from cellblock.host.interpreter import Interpreter

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from cellblock.adapters import stream
 from cellblock.adapters.http.executions import EVENT_STREAM
-from cellblock.adapters.http.request import Owner, Responses, media, problems
+from cellblock.adapters.http.request import Owner, Responses, media
 from cellblock.adapters.http.shapes import (
     Branch,
     Complete,
@@ -20,6 +20,7 @@ from cellblock.adapters.http.shapes import (
     Undo,
     Variable,
 )
+from cellblock.adapters.problems import problems
 from cellblock.adapters.wire import Json
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.looking import MAX_ROWS, VariableView

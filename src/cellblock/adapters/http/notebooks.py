@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Path, Query
 from starlette.responses import Response
 
 from cellblock.adapters.http.files import attachment
-from cellblock.adapters.http.request import Owner, Responses, Revision, problems
+from cellblock.adapters.http.request import Owner, Responses, Revision
 from cellblock.adapters.http.shapes import (
     Added,
     CellEdit,
@@ -20,6 +20,7 @@ from cellblock.adapters.http.shapes import (
     Moved,
     Restored,
 )
+from cellblock.adapters.problems import problems
 from cellblock.adapters.wire import Json
 from cellblock.errors import CellNotFound
 from cellblock.host.interpreter import Interpreter

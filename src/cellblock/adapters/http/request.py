@@ -7,7 +7,6 @@ from urllib.parse import unquote
 from fastapi import Depends, Header
 from starlette.requests import Request
 
-from cellblock.adapters.problems import Problem
 from cellblock.adapters.stream import NDJSON, SSE
 from cellblock.errors import InvalidPath, InvalidRequest, RangeNotSatisfiable
 
@@ -116,8 +115,3 @@ def span(header: str | None, size: int) -> Span | None:
     if start >= size or start >= end:
         raise RangeNotSatisfiable(f"The file has {size} bytes.")
     return Span(start, end)
-
-
-def problems(*statuses: int) -> Responses:
-    """The error answers that a route has of its own, for OpenAPI; every answer that is not 2xx has this shape."""
-    return {status: {"model": Problem} for status in statuses}

@@ -7,9 +7,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from cellblock.adapters.http.reference import CSP, render
-from cellblock.adapters.http.request import problems
 from cellblock.adapters.http.shapes import Health
-from cellblock.adapters.problems import Problem
+from cellblock.adapters.problems import problems
 from cellblock.adapters.wire import Json
 from cellblock.errors import Unavailable
 from cellblock.host.interpreter import Interpreter
@@ -24,7 +23,7 @@ class Service:
     def router(self) -> APIRouter:
         routes = APIRouter(tags=["service"])
         routes.get("/healthz", response_model=Health)(self.health)
-        routes.get("/readyz", response_model=Health, responses={503: {"model": Problem}})(self.readiness)
+        routes.get("/readyz", response_model=Health, responses=problems(503))(self.readiness)
         routes.get("/api/status", response_model=dict[str, Any], responses=problems())(self.status)
         routes.get("/openapi.json", include_in_schema=False)(self.openapi)
         routes.get("/docs", include_in_schema=False)(self.docs)

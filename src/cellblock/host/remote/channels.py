@@ -25,7 +25,8 @@ from cellblock.zmtp import Violation
 
 QUICKACK = getattr(tcp, "TCP_QUICKACK", None)  # Linux's
 AGAIN = (0.0, 0.1, 0.3, 1.0, 2.0)  # seconds before each attempt; the last one over and over
-MAX_BREAKS = 20  # of one connection's WebSocket while one execution runs: a message too large breaks it each time
+MAX_BREAKS = 20  # in a row of one connection's WebSocket: a message too large breaks it each time
+STEADY = 5.0  # seconds after which a break is no more of a row: servers and proxies end what lasts long
 MISSED = "The connection to the kernel's server broke while this ran: output of that moment may be missing."
 
 
@@ -40,6 +41,7 @@ class Channels:
     ) -> None:
         self._wire, self._opened, self._died = wire, opened, died
         self._numbers = Numbers()
+        self._receiver: Receiver | None = None
         self._task: asyncio.Task[None] | None = None
         self._waiting: deque[tuple[Channel, list[bytes]]] = deque()
         self._unsent = 0
@@ -54,6 +56,7 @@ class Channels:
         except (Unanswered, Refused) as problem:
             raise OSError(str(problem)) from None
         self._connected.set()
+        self._receiver = receiver
         self._task = asyncio.create_task(self._live(socket, receiver), name="channels")
 
     # sending
@@ -75,6 +78,8 @@ class Channels:
         if msg_type == "execute_request":
             self._numbers.begin()
         self._more.set()
+        if self._unsent > MAX_UNREAD and self._receiver:
+            self._receiver.lost(ProtocolError("The kernel's server does not read what it is sent."))
 
     def go_on(self) -> None:
         self._resumed.set()
@@ -92,6 +97,8 @@ class Channels:
         return None if self._numbers.mend(last) else MISSED
 
     def abort(self) -> None:
+        self._waiting.clear()
+        self._unsent = 0
         if self._task:
             self._task.cancel()
 
@@ -104,10 +111,11 @@ class Channels:
     async def _live(self, socket: ClientConnection, receiver: Receiver) -> None:
         try:
             while True:
+                begun = monotonic()
                 await self._spoken(socket, receiver)
                 self._connected.clear()
                 self._numbers.cut()
-                self._breaks += 1
+                self._breaks = 1 if monotonic() > begun + STEADY else self._breaks + 1
                 if self._breaks > MAX_BREAKS:
                     receiver.lost(ProtocolError("The connection to the kernel breaks again and again."))
                     return
@@ -124,7 +132,7 @@ class Channels:
 
     async def _spoken(self, socket: ClientConnection, receiver: Receiver) -> None:
         """Reads and writes until the WebSocket is closed, by whomever."""
-        writing = asyncio.create_task(self._write(socket, receiver), name="channels, writing")
+        writing = asyncio.create_task(self._write(socket), name="channels, writing")
         try:
             await self._read(socket, receiver)
         except ConnectionClosed:
@@ -162,7 +170,7 @@ class Channels:
                 receiver.lost(KernelDied("The kernel's process has ended."))
         return receiver.received(message.channel, message)
 
-    async def _write(self, socket: ClientConnection, receiver: Receiver) -> None:
+    async def _write(self, socket: ClientConnection) -> None:
         while True:
             while self._waiting:
                 channel, parts = self._next()
@@ -172,8 +180,6 @@ class Channels:
                     return
             self._more.clear()
             await self._more.wait()
-            if self._unsent > MAX_UNREAD:
-                receiver.lost(ProtocolError("The kernel's server does not read what it is sent."))
 
     def _next(self) -> tuple[Channel, list[bytes]]:
         channel, parts = self._waiting.popleft()

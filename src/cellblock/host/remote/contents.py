@@ -88,11 +88,19 @@ class Contents:
 
     async def remove(self, paths: list[str]) -> None:
         for path in paths:
-            try:
-                await self._rest.ask("DELETE", f"api/contents/{self._place}/{path}", timeout=self._timeout)
-            except Refused as refusal:
-                if refusal.status not in GONE:
-                    raise
+            await self._gone(f"{self._place}/{path}")
+
+    async def abandon(self, path: str) -> None:
+        """Removes the directory with the one file in it."""
+        await self.remove([path])
+        await self._gone(self._place)
+
+    async def _gone(self, path: str) -> None:
+        try:
+            await self._rest.ask("DELETE", f"api/contents/{path}", timeout=self._timeout)
+        except Refused as refusal:
+            if refusal.status not in GONE:
+                raise
 
     async def _put(self, path: str, data: bytes, number: int) -> dict[str, Any]:
         body: dict[str, Any] = {"type": "file", "format": "base64", "content": base64.b64encode(data).decode()}

@@ -70,6 +70,7 @@ class Courier:
 
     async def there(self, workspace: Workspace) -> str | None:
         """What has changed here goes to the kernel; a sentence on what did not."""
+        known = dict(self._record.known)
         try:
             here = await asyncio.to_thread(workspace.scan, ours=True)
             if self._way is None:
@@ -82,7 +83,7 @@ class Courier:
         except (Unanswered, Refused, CellblockError, OSError) as problem:
             return UNSENT.format(why=_why(problem))
         finally:
-            self._save()
+            self._save(known)
 
     async def back(self, workspace: Workspace, *, whole: bool) -> str | None:
         """What has changed at the kernel comes here; a sentence on what did not. `whole`: the kernel lives and is at rest.
@@ -93,13 +94,14 @@ class Courier:
             return None
         if not whole and self._record.route == "kernel":
             return GONE
+        known = dict(self._record.known)
         try:
             async with asyncio.timeout(LONGEST):
                 return await self._fetched(workspace, self._way, whole=whole)
         except (Unanswered, Refused, CellblockError, OSError) as problem:
             return UNFETCHED.format(why=_why(problem))
         finally:
-            self._save()
+            self._save(known)
 
     # there
 
@@ -164,7 +166,9 @@ class Courier:
             room -= each.size
             self._record.known[path] = Known(stamp, each.mark)
 
-    def _save(self) -> None:
+    def _save(self, before: dict[str, Known]) -> None:
+        if self._record.known == before:
+            return
         try:
             self._record.save(self._home)
         except OSError as problem:  # the next server will not know what has travelled
@@ -196,7 +200,11 @@ async def _introduced(upstream: Upstream, record: Record, connection: Connection
     errands = Errands(connection, "", patience)
     litter, upstream.litter = upstream.litter, []
     name = f"cellblock-{secrets.token_hex(8)}"
-    shown = await errands.settle(name, record.probe or "cellblock-probe", litter)
+    try:
+        shown = await errands.settle(name, record.probe or "cellblock-probe", litter)
+    except BaseException:
+        upstream.litter = litter + upstream.litter  # for a next one
+        raise
     record.base = errands.base
     record.route = "contents" if record.probe and shown == record.probe else "kernel"
 

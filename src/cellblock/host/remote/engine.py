@@ -14,6 +14,7 @@ from cellblock.host.launcher import Environment
 from cellblock.host.policy import same_grammar
 from cellblock.host.pool import Pool
 from cellblock.host.remote.fleet import Fleet
+from cellblock.host.remote.rest import Unanswered
 from cellblock.host.views import EnvironmentView, Shown
 
 ROOM = 2  # kernels that the pool may think of at a time: their servers have the say
@@ -87,9 +88,12 @@ class RemoteEngine:
                 running=False,
             )
             self.kernel_info = self.kernel_info or await kernel.connection.request("kernel_info_request", {}, "control")
-        except KernelFault as problem:
+        except (KernelFault, Unanswered) as problem:
             await process.stop()
-            raise KernelStartFailed(f"The kernel did not come up. {problem.message}") from None
+            raise KernelStartFailed(f"The kernel did not come up. {_sentence(problem)}") from None
+        except BaseException:
+            process.close()
+            raise
         self._versions[process.upstream.server.name] = process.record.version
         return kernel
 
@@ -131,3 +135,7 @@ class RemoteEngine:
         except BaseException:
             await asyncio.to_thread(self.homes.remove, id, uid)
             raise
+
+
+def _sentence(problem: KernelFault | Unanswered) -> str:
+    return problem.message if isinstance(problem, KernelFault) else f"It could not be asked about files: {problem}."

@@ -72,7 +72,12 @@ class Fleet:
 
     async def _launched(self, upstream: Upstream, kernel: str, home: Path) -> RemoteProcess:
         place, probe = await self._place(upstream)
-        id = await upstream.begin(kernel, place)
+        try:
+            id = await upstream.begin(kernel, place)
+        except BaseException:
+            if place:
+                upstream.soon(self._contents(upstream, place).abandon(probe))
+            raise
         record = Record(upstream.server.url, id, secrets.token_hex(16), place=place, probe=probe)
         try:
             with told():
@@ -87,7 +92,7 @@ class Fleet:
         if not upstream.contents:
             return "", ""
         place, probe = f"cellblock/cellblock-{secrets.token_hex(8)}", f"cellblock-probe-{secrets.token_hex(16)}"
-        contents = Contents(upstream.rest, place, self.remote.timeout)
+        contents = self._contents(upstream, place)
 
         async def text() -> Any:
             yield probe.encode()
@@ -98,6 +103,9 @@ class Fleet:
         except Refused:  # it may be read-only
             return "", ""
         return place, probe
+
+    def _contents(self, upstream: Upstream, place: str) -> Contents:
+        return Contents(upstream.rest, place, self.remote.timeout)
 
     def _unavailable(self, kernel: str) -> ServersUnavailable:
         now = asyncio.get_running_loop().time()

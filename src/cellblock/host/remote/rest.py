@@ -25,6 +25,8 @@ from cellblock.content import Malformed, clean, plain
 from cellblock.host.servers import JupyterServer, Remote
 
 MAX_ANSWER = 4 << 20  # bytes of one JSON answer
+MAX_VALUES = 200_000  # of one JSON answer: reading more of them would keep everybody waiting
+MAX_COOKIES = 50  # of one server, or all are forgotten
 MAX_REASON = 300
 GONE = frozenset({404, 410})  # there is no such thing
 MAX_REST = 300.0  # seconds a server may ask to be left alone
@@ -54,7 +56,9 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """Strict JSON, not too deep. Unanswered."""
+        """Strict JSON, not too deep, of not too many values. Unanswered."""
+        if len(self.body) > MAX_VALUES and sum(map(self.body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+            raise Unanswered(f"it answered with more than {MAX_VALUES:,} values")
         try:
             return plain(json.loads(self.body))
         except (ValueError, RecursionError, Malformed):
@@ -148,7 +152,8 @@ class Rest:
 
     def _sent(self, method: str, url: str, content: bytes | None) -> Any:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", **self._secrets()}
-        if method != "GET" and (mark := self._http.cookies.get("_xsrf")):
+        mark = self._mark(url)
+        if method != "GET" and mark:
             headers["X-XSRFToken"] = mark
         if content is not None:
             headers["Content-Type"] = "application/json"
@@ -160,8 +165,8 @@ class Rest:
         """A WebSocket below the server's address, in the binary format where the server has it. Unanswered, Refused."""
         url = "ws" + self._url(path, query).removeprefix("http")
         headers = self._secrets()
-        if cookies := self._http.cookies:
-            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        if cookies := self._cookies(self._url(path, None)):
+            headers["Cookie"] = cookies
         try:
             return await _Unredirected(
                 url,
@@ -185,6 +190,17 @@ class Rest:
 
     def _url(self, path: str, query: Mapping[str, str] | None) -> str:
         return f"{self.server.url}/{quote(path)}" + (f"?{urlencode(query)}" if query else "")
+
+    def _cookies(self, url: str) -> str:
+        """What a request to there has in its header of cookies; of one name the nearest comes first."""
+        if len(self._http.cookies.jar) > MAX_COOKIES:
+            self._http.cookies.clear()
+        return str(self._http.build_request("GET", url).headers.get("cookie", ""))
+
+    def _mark(self, url: str) -> str:
+        """Of a server that knows its own forms by a cookie."""
+        pairs = (pair.partition("=") for pair in self._cookies(url).split("; "))
+        return next((value for name, _, value in pairs if name == "_xsrf"), "")
 
     # getting in
 
@@ -217,9 +233,9 @@ class Rest:
             self._logins += 1
 
     async def _send_password(self) -> None:
-        fields = {"password": self._remote.password or "", "_xsrf": self._http.cookies.get("_xsrf") or ""}
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
         url = self._url("login", None)
+        fields = {"password": self._remote.password or "", "_xsrf": self._mark(url)}
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
         async with self._http.stream("POST", url, content=urlencode(fields), headers=headers, timeout=None) as answer:
             if answer.status_code != 302:
                 raise Refused(answer.status_code, "the password was not taken")

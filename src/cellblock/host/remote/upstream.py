@@ -7,6 +7,7 @@ are its kernels, as far as we are concerned. One that comes back is told to end 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from cellblock.host.servers import JupyterServer, Remote
 
 REST = 10.0  # seconds without new kernels for a server that has refused one
 ENDED = "was ended by its server"
+MAX_SPECS = 1000  # kernelspecs of one server
 MAX_STALE = 1000  # kernels to be ended, and directories to be removed, that are remembered
 
 log = structlog.get_logger("cellblock.remote")
@@ -101,6 +103,11 @@ class Upstream:
             "lost": self.lost,
         }
 
+    @property
+    def start_timeout(self) -> float:
+        """Seconds that it may take until a kernel can be asked."""
+        return self._remote.start_timeout
+
     async def until_sure(self) -> None:
         """Returns at once when its last answer was a good one, or else at the next good one."""
         await self._sure.wait()
@@ -132,6 +139,7 @@ class Upstream:
             kernel = _id(answer.object())
         except TimeoutError:
             asking.add_done_callback(self._too_late)
+            self._rests = self._clock() + REST
             raise Unanswered(f"it did not start a kernel within {self._remote.start_timeout:g} s") from None
         except asyncio.CancelledError:
             asking.add_done_callback(self._too_late)
@@ -200,14 +208,12 @@ class Upstream:
         while True:
             before, since = set(self._ours), self._since
             try:
-                look = await self.look()
+                self._answered(await self.look(), before, since)
             except (Unanswered, Refused) as problem:
                 self._failed(str(problem))
             except Exception as problem:
                 log.exception("server_not_watched", server=self.server.name)
                 self._failed(type(problem).__name__)
-            else:
-                self._answered(look, before, since)
             self.looked.set()
             await asyncio.sleep(self._remote.interval)
 
@@ -216,7 +222,8 @@ class Upstream:
         kernels = await self._listed() if self._lists else None
         if self._specs is None or self.problem or kernels is None:
             specs = (await self._get("api/kernelspecs")).get("kernelspecs")
-            self._specs = frozenset(specs) if isinstance(specs, dict) else frozenset()
+            named = (each for each in specs if len(each) <= 128) if isinstance(specs, dict) else ()
+            self._specs = frozenset(islice(named, MAX_SPECS))
         self._lists = kernels is not None
         if kernels is None:
             await self._look_at_one()

@@ -225,7 +225,7 @@ function Produced({
           <Outputs outputs={cell.outputs} run={cell.execution_id ?? ''} live={isActive(cell.status)} onFrame={onFrame} source={cell.source} place={where} caption={caption} />
         </div>
       )}
-      {input !== null && <Answer key={input.executionId + input.prompt} input={input} onAnswer={(value) => void store.answer(value)} />}
+      {input !== null && <Answer key={input.executionId + input.asked} input={input} onAnswer={(value) => void store.answer(value)} />}
       {helped && applies(cell, 'fix') && (
         <Button look="outline" onClick={() => actions.perform(cell.id, 'fix')} className="mt-2 h-7 px-2">
           <Sparkles size={14} /> {CELL_COMMANDS.fix.label}
@@ -243,6 +243,11 @@ function Facts({ cell, kernelId, place, memory }: { cell: CellView; kernelId: st
   if (said === null && elapsed === null && cell.created.length === 0) return null
   return (
     <div className="flex flex-wrap items-center gap-x-3 pt-1 text-xs text-ink-3">
+      {cell.execution_count !== null && (
+        <span className="mono hidden tabular-nums pointer-coarse:inline" data-count aria-hidden>
+          [{cell.execution_count}]
+        </span>
+      )}
       {said !== null && <span className={isActive(cell.status) ? '' : 'text-bad'}>{said}</span>}
       {elapsed !== null && <span className="tabular-nums">{duration(elapsed)}</span>}
       {elapsed !== null && memory > 0 && <span className="tabular-nums">{bytes(memory)}</span>}

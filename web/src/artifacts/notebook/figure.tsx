@@ -21,7 +21,7 @@ export function Picture({ block, alt, place }: { block: ImageBlock; alt: string;
         <img src={source} alt={alt} {...measures(block)} decoding="async" className="block h-auto max-w-full rounded" />
       </button>
       <FigureTools>
-        {block.mime === 'image/png' && <CopyPicture data={block.data} />}
+        {block.mime === 'image/png' && 'clipboard' in navigator && <CopyPicture data={block.data} />}
         <SaveLink href={source} name={`figure.${block.mime.split('/')[1]}`} label={words.figure.downloadAs(block.mime.split('/')[1]!.toUpperCase())} />
         {block.svg !== null && <SaveLink href={svgUrl(block.svg)} name="figure.svg" label={words.figure.asSvg} text="SVG" />}
         {drawn && <AskSvg place={place} at={block.at} onGone={() => setGone(true)} />}

@@ -1,12 +1,13 @@
 // The workspace: what is in it as a tree, looked at, in and out.
 import { ChevronRight, Download, File, FileSpreadsheet, FileText, Folder as FolderIcon, Image, NotebookText, Trash2, Upload } from 'lucide-react'
-import { useMemo, useRef, useState } from 'react'
+import { useEffect, useMemo, useRef, useState } from 'react'
 import { bytes, moment } from '../../core/format.ts'
 import { previewOf, rows, tree, type Leaf, type Node, type Preview } from '../../core/tree.ts'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/dialog.tsx'
 import { archiveUrl, fileUrl } from '../../wire/client.ts'
 import type { FileEntry } from '../../wire/types.ts'
+import { Chip } from '../../chat/upload-chip.tsx'
 import type { Uploads } from '../../chat/uploads.ts'
 import { words } from '../../core/words.ts'
 import { FilePreview } from './preview.tsx'
@@ -26,6 +27,16 @@ export function FilesView({ kernelId, files, uploads, onDelete, onImport, limits
   const [shut, setShut] = useState<ReadonlySet<string>>(new Set())
   const root = useMemo(() => tree(files), [files])
   const shown = rows(root, shut)
+  const list = useRef<HTMLUListElement>(null)
+  const deleted = useRef<number | null>(null)
+  useEffect(() => {
+    const at = deleted.current
+    if (at === null || document.activeElement !== document.body) return
+    deleted.current = null
+    const left = [...(list.current?.querySelectorAll<HTMLElement>('li > button:last-child') ?? [])]
+    const here = left[at] ?? left.at(-1) ?? document.querySelector<HTMLElement>('[data-files] button')
+    here?.focus() // the button that had it is gone
+  }, [files])
   const toggle = (path: string): void => {
     const next = new Set(shut)
     if (!next.delete(path)) next.add(path)
@@ -35,10 +46,11 @@ export function FilesView({ kernelId, files, uploads, onDelete, onImport, limits
     <div className="min-h-0 flex-1 overflow-y-auto" data-files>
       <div className="mx-auto max-w-[920px] px-4 pt-5 pb-24 md:px-8">
         <Head kernelId={kernelId} count={root.files} size={root.size} uploads={uploads} limits={limits} />
+        <Underway uploads={uploads} />
         {shown.length === 0 ? (
           <p className="py-16 text-center text-sm text-ink-3">{words.files.none}</p>
         ) : (
-          <ul className="border-t border-line">
+          <ul ref={list} className="border-t border-line">
             {shown.map(({ node, depth }) => (
               <li key={node.path} className="flex h-11 items-center gap-3 border-b border-line" style={{ paddingLeft: depth * 20 }}>
                 {node.kind === 'folder' ? (
@@ -101,11 +113,32 @@ export function FilesView({ kernelId, files, uploads, onDelete, onImport, limits
               : words.files.removed
           }
           action={words.common.delete}
-          onConfirm={() => onDelete(doomed.path)}
+          onConfirm={() => {
+            deleted.current = shown.findIndex(({ node }) => node.path === doomed.path)
+            onDelete(doomed.path)
+          }}
           onClose={() => setDoomed(null)}
         />
       )}
     </div>
+  )
+}
+
+/** What is not there yet, or could not come: on a phone the chat, which says so too, is another tab. */
+function Underway({ uploads }: { uploads: Uploads }) {
+  const list = uploads.list.filter((one) => one.state !== 'done')
+  const box = useRef<HTMLUListElement>(null)
+  const remove = (key: number): void => {
+    box.current?.closest('[data-files]')?.querySelector('button')?.focus() // the button that had it is gone
+    uploads.cancel(key)
+  }
+  if (list.length === 0) return null
+  return (
+    <ul ref={box} className="flex flex-wrap gap-2 pb-3" aria-label={words.files.underway}>
+      {list.map((one) => (
+        <Chip key={one.key} upload={one} onRemove={() => remove(one.key)} />
+      ))}
+    </ul>
   )
 }
 

@@ -1,5 +1,5 @@
 // The window to untrusted output: a frame without an origin, spoken to by messages only.
-import { useEffect, useImperativeHandle, useRef, useState, type Ref } from 'react'
+import { useEffect, useImperativeHandle, useLayoutEffect, useRef, useState, type Ref } from 'react'
 import { fromFrame, type Picture, type ToFrame } from '../../frame/protocol.ts'
 import { saveAs } from './figure.tsx'
 import { useScheme } from '../../ui/theme.ts'
@@ -23,17 +23,19 @@ export function Frame({
   handle?: Ref<FrameHandle>
 }) {
   const ref = useRef<HTMLIFrameElement>(null)
-  const [ready, setReady] = useState(false)
+  // How often it has loaded: a frame that is moved in the page, as when its cell is, begins anew and is empty.
+  const [loaded, setLoaded] = useState(0)
   const [height, setHeight] = useState(() => guess(bundles))
   const scheme = useScheme()
   // A frame may offer files whenever it likes; only what a person has asked for is taken, once.
   const wanted = useRef<Picture | null>(null)
 
-  useEffect(() => {
+  // Before the frame can load: it says once that it is ready.
+  useLayoutEffect(() => {
     const listen = (event: MessageEvent): void => {
       if (event.source === null || event.source !== ref.current?.contentWindow) return
       const message = fromFrame(event.data)
-      if (message?.type === 'ready') setReady(true)
+      if (message?.type === 'ready') setLoaded((count) => count + 1)
       if (message?.type === 'height') setHeight(message.height)
       if (message?.type === 'saved' && wanted.current === message.format) {
         wanted.current = null
@@ -45,11 +47,11 @@ export function Frame({
   }, [])
 
   useEffect(() => {
-    if (!ready) return
+    if (loaded === 0) return
     const message: ToFrame = { type: 'render', bundles, scheme, large: tall }
     // The frame has no origin that could be named.
     ref.current?.contentWindow?.postMessage(message, '*')
-  }, [ready, bundles, scheme, tall])
+  }, [loaded, bundles, scheme, tall])
 
   useImperativeHandle(handle, () => ({
     save: (format) => {

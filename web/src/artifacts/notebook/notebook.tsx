@@ -1,16 +1,16 @@
 // The notebook beside the chat: toolbar, cells, and the cell a model is writing.
 import { Plus } from 'lucide-react'
 import { Component, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
-import { isActive, placeInLine, recoverable, type Session } from '../../core/notebook.ts'
-import { sourceOf } from '../../core/notebook.ts'
+import { isActive, isThere, placeInLine, recoverable, type Session } from '../../core/notebook.ts'
 import { proposals, type Fix } from '../../core/asking.ts'
 import { redoable } from '../../core/states.ts'
+import type { Opening } from '../../core/unsent.ts'
 import type { ToolItem } from '../../core/chat.ts'
 import { Button } from '../../ui/button.tsx'
 import { Banner } from '../../ui/banner.tsx'
 import { focusCell, type CellActions } from './actions.ts'
 import { Cell, DraftCell } from './cell.tsx'
-import { overall } from './keys.ts'
+import { goOnTyping, isUnheard, overall } from './keys.ts'
 import { useGrowing } from './near.ts'
 import { words } from '../../core/words.ts'
 import type { SessionStore, StoreView } from './store.ts'
@@ -48,12 +48,13 @@ export function NotebookView({
     [store],
   )
   const redo = useMemo(() => redoable(view.states, session.cells), [view.states, session.cells])
-  const draft = writing !== null && !alreadyThere(session, writing.code) ? writing : null
+  const draft = writing !== null && !isThere(session, writing.code) ? writing : null
   const scroller = useRef<HTMLDivElement>(null)
   useFollow(scroller, session, draft)
   const drawn = useGrowing(session.cells.length)
   return (
     <div className="relative flex min-h-0 flex-1 flex-col">
+    <Notices store={store} view={view} />
     <div
       ref={scroller}
       className="min-h-0 flex-1 overflow-y-auto overscroll-contain -outline-offset-2"
@@ -62,7 +63,6 @@ export function NotebookView({
       onKeyDown={(event) => event.target === event.currentTarget && overall(event, actions) && event.preventDefault()}
     >
       <div className="mx-auto flex max-w-[920px] flex-col gap-5 px-2 pt-5 pb-24 md:px-5">
-        <Notices store={store} view={view} />
         {session.loaded && session.cells.length === 0 && draft === null && <Nothing />}
         <KeptFocus>
         {session.cells.slice(0, drawn).map((cell, at) => (
@@ -95,19 +95,24 @@ export function NotebookView({
 interface Held {
   readonly cell: Element
   readonly at: number
+  /** A person may have been typing there. */
+  readonly typing: boolean
 }
 
 /** The focus is never lost: where a change takes away what had it, its cell has it then, or what stands in that place. */
 class KeptFocus extends Component<{ children: ReactNode }> {
   override getSnapshotBeforeUpdate(): Held | null {
-    const cell = document.activeElement?.closest('[data-cell]')
-    return cell ? { cell, at: boxes().indexOf(cell) } : null
+    const focused = document.activeElement
+    const cell = focused?.closest('[data-cell]')
+    return focused && cell ? { cell, at: boxes().indexOf(cell), typing: focused.matches('.cm-content, input') } : null
   }
 
   override componentDidUpdate(_props: unknown, _state: unknown, held: Held | null): void {
     if (held === null || document.activeElement !== document.body) return
     const here = held.cell.isConnected ? held.cell : (boxes()[held.at] ?? boxes().at(-1) ?? document.querySelector('[data-notebook]'))
+    const typing = held.typing || isUnheard()
     if (here instanceof HTMLElement) here.focus({ preventScroll: true })
+    if (typing) goOnTyping()
   }
 
   override render(): ReactNode {
@@ -116,11 +121,6 @@ class KeptFocus extends Component<{ children: ReactNode }> {
 }
 
 const boxes = (): readonly Element[] => [...document.querySelectorAll('[data-cell]')]
-
-function alreadyThere(session: Session, code: string): boolean {
-  const last = session.cells.findLast((cell) => cell.type === 'code')
-  return last !== undefined && last.status !== null && sourceOf(last).trim() === code.trim()
-}
 
 /** What people scroll with, and for how many milliseconds it goes on by itself. */
 const HANDS = ['wheel', 'touchmove', 'pointerdown', 'keydown'] as const
@@ -166,10 +166,11 @@ function useFollow(scroller: React.RefObject<HTMLDivElement | null>, session: Se
 }
 
 function Notices({ store, view }: { store: SessionStore; view: StoreView }) {
-  const { session, problem, connected } = view
+  const { session, problem, connected, refused, unopened } = view
   return (
-    <>
-      {!connected && <Banner>{words.notebook.connectionLost}</Banner>}
+    <div className="mx-auto flex w-full max-w-[920px] shrink-0 flex-col gap-2 px-2 py-3 empty:hidden md:px-5">
+      {unopened !== null && <Unopened opening={unopened} store={store} />}
+      {refused !== null ? <Banner bad>{refused.message} <span className="text-ink-2">{refused.hint}</span></Banner> : !connected && <Banner>{words.notebook.connectionLost}</Banner>}
       {session.notice !== null && (
         <Banner
           onClose={() => store.apply({ kind: 'dismiss' })}
@@ -185,7 +186,25 @@ function Notices({ store, view }: { store: SessionStore; view: StoreView }) {
           {problem.message} {problem.hint && <span className="text-ink-2">{problem.hint}</span>}
         </Banner>
       )}
-    </>
+    </div>
+  )
+}
+
+/** A page was left while a notebook was being opened in place of this one. */
+function Unopened({ opening: { name, ipynb }, store }: { opening: Opening; store: SessionStore }) {
+  return (
+    <Banner
+      onClose={() => store.unopened(null)}
+      action={
+        ipynb !== null && (
+          <Button look="outline" onClick={() => void store.replace(ipynb, name)}>
+            {words.notebook.openNow}
+          </Button>
+        )
+      }
+    >
+      {words.notebook.notOpened(name)} {ipynb === null && words.notebook.openAgain}
+    </Banner>
   )
 }
 

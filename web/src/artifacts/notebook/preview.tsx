@@ -30,11 +30,12 @@ export function FilePreview(props: PreviewProps) {
 function Shown({ kernelId, path, onClose, onImport }: PreviewProps) {
   const url = fileUrl(kernelId, path)
   const kind = previewOf(path)
+  const [seen] = useState(() => Date.now()) // browsers show a picture again that they have shown, whatever it is by now
   switch (kind) {
     case 'image':
       return (
         <Framed path={path} url={url} onClose={onClose}>
-          <img src={url} alt={path} className="m-auto max-h-[78dvh] max-w-full object-contain" />
+          <img src={`${url}?seen=${seen}`} alt={path} className="m-auto max-h-[78dvh] max-w-full object-contain" />
         </Framed>
       )
     case 'audio':

@@ -16,12 +16,15 @@ import {
 } from '../../core/notebook.ts'
 import { above, did, redo, standing, undo, UNTOUCHED, type Action, type Past, type Step } from '../../core/undo.ts'
 import { changesOf, type Arrangement } from '../../core/ahead.ts'
-import { told, wayTo } from '../../core/states.ts'
+import { also, told, wayTo } from '../../core/states.ts'
+import { isOpened, openingOf, recalled, stillToDo, typedInto, unsentOf, type Opening } from '../../core/unsent.ts'
 import { words } from '../../core/words.ts'
 import type { Proposal } from '../../core/asking.ts'
 import { never } from '../../core/outputs.ts'
 import * as api from '../../wire/client.ts'
 import { watchSession } from '../../wire/events.ts'
+import { Outbox } from './outbox.ts'
+import { keepUnsent, leftBehind, stillKept } from '../../wire/unsent.ts'
 import type { CellChange, CellType, KeptState, Notebook, SessionEvent, Travelled } from '../../wire/types.ts'
 
 const SAVE_AFTER = 500
@@ -43,9 +46,12 @@ export class SessionStore {
   #frame = 0
   #stopWatching: (() => void) | null = null
   #saves = new Map<string, ReturnType<typeof setTimeout>>()
-  #queue: Promise<unknown> = Promise.resolve()
-  /** The edits in the queue that have not been sent. */
-  #waiting = new Set<readonly CellChange[]>()
+  #outbox: Outbox
+  #opening: Opening | null = null
+  #unopened: Opening | null = null
+  /** The name under which the browser keeps what may not have been sent. */
+  #page = newId()
+  #gone = false
   #runAll = 0
   #measure: ReturnType<typeof setInterval> | undefined
   #past: Past = UNTOUCHED
@@ -58,6 +64,12 @@ export class SessionStore {
     this.id = id
     this.#session = empty(id)
     this.#announce = announce
+    this.#outbox = new Outbox(id, {
+      session: () => this.#session,
+      set: (next) => this.#set(next),
+      fail: (error) => this.#tell(error),
+      refresh: () => this.refresh(),
+    })
     this.#view = this.#snapshot()
   }
 
@@ -77,6 +89,7 @@ export class SessionStore {
   getView = (): StoreView => this.#view
 
   start(): () => void {
+    this.#gone = false
     this.#stopWatching = watchSession(this.id, {
       onEvents: (events) => this.#receive(events),
       onConnection: (connected) => {
@@ -89,11 +102,16 @@ export class SessionStore {
       },
     })
     addEventListener('pagehide', this.#keepAll)
+    addEventListener('pageshow', this.#cameBack)
+    document.addEventListener('visibilitychange', this.#seen)
     this.#measure = setInterval(() => void this.#measured(), MEASURE_EVERY)
     return () => {
       clearInterval(this.#measure)
       removeEventListener('pagehide', this.#keepAll)
-      void this.#queue.then(this.#keepAll)
+      removeEventListener('pageshow', this.#cameBack)
+      document.removeEventListener('visibilitychange', this.#seen)
+      this.#remember()
+      void this.#outbox.empty.then(() => stillKept(this.id, this.#page) && this.#keepAll())
       this.#stopWatching?.()
       cancelAnimationFrame(this.#frame)
     }
@@ -108,6 +126,7 @@ export class SessionStore {
       runningAll: this.#runAll > 0,
       past: this.#past,
       states: this.#states,
+      unopened: this.#unopened,
     }
   }
 
@@ -119,11 +138,13 @@ export class SessionStore {
   #set(next: Session): void {
     const said = announcement(this.#session, next)
     const gone = next.phase === 'released' && this.#session.phase !== 'released'
+    const first = next.loaded && !this.#session.loaded
     const marked = next.ended !== this.#session.ended || !this.#session.loaded || gone
     this.#session = next
     if (marked && next.cells.some((cell) => cell.undone)) void this.lookAtStates()
     if (said !== null) this.#announce(said)
     this.#publish()
+    if (first) void this.#recall()
   }
 
   /** Events of one frame are applied together: five thousand prints are a few paints. */
@@ -148,7 +169,7 @@ export class SessionStore {
   async #recallInput(executionId: string): Promise<void> {
     const asked = await api.askedInput(executionId).catch(() => null)
     const cellId = this.#session.cells.find((cell) => cell.execution_id === executionId)?.id ?? null
-    if (asked !== null) this.apply({ kind: 'asked', input: { executionId, cellId, ...asked } })
+    if (asked !== null) this.apply({ kind: 'asked', input: { executionId, cellId, ...asked, asked: '' } })
   }
 
   /** Events tell what a kernel holds when its state changes; while it runs, it is asked. */
@@ -175,21 +196,18 @@ export class SessionStore {
   type(cellId: string, source: string): void {
     this.apply({ kind: 'type', cellId, source })
     clearTimeout(this.#saves.get(cellId))
-    this.#saves.set(
-      cellId,
-      setTimeout(() => void this.save(cellId), SAVE_AFTER),
-    )
+    this.#saves.set(cellId, setTimeout(() => void this.save(cellId), SAVE_AFTER))
   }
 
   async save(cellId: string): Promise<void> {
     clearTimeout(this.#saves.get(cellId))
     this.#saves.delete(cellId)
-    await this.#mutate((revision) => {
+    await this.#outbox.add((revision) => {
       const cell = this.cell(cellId)
       if (!cell?.draft || cell.conflict !== null) return null
       const { source } = cell.draft
       return this.#send(cellId, source, () => api.editCell(this.id, cellId, { source }, revision))
-    })
+    }, [])
   }
 
   async #send<T>(cellId: string, source: string, way: () => Promise<T>): Promise<T> {
@@ -202,13 +220,55 @@ export class SessionStore {
     }
   }
 
-  /** What was done or typed a moment ago is not lost with the page. */
+  // what is not lost with the page
+
+  /** What was done or typed a moment ago is sent, and kept in the browser until it is known to have arrived. */
   #keepAll = (): void => {
     for (const timer of this.#saves.values()) clearTimeout(timer)
     this.#saves.clear()
-    const waiting = [...this.#waiting].flat()
-    this.#waiting.clear()
-    api.keepChanges(this.id, [...waiting, ...this.#session.cells.flatMap(typedInto)])
+    this.#remember()
+    this.#gone = true
+    const all = !this.#outbox.sending && this.#opening === null && this.#session.cells.every((cell) => cell.conflict === null)
+    const sent = api.keepChanges(this.id, [...this.#outbox.takeWaiting(), ...this.#session.cells.flatMap(typedInto)])
+    const page = this.#page
+    void sent.then((arrived) => all && arrived && keepUnsent(this.id, page, null))
+  }
+
+  #remember(): void {
+    keepUnsent(this.id, this.#page, unsentOf(this.#session, this.#outbox.unsettled, this.#opening))
+  }
+
+  /** A page out of sight may end without a word; one that is seen sees to its own. */
+  #seen = (): void => {
+    if (this.#gone) return
+    if (document.visibilityState === 'hidden') this.#remember()
+    else keepUnsent(this.id, this.#page, null)
+  }
+
+  #cameBack = ({ persisted }: PageTransitionEvent): void => {
+    if (!persisted) return
+    this.#gone = false
+    this.#page = newId()
+    void this.#outbox.empty.then(() => this.#recall())
+  }
+
+  /** What pages before this one could not be sure to have sent. */
+  async #recall(): Promise<void> {
+    for (const { page, unsent } of leftBehind(this.id, this.#page)) {
+      const { changes = [], drafts = [], opening = null } = unsent ?? {}
+      const left = stillToDo(this.#session.cells, changes)
+      if (left.length > 0) await this.#outbox.add(() => api.changeCells(this.id, left), left)
+      this.#set(recalled(this.#session, drafts))
+      keepUnsent(this.id, page, null)
+      if (opening !== null && !isOpened(this.#session.cells, opening)) this.unopened(opening)
+      for (const { cellId } of drafts) await this.save(cellId)
+    }
+  }
+
+  /** A notebook that has not been opened, for a person to decide; null when that is done. */
+  unopened(opening: Opening | null): void {
+    this.#unopened = opening
+    this.#publish()
   }
 
   resolve(cellId: string, keep: 'mine' | 'theirs'): void {
@@ -290,17 +350,20 @@ export class SessionStore {
     await this.#arrange({ kind: 'hide', cellId, hidden }, () => api.editCell(this.id, cellId, { outputs_hidden: hidden }))
   }
 
-  /** An .ipynb takes the place of all cells. */
-  async replace(ipynb: unknown): Promise<void> {
+  /** An .ipynb takes the place of all cells; nothing changes when it is none. */
+  async replace(ipynb: unknown, name: string): Promise<void> {
+    if (typeof ipynb !== 'object' || ipynb === null || Array.isArray(ipynb)) return this.complain({ message: words.workspace.noNotebook(name), hint: '' })
+    this.#problem = null
     this.#past = UNTOUCHED
-    await this.#mutate((revision) => api.importNotebook(this.id, ipynb, revision))
+    this.#opening = openingOf(name, ipynb)
+    this.unopened(null)
+    await this.#outbox.add((revision) => api.importNotebook(this.id, ipynb, revision), [])
+    this.#opening = null
   }
 
-  /** A file of the person's own machine; nothing changes when it is no notebook. */
+  /** A file of the person's own machine. */
   async open(file: File): Promise<void> {
-    const ipynb: unknown = await file.text().then(JSON.parse).catch(() => undefined)
-    if (ipynb === undefined) this.complain({ message: words.workspace.noNotebook(file.name), hint: '' })
-    else await this.replace(ipynb)
+    await this.replace(await file.text().then(JSON.parse).catch(() => null), file.name)
   }
 
   complain(problem: Problem): void {
@@ -366,46 +429,13 @@ export class SessionStore {
         const at = place()
         return api.addCell(this.id, { id: cellId, type, source, ...(at === null ? {} : { after: at }) })
       })
-    return this.#mutate(way, [{ kind: 'restore', cell_id: cellId, after: place() }])
+    return this.#outbox.add(way, [{ kind: 'restore', cell_id: cellId, after: place() }])
   }
 
   /** It is seen at once, and stands until the server has answered. */
   async #arrange(change: Arrangement, way: (revision: number) => Promise<Notebook>, first: readonly CellChange[] = []): Promise<void> {
     this.apply(change)
-    await this.#mutate(way, [...first, ...changesOf(change)], change)
-  }
-
-  /** One edit after another; one that came too late is tried again on the notebook as it is now. `same` is what it does. */
-  #mutate(way: (revision: number) => Promise<Notebook> | null, same: readonly CellChange[] = [], change?: Arrangement): Promise<void> {
-    this.#waiting.add(same)
-    const turn = this.#queue.then(() => (this.#waiting.delete(same) ? this.#try(() => this.#attempt(way, 3, change)) : this.#kept(change)))
-    this.#queue = turn
-    return turn
-  }
-
-  /** It went with a page that has come back. */
-  #kept(change?: Arrangement): Promise<void> {
-    if (change) this.apply({ kind: 'settled', change })
-    return this.refresh()
-  }
-
-  async #attempt(way: (revision: number) => Promise<Notebook> | null, tries: number, change?: Arrangement): Promise<void> {
-    const asked = this.#session
-    try {
-      const answer = await way(asked.revision)
-      const now = change ? edit(this.#session, { kind: 'settled', change }) : this.#session
-      this.#set(answer !== null && answer.revision >= now.revision ? adopt(now, answer, asked) : now)
-    } catch (error) {
-      if (!(error instanceof api.ApiError) || error.status !== 409 || tries === 0) return this.#failed(error, change)
-      this.#set(adopt(this.#session, error.current ?? (await api.getNotebook(this.id)), asked))
-      await this.#attempt(way, tries - 1, change)
-    }
-  }
-
-  #failed(error: unknown, change?: Arrangement): never {
-    if (change) this.apply({ kind: 'settled', change, failed: true })
-    if (this.#session.stale) void this.refresh()
-    throw error
+    await this.#outbox.add(way, [...first, ...changesOf(change)], change)
   }
 
   // running
@@ -417,7 +447,7 @@ export class SessionStore {
     this.#saves.delete(cellId)
     let execution: string | null = null
     await this.#try(async () => {
-      await this.#queue
+      await this.#outbox.empty
       const source = sourceOf(this.cell(cellId) ?? cell)
       execution = (await this.#send(cellId, source, () => api.execute(this.id, cellId, source))).id
     })
@@ -440,7 +470,9 @@ export class SessionStore {
     this.#publish()
     for (const cell of cells) {
       if (this.#runAll !== turn) return
-      const execution = await this.run(cell.id)
+      const now = this.cell(cell.id)
+      if (now?.type !== 'code') continue // it was deleted or made a text meanwhile
+      const execution = isActive(now.status) ? now.execution_id : await this.run(cell.id)
       if (execution === null || (await this.#ended(cell.id, execution)) !== 'ok') break
     }
     if (this.#runAll === turn) this.#runAll = 0
@@ -515,7 +547,13 @@ export class SessionStore {
 
   async answer(value: string): Promise<void> {
     const { input } = this.#session
-    if (input !== null) await this.#try(() => api.answerInput(input.executionId, value))
+    if (input === null) return
+    const settled = (): void => this.apply({ kind: 'answered', input })
+    const late = (error: api.ApiError): never => {
+      if (error.status === 409) settled() // somebody else was faster
+      throw error
+    }
+    await this.#try(() => api.answerInput(input.executionId, value).then(settled, late))
   }
 
   // problems
@@ -529,10 +567,13 @@ export class SessionStore {
     try {
       await action()
     } catch (error) {
-      const known = error instanceof api.ApiError
-      this.#problem = { message: known ? error.message : String(error), hint: known ? error.hint : '' }
-      this.#publish()
+      this.#tell(error)
     }
+  }
+
+  #tell(error: unknown): void {
+    const known = error instanceof api.ApiError
+    this.complain({ message: known ? error.message : String(error), hint: known ? error.hint : '' })
   }
 
   cell(id: string): CellView | undefined {
@@ -540,20 +581,9 @@ export class SessionStore {
   }
 }
 
-/** What a person typed into a cell and the server does not have. */
-function typedInto({ id, draft, conflict }: CellView): readonly (CellChange & { readonly source: string })[] {
-  return draft && conflict === null ? [{ kind: 'edit', cell_id: id, source: draft.source }] : []
-}
-
 /** An id nobody has; `randomUUID` is only there for pages that came over HTTPS or loopback. */
 function newId(): string {
   return [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
-}
-
-/** Two steps as one. */
-function also(first: Travelled, then: Travelled): Travelled {
-  const notice = [first.notice, then.notice].filter(Boolean).join(' ') || null
-  return { ...then, undone: [...first.undone, ...then.undone], redone: [...first.redone, ...then.redone], notice }
 }
 
 export interface StoreView {
@@ -565,4 +595,6 @@ export interface StoreView {
   readonly past: Past
   /** The states that are kept, as far as they have been looked at. */
   readonly states: readonly KeptState[]
+  /** What was to be opened in place of this notebook when an earlier page went away, and is not. */
+  readonly unopened: Opening | null
 }

@@ -168,11 +168,11 @@ function KernelStatus({ session, connected, memoryLimit }: { session: Session; c
       <span className={`size-2 rounded-full ${dot}`} aria-hidden />
       <span className="sr-only whitespace-nowrap @xs:not-sr-only">
         {word}
-        {session.waiting.length > 0 && <span className="md:sr-only md:@2xl:not-sr-only">{words.toolbar.waiting(session.waiting.length)}</span>}
+        {session.waiting.length > 0 && <span className="md:sr-only md:@[39rem]:not-sr-only">{words.toolbar.waiting(session.waiting.length)}</span>}
       </span>
       {connected && session.memory > 0 && (
         <span
-          className={`hidden whitespace-nowrap tabular-nums @2xl:inline ${memoryLimit !== null && session.memory > 0.8 * memoryLimit ? 'text-bad' : ''}`}
+          className={`hidden whitespace-nowrap tabular-nums ${session.waiting.length > 0 ? '@3xl:inline' : '@[39rem]:inline'} ${memoryLimit !== null && session.memory > 0.8 * memoryLimit ? 'text-bad' : ''}`}
           title={memoryLimit === null ? words.toolbar.memory : words.toolbar.memoryOf(bytes(memoryLimit))}
           data-memory
         >

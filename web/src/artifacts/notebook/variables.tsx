@@ -2,7 +2,7 @@
 import { ArrowLeft, RefreshCw } from 'lucide-react'
 import { useCallback, useEffect, useState } from 'react'
 import { isBusy, type Session } from '../../core/notebook.ts'
-import { FIRST, kindOf, ROWS, shapeOf, sizeOf, sorted, type Look } from '../../core/variables.ts'
+import { FIRST, kindOf, ROWS, shapeOf, sizeOf, sorted, within, type Look } from '../../core/variables.ts'
 import { IconButton } from '../../ui/button.tsx'
 import { Grid } from '../../ui/grid.tsx'
 import { Pages } from './long-table.tsx'
@@ -76,6 +76,10 @@ function OneVariable({ kernelId, name, session, onBack }: { kernelId: string; na
   const busy = isBusy(session)
   const ask = useCallback((): Promise<VariableView> => lookAt(kernelId, name, look, ROWS), [kernelId, name, look])
   const { value, problem } = useTold(ask, busy, session.ended)
+  const total = value?.kind === 'table' ? value.total : null
+  useEffect(() => {
+    if (total !== null) setLook((now) => within(now, total))
+  }, [total])
   return (
     <div className="flex min-h-0 flex-1 flex-col" data-variable={name}>
       <div className="flex h-11 shrink-0 items-center gap-2 px-2 md:px-4">
