@@ -365,6 +365,60 @@ def test_what_is_asked_in_one_window_is_seen_on_coming_back_to_another(page: Pag
     expect(other.locator(COMPLETE)).to_have_count(3)
 
 
+def at_rest(page: Page, server: str = "") -> None:
+    """Waits until the answer has ended on the server as well."""
+    id = page.url.rpartition("/")[2]
+    for _ in range(400):
+        if not page.request.get(f"{server}/api/chat/{id}").json()["running"]:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("the answer goes on")
+
+
+def test_an_answer_that_ends_before_another_window_can_follow_it_is_seen_there(page: Page) -> None:
+    scripted(page, "Say: first")
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator(COMPLETE)).to_have_count(1)
+    followed = hold(other, "**/api/chat/*/stream")
+    scripted_model.GO.clear()
+    try:
+        ask(page, "Say: second WAIT to the end")
+        expect(page.locator("[data-turn=assistant]").nth(1)).to_contain_text("second")
+        other.evaluate("dispatchEvent(new Event('focus'))")
+        route = followed()
+    finally:
+        scripted_model.GO.set()
+    expect(page.locator(COMPLETE)).to_have_count(2)
+    at_rest(page)
+    route.continue_()
+    expect(other.locator(COMPLETE)).to_have_count(2)
+    expect(other.locator(COMPLETE).nth(1)).to_contain_text("to the end")
+
+
+def test_an_answer_that_ends_while_the_connection_is_cut_is_whole_when_it_is_back(
+    browser: Browser, server: str, browser_context_args: dict[str, Any]
+) -> None:
+    with wire_to(urlsplit(server).port or 0) as wire:
+        context = browser.new_context(**browser_context_args | {"base_url": f"http://localhost:{wire.port}"})
+        page = context.new_page()
+        scripted(page)
+        scripted_model.GO.clear()
+        try:
+            ask(page, "Say: a part WAIT and the rest")
+            expect(page.locator("[data-turn=assistant]")).to_contain_text("a part")
+            wire.cut()
+            expect(page.get_by_text("The connection to the server is lost.").first).to_be_visible()
+        finally:
+            scripted_model.GO.set()
+        at_rest(page, server)
+        wire.mend()
+        expect(page.locator(COMPLETE)).to_contain_text("a part and the rest")
+        expect(page.locator(QUESTIONS)).to_have_count(1)
+        expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+        context.close()
+
+
 def test_a_wish_about_a_cell_leaves_what_is_being_typed(page: Page, session: str) -> None:
     choose_model(page, "scripted")
     cell = run_cell(page, "1 / 0", "error")

@@ -170,7 +170,6 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
               title={props.title}
               find={props.find}
               history={conversation.messages}
-              running={conversation.running}
               wish={first ?? wish}
               onAsked={onAsked}
               onWriting={setWriting}

@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import { StickToBottom, useStickToBottomContext } from 'use-stick-to-bottom'
 import { ArrowDown } from 'lucide-react'
 import { fixesIn, type Fix } from '../core/asking.ts'
-import { captionsIn, followUps, keyOf, pageOf, sameMessages, spentOn, textOf, turns, turnWith, writing, type Message, type ToolItem, type Turn } from '../core/chat.ts'
+import { captionsIn, followUps, keyOf, pageOf, spentOn, textOf, turns, turnWith, writing, type Message, type ToolItem, type Turn } from '../core/chat.ts'
 import { words } from '../core/words.ts'
 import { dollars, short } from '../core/format.ts'
 import { Button, IconButton } from '../ui/button.tsx'
@@ -13,8 +13,9 @@ import { announce } from '../ui/live.tsx'
 import { markWords } from '../ui/mark.ts'
 import { hasKeys } from '../ui/pointer.ts'
 import { chatTransport } from '../wire/chat.ts'
-import { ApiError, chooseAnswer, getConversation, stopConversation } from '../wire/client.ts'
+import { ApiError, chooseAnswer, stopConversation } from '../wire/client.ts'
 import { draftOf, keepDraft } from './draft.ts'
+import { isCut, useFollowing } from './following.ts'
 import { Composer, ModelNote, type ModelChoice } from './composer.tsx'
 import { Problem, TurnView, type TurnActions } from './turns.tsx'
 import type { Uploads } from './uploads.ts'
@@ -23,7 +24,6 @@ export interface ChatProps {
   readonly id: string
   readonly title: string | null
   readonly history: readonly Message[]
-  readonly running: boolean
   /** A question asked elsewhere: before this conversation was there, or about a cell. It waits for its turn. */
   readonly wish: string | null
   readonly onAsked: () => void
@@ -49,8 +49,6 @@ export interface Find {
   readonly words: string
 }
 
-const RECONNECT = [300, 1000, 2000, 4000, 8000]
-
 export function Chat(props: ChatProps) {
   const { id, uploads, model } = props
   const [text, setText] = useState(() => draftOf(id))
@@ -61,18 +59,16 @@ export function Chat(props: ChatProps) {
     id,
     transport,
     messages: props.history as unknown as UIMessage[],
-    resume: props.running,
     throttle: 50,
   })
-  const answering = chat.status === 'submitted' || chat.status === 'streaming'
+  const open = useFollowing(id, chat)
+  const answering = open || chat.status === 'submitted' || chat.status === 'streaming'
   const messages = chat.messages as unknown as readonly Message[]
   const shown = useMemo(() => turns(messages), [messages])
 
   // A question that never reached the server is not lost with the page.
   const unreached = chat.error && isCut(chat.error) && messages.at(-1)?.role === 'user' ? textOf(messages.at(-1)!) : ''
   useEffect(() => keepDraft(id, text || unreached), [id, text, unreached])
-  useReconnect(chat)
-  useOthers(id, chat)
   useTelling(chat.status, props.onChanged)
 
   const draft = useMemo(() => writing(messages, answering), [messages, answering])
@@ -257,51 +253,6 @@ function ToEnd() {
       <ArrowDown size={16} />
     </IconButton>
   )
-}
-
-/** An answer goes on when the connection breaks: take it up again, a few times. */
-function useReconnect(chat: ReturnType<typeof useChat>): void {
-  const tries = useRef(0)
-  const { error, status, resumeStream, messages } = chat
-  useEffect(() => {
-    if (status === 'streaming') tries.current = 0
-    if (!error || !isCut(error)) return
-    // A question that never reached the server is the person's to send again.
-    if (messages.at(-1)?.role !== 'assistant') return
-    const pause = RECONNECT[tries.current]
-    if (pause === undefined) return
-    tries.current += 1
-    const timer = setTimeout(() => void resumeStream(), pause)
-    return () => clearTimeout(timer)
-  }, [error, status, resumeStream, messages])
-}
-
-function isCut(error: Error): boolean {
-  if (error instanceof ApiError) return error.status === 0
-  return error instanceof TypeError || /network|fetch|load failed|terminated/i.test(error.message)
-}
-
-/** Somebody may have asked in another window: it is looked at again when a person comes back to this one. */
-function useOthers(id: string, chat: ReturnType<typeof useChat>): void {
-  const latest = useRef(chat)
-  latest.current = chat
-  useEffect(() => {
-    const look = async (): Promise<void> => {
-      if (document.visibilityState === 'hidden' || latest.current.status !== 'ready') return
-      const found = await getConversation(id).catch(() => null)
-      const { status, messages, setMessages, resumeStream } = latest.current
-      if (found === null || status !== 'ready' || sameMessages(messages as unknown as readonly Message[], found.messages)) return
-      setMessages(found.messages as unknown as UIMessage[])
-      if (found.running) void resumeStream()
-    }
-    const listen = (): void => void look()
-    addEventListener('focus', listen)
-    document.addEventListener('visibilitychange', listen)
-    return () => {
-      removeEventListener('focus', listen)
-      document.removeEventListener('visibilitychange', listen)
-    }
-  }, [id])
 }
 
 function useTelling(status: string, onChanged: () => void): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { followUps, found, hasWord, keyOf, marked, pageOf, spentOn, titleParts, TOOL, turns, turnWith, wordsOf, writing, type Message, type Part } from './chat.ts'
+import { followable, followUps, found, hasWord, keyOf, marked, pageOf, sameMessages, spentOn, titleParts, TOOL, turns, turnWith, unfinished, wordsOf, writing, type Message, type Part } from './chat.ts'
 import { dollars, short } from './format.ts'
 
 const assistant = (id: string, parts: Part[], metadata?: unknown): Message => ({ id, role: 'assistant', parts, metadata })
@@ -142,5 +142,29 @@ describe('answers to one question', () => {
   test('another answer takes the same place', () => {
     expect(keyOf(answered('a'), 1)).toBe(keyOf(answered('b'), 1))
     expect(keyOf(answered('a'), 0)).not.toBe(keyOf(answered('a'), 1))
+  })
+})
+
+describe('what the server has and the page has not', () => {
+  const part = [{ type: 'text', text: 'a' }]
+  const whole = assistant('a', part, { state: 'complete' })
+  const cut = assistant('a', part, { state: 'running' })
+  test('a question without its answer and an answer being written are not all there is', () => {
+    expect([[], [user('q')], [user('q'), cut], [user('q'), whole]].map(unfinished)).toEqual([false, true, true, false])
+  })
+  test('an answer that ended is another than its beginning', () => {
+    expect(sameMessages([user('q'), cut], [user('q'), whole], false)).toBe(false)
+    expect(sameMessages([user('q'), whole], [user('q'), whole], false)).toBe(true)
+    expect(sameMessages([user('q')], [user('q'), whole], false)).toBe(false)
+  })
+  test('the beginning of the answer being written is here alone', () => {
+    expect(sameMessages([user('q'), cut], [user('q')], true)).toBe(true)
+    expect(sameMessages([user('q'), whole], [user('q')], true)).toBe(false)
+  })
+  test('a question nobody has taken is not followed', () => {
+    expect(followable([user('q')], [], false)).toBe(false)
+    expect(followable([user('q')], [user('q'), whole], false)).toBe(false)
+    expect(followable([user('q')], [user('q')], true)).toBe(true)
+    expect(followable([user('q'), cut], [user('q'), whole], false)).toBe(true)
   })
 })

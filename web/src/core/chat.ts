@@ -130,7 +130,6 @@ export function turns(messages: readonly Message[]): Turn[] {
 }
 
 function answerOf(message: Message): Extract<Turn, { role: 'assistant' }> {
-  const state = (message.metadata as { state?: AnswerState } | null | undefined)?.state ?? 'complete'
   const problem = message.parts.findLast((part) => part.type === 'data-error')?.['data'] as
     | { message?: unknown; hint?: unknown }
     | undefined
@@ -138,11 +137,15 @@ function answerOf(message: Message): Extract<Turn, { role: 'assistant' }> {
     role: 'assistant',
     id: message.id,
     items: itemsOf(message),
-    state,
+    state: stateOf(message),
     answers: answersOf(message),
     kernel: kernelOf(message),
     problem: problem ? { message: String(problem.message ?? ''), hint: String(problem.hint ?? '') } : null,
   }
+}
+
+function stateOf(message: Message): AnswerState {
+  return (message.metadata as { state?: AnswerState } | null | undefined)?.state ?? 'complete'
 }
 
 function kernelOf(message: Message): string | null {
@@ -169,9 +172,23 @@ export function pageOf(turn: Turn): { readonly at: number; readonly of: number; 
   return { at: at + 1, of: turn.answers.length, before: turn.answers[at - 1] ?? null, after: turn.answers[at + 1] ?? null }
 }
 
-/** Whether these are the same messages in the same order. */
-export function sameMessages(some: readonly Message[], others: readonly Message[]): boolean {
-  return some.length === others.length && some.every((one, at) => one.id === others[at]!.id)
+/** Whether the server has more to tell of a conversation than its last message here says: a question without its answer, or one that is being written. */
+export function unfinished(messages: readonly Message[]): boolean {
+  const last = messages.at(-1)
+  return last !== undefined && (last.role === 'user' || stateOf(last) === 'running')
+}
+
+/** Whether what the server has is what is here; an answer being written is here alone. */
+export function sameMessages(ours: readonly Message[], theirs: readonly Message[], running: boolean): boolean {
+  const cut = running && ours.at(-1)?.role === 'assistant' && unfinished(ours)
+  const settled = cut ? ours.slice(0, -1) : ours
+  return settled.length === theirs.length && settled.every((one, at) => one.id === theirs[at]!.id && stateOf(one) === stateOf(theirs[at]!))
+}
+
+/** Whether an answer that could not be followed is followed again; a question nobody has taken is the person's to send again. */
+export function followable(messages: readonly Message[], theirs: readonly Message[], running: boolean): boolean {
+  const last = messages.at(-1)
+  return last?.role !== 'user' || (running && theirs.at(-1)?.id === last.id)
 }
 
 /** What stays the same of a turn when its question is answered again: its place behind the question. */
