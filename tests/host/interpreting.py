@@ -102,7 +102,7 @@ def small(data_dir: Path, **other: Any) -> Config:
         "pool_size": 1,
         "pool_max": 1,
         "snapshot": "never",  # what is lost without one; test_travel and test_states keep states
-        "max_timeout": 30.0,
+        "max_timeout": 100.0,  # a busy machine takes its time
         "memory_limit": 256 * MIB,
         "output_limit": 64 << 10,
         "workspace_limit": 32 * MIB,
@@ -110,7 +110,7 @@ def small(data_dir: Path, **other: Any) -> Config:
         "code_limit": 64 << 10,
         "queue_limit": 4,
         "processes": 64,
-        "grace": 2.0,
+        "grace": 5.0,
         "stdin_timeout": 2.0,
         "watch_interval": 0.1,
         "patrol_interval": 0.2,

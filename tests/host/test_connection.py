@@ -29,7 +29,7 @@ from cellblock.host.wire import MAX_HEADER, Wire
 
 CHANNELS = ("shell", "iopub", "control", "stdin")
 MAX_MESSAGE = 1 << 20
-BOUND = 20  # seconds after which a test that waits has failed
+BOUND = 60  # seconds after which a test that waits has failed
 
 
 def nothing(message: KernelMessage) -> None:
@@ -240,8 +240,8 @@ async def test_without_leave_input_is_an_error(kernel: Connection) -> None:
 
 
 async def test_code_is_completed_and_inspected(kernel: Connection) -> None:
-    assert "print" in (await kernel.complete("pri", 3))["matches"]
-    inspected = await kernel.inspect("print", 5)
+    assert "print" in (await kernel.complete("pri", 3, timeout=BOUND))["matches"]
+    inspected = await kernel.inspect("print", 5, timeout=BOUND)
     assert inspected["found"]
     assert "text/plain" in inspected["data"]
 
@@ -502,6 +502,33 @@ async def test_what_has_another_parent_is_dropped(tmp_path: Path) -> None:
         await honest(peer, request)
 
     assert text(await ask(tmp_path, lie)) == "code"
+
+
+async def test_an_idle_before_the_end_ends_nothing(tmp_path: Path) -> None:
+    heard: list[KernelMessage] = []
+    printed, replied = asyncio.Event(), asyncio.Event()
+
+    def listen(message: KernelMessage) -> None:
+        heard.append(message)
+        if message.msg_type in ("stream", "execute_reply"):
+            (printed if message.msg_type == "stream" else replied).set()
+
+    async def lie(peer: Peer, request: KernelMessage) -> None:
+        id = request.header["msg_id"]
+        await peer.say("iopub", "status", {"execution_state": "idle"}, id)
+        await peer.say("iopub", "stream", {"name": "stdout", "text": "co"}, id)
+        await printed.wait()
+        await peer.finish(request, idle=False)
+        await replied.wait()
+        await peer.say("iopub", "stream", {"name": "stdout", "text": "de"}, id)
+        await peer.say("iopub", "status", {"execution_state": "idle"}, id)
+
+    async with Peer(tmp_path, lie) as peer:
+        connection = await Connection.open(peer.endpoints, KEY, max_message=MAX_MESSAGE)
+        async with asyncio.timeout(BOUND):
+            await connection.execute("", msg_id="e", on_message=listen)
+        assert text(heard) == "code"
+        await connection.aclose()
 
 
 async def test_an_idle_that_got_lost_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,8 @@ async def test_a_question_that_is_interrupted_waits_no_longer(bench: Bench) -> N
     assert text(await bench.run("print(x)", kernel_id)) == "1\n"
 
 
-async def test_an_interrupt_of_a_person_kills_nothing_however_long_the_code_takes_to_leave(bench: Bench) -> None:
+async def test_an_interrupt_of_a_person_kills_nothing_however_long_the_code_takes_to_leave(start: Start) -> None:
+    bench = await start(grace=1.0)
     kernel_id = await bench.kernel()
     await bench.run("x = 1", kernel_id)
     result = await interrupted(bench, kernel_id, SLOW_TO_LEAVE)

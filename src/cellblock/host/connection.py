@@ -368,6 +368,8 @@ class Connection:
         replied = message.channel == "shell" and message.msg_type == "execute_reply"
         if idle := _is_idle(message):
             self._last_idle = str(message.header.get("msg_id", ""))
+        elif message.channel == "iopub":
+            run.idle = False  # that was not the end: code has said so
         self._heard_of(run, replied=replied, idle=idle)
 
     def _heard_of(self, run: _Run, *, replied: bool, idle: bool) -> None:

@@ -27,7 +27,7 @@ class Attack:
     kept: bool | None = True
     says: str | None = None
     stdin: bool = False
-    timeout: float = 20.0
+    timeout: float = 90.0
 
     def program(self, what: str) -> str:
         assert "LIE" in self.code
