@@ -43,7 +43,7 @@ export function App() {
   const uploads = useUploads({
     session,
     limit: limits.upload,
-    onDone: (name) => announce(words.page.uploaded(name)),
+    onDone: (name, replaced) => announce(words.page.uploaded(name, replaced)),
   })
 
   const elsewhere = items.some((item) => item.running && item.id !== id)
