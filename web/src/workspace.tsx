@@ -16,6 +16,7 @@ import type { Fix } from './core/asking.ts'
 import type { ToolItem } from './core/chat.ts'
 import { CELL_COMMANDS, NOTEBOOK_COMMANDS, type CellCommand, type NotebookCommand } from './core/commands.ts'
 import { words } from './core/words.ts'
+import { read } from './core/exact.ts'
 import { previewOf } from './core/tree.ts'
 import { SAMPLE_NAME, SAMPLE_PROMPTS } from './sample/sample.ts'
 import { Button } from './ui/button.tsx'
@@ -236,7 +237,7 @@ function paletteOf(
 }
 
 async function readNotebook(url: string): Promise<unknown> {
-  return (await api.request(url)).json()
+  return read(await (await api.request(url)).text())
 }
 
 const NO_HELPER = {

@@ -19,6 +19,7 @@ import type {
   VariableView,
 } from './types.ts'
 import type { Message } from '../core/chat.ts'
+import { told, written } from '../core/exact.ts'
 import { words } from '../core/words.ts'
 import type { Look } from '../core/variables.ts'
 
@@ -57,7 +58,7 @@ export async function failure(response: Response): Promise<ApiError> {
 
 export function problem(status: number, body: string): ApiError {
   try {
-    const answer = JSON.parse(body) as { error?: Partial<ApiProblem>; current?: Notebook }
+    const answer = told<{ error?: Partial<ApiProblem>; current?: Notebook }>(body)
     return new ApiError(status, answer.error ?? {}, answer.current ?? null)
   } catch {
     return new ApiError(status, {})
@@ -78,7 +79,7 @@ export async function request(path: string, options: Options = {}): Promise<Resp
   const headers: Record<string, string> = { Accept: 'application/json', ...options.headers }
   if (options.json !== undefined) headers['Content-Type'] = 'application/json'
   if (options.revision !== undefined) headers['If-Match'] = `"${options.revision}"`
-  const body = options.json === undefined ? null : JSON.stringify(options.json)
+  const body = options.json === undefined ? null : written(options.json)
   const response = await fetch(path, {
     method: options.method ?? 'GET',
     headers,
@@ -98,7 +99,7 @@ function isEdit(path: string, method = 'GET'): boolean {
 }
 
 async function json<T>(path: string, options: Options = {}): Promise<T> {
-  return (await (await request(path, options)).json()) as T
+  return told<T>(await (await request(path, options)).text())
 }
 
 async function nothing(path: string, options: Options): Promise<void> {
