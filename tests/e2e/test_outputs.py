@@ -169,6 +169,18 @@ def test_colours_maths_and_marked_text_are_drawn(page: Page, session: str) -> No
 
 
 COLOUR = "text => getComputedStyle(text).color"
+SIZE = "text => parseFloat(getComputedStyle(text).fontSize)"
+
+
+def test_a_formula_is_set_as_one_and_scrolls_in_its_own_box_where_it_is_long(page: Page, session: str) -> None:
+    long = " + ".join(f"x_{{{n}}}^{{{n}}}" for n in range(80))
+    cell = run_cell(page, f"from IPython.display import Latex\nLatex(r'$${long}$$')")
+    small = outputs(cell).locator(".katex .mtight").first
+    expect(small).to_be_visible()
+    assert small.evaluate(SIZE) < 0.8 * outputs(cell).locator(".katex").first.evaluate(SIZE)
+    wider = "box => box.scrollWidth > box.clientWidth"
+    assert outputs(cell).locator(".katex-display").evaluate(wider)
+    assert not page.locator("[data-notebook]").evaluate(wider)
 
 
 def test_json_is_a_tree_whose_branches_open(page: Page, session: str) -> None:
