@@ -207,6 +207,23 @@ def test_a_cell_that_is_deleted_while_it_runs_comes_back_and_goes_on(page: Page,
         page.reload()
 
 
+def test_what_was_done_to_a_cell_that_somebody_has_deleted_is_not_taken_back(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    three(page)
+    cells(page).nth(1).focus()
+    page.keyboard.press("m")
+    saved(page, api, session, ["one = 1", "two = 2", "three = 3"])
+    gone = cells(page).nth(1).get_attribute("data-cell")
+    assert api.delete(f"/api/jupyter/kernel/{session}/notebook/cells/{gone}").ok
+    expect(cells(page)).to_have_count(2)
+    cells(page).first.focus()
+    page.keyboard.press("z")
+    expect(page.get_by_role("alert")).to_have_text("That cell is no longer in the notebook.")
+    page.keyboard.press("z")
+    saved(page, api, session, ["one = 1"])  # the last one was added last, and goes first
+
+
 def test_what_runs_in_a_cell_that_is_made_a_text_shows_nothing_in_it(
     page: Page, session: str, api: APIRequestContext
 ) -> None:

@@ -23,6 +23,8 @@ import { told, written } from '../core/exact.ts'
 import { words } from '../core/words.ts'
 import type { Look } from '../core/variables.ts'
 
+const FOR_PROGRAMS = /^(GET|PUT|POST|PATCH|DELETE) / // a hint that names a route helps nobody on a page
+
 export class ApiError extends Error {
   readonly status: number
   readonly code: string
@@ -34,7 +36,7 @@ export class ApiError extends Error {
     super(problem.message || words.server.answered(status))
     this.status = status
     this.code = problem.code ?? 'error'
-    this.hint = problem.hint ?? ''
+    this.hint = FOR_PROGRAMS.test(problem.hint ?? '') ? '' : (problem.hint ?? '')
     this.current = problem.current ?? current
   }
 }

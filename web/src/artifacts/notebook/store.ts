@@ -32,10 +32,7 @@ import type { CellChange, CellType, KeptState, Notebook, SessionEvent, Travelled
 const SAVE_AFTER = 500
 const MEASURE_EVERY = 2000
 
-export interface Problem {
-  readonly message: string
-  readonly hint: string
-}
+type Problem = Pick<api.ApiError, 'message' | 'hint'>
 
 export class SessionStore {
   readonly id: string
@@ -411,7 +408,8 @@ export class SessionStore {
     return way[1].cellId
   }
 
-  #carryOut(action: Action): Promise<void> {
+  async #carryOut(action: Action): Promise<void> {
+    if (action.kind !== 'restore' && !this.cell(action.cellId)) return this.complain({ message: words.cell.gone, hint: '' })
     switch (action.kind) {
       case 'delete':
         return this.#delete(action.cellId)
