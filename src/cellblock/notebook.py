@@ -179,7 +179,8 @@ class Notebook:
             cell["source"] = clean(source)
         if type is not None and type != cell["type"]:
             cell["type"] = type
-            cell["metadata"].pop("cell_type", None)
+            for noted in ("cell_type", "cellblock"):
+                cell["metadata"].pop(noted, None)
             self._forget(cell_id)
             cell.update({"outputs": [], "execution_count": None, "status": None, "execution_id": None})
         self._changed(edit=source is not None or type is not None)

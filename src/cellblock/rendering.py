@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 
@@ -25,6 +26,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\
 _DRAWN = re.compile(r"<svg[^>]{0,1000}?\sheight=\"([0-9]{1,4})")
 _BLOCKS = re.compile(r"<(?:tr|p|br|li|h[1-6]|div|pre)\b", re.IGNORECASE)
 _TAGS = re.compile(r"<[^<>]{0,1000}>")
+_ATTACHED = re.compile(r"(\]\(\s{0,9}<?|^ {0,3}\[[^\[\]\n]{1,999}\]:[ \t]{0,9}<?)(attachment:[^\s<>()]+)", re.MULTILINE)
 _SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
 
 
@@ -77,12 +79,31 @@ def to_md(view: Mapping[str, Any]) -> str:
     parts = [f"# {_one_line(view['title'])}\n"] if view["title"] else []
     for cell in view["cells"]:
         if cell["type"] != "code":
-            parts.append(cell["source"].rstrip() + "\n")
+            parts.append(_brought(cell).rstrip() + "\n")
             continue
         parts += [f"*{UNDONE}*\n"] if is_undone(cell) else []
         parts.append(_fence(cell["source"], "python"))
         parts += [_md_output(output) for output in cell["outputs"]]
     return "\n".join(parts)
+
+
+def _brought(cell: Mapping[str, Any]) -> str:
+    """A text with the pictures it brings along in their places."""
+    held = cell["metadata"].get("attachments")
+    return _ATTACHED.sub(lambda found: found[1] + (_picture(held, found[2]) or found[2]), cell["source"])
+
+
+def _picture(attachments: Any, address: str) -> str | None:
+    """The data URI of a picture that a text brings along, by the address its Markdown has for it."""
+    if not address.startswith("attachment:") or not isinstance(attachments, dict):
+        return None
+    name = address.removeprefix("attachment:")
+    held = attachments.get(name, attachments.get(unquote(name)))
+    for mime in IMAGES:
+        data = held.get(mime) if isinstance(held, dict) else None
+        if image := _base64("".join(map(str, data)) if isinstance(data, list) else data):
+            return f"data:{mime};base64,{image}"
+    return None
 
 
 def _md_output(output: Output) -> str:
@@ -143,7 +164,7 @@ def to_html(view: Mapping[str, Any]) -> str:
 
 def _html_cell(cell: Mapping[str, Any]) -> str:
     if cell["type"] != "code":
-        return f'<section class="text">{_markdown(cell["source"])}</section>'
+        return f'<section class="text">{_markdown(cell["source"], cell["metadata"].get("attachments"))}</section>'
     outputs = "".join(_html_output(output) for output in cell["outputs"])
     count = cell["execution_count"] if cell["execution_count"] is not None else " "
     source = html.escape(cell["source"])
@@ -154,9 +175,13 @@ def _html_cell(cell: Mapping[str, Any]) -> str:
     return f'<section class="cell">{shown}</section>'
 
 
-def _markdown(source: str) -> str:
+def _markdown(source: str, attachments: Any = None) -> str:
     """CommonMark with tables; raw HTML is shown as text, links only to harmless schemes."""
-    rendered: str = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).render(source)
+    reader = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    tokens = reader.parse(source)
+    for token in (inner for block in tokens for inner in block.children or () if inner.type == "image"):
+        token.attrs["src"] = _picture(attachments, str(token.attrs["src"])) or token.attrs["src"]
+    rendered: str = reader.renderer.render(tokens, reader.options, {})
     return rendered
 
 

@@ -71,6 +71,17 @@ def test_the_notebook_takes_the_whole_page_and_gives_it_back(page: Page, session
     expect(page.get_by_role("textbox", name="Your question")).to_be_visible()
 
 
+def test_the_palette_goes_with_the_conversation_it_was_opened_over(page: Page, session: str) -> None:
+    page.evaluate("history.pushState(null, '', '/')")
+    page.go_back()
+    expect(page).to_have_url(re.compile(session))
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.go_forward()
+    expect(page.get_by_role("button", name="Try it with sales.csv")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_a_mouse_reaches_the_palette_too(page: Page, session: str) -> None:
     page.get_by_role("button", name="Commands").click()
     page.get_by_role("option", name="Add a text cell").click()

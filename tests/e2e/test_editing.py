@@ -207,6 +207,41 @@ def test_a_cell_that_is_deleted_while_it_runs_comes_back_and_goes_on(page: Page,
         page.reload()
 
 
+def test_what_was_done_to_a_cell_that_somebody_has_deleted_is_not_taken_back(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    three(page)
+    cells(page).nth(1).focus()
+    page.keyboard.press("m")
+    saved(page, api, session, ["one = 1", "two = 2", "three = 3"])
+    gone = cells(page).nth(1).get_attribute("data-cell")
+    assert api.delete(f"/api/jupyter/kernel/{session}/notebook/cells/{gone}").ok
+    expect(cells(page)).to_have_count(2)
+    cells(page).first.focus()
+    page.keyboard.press("z")
+    expect(page.get_by_role("alert")).to_have_text("That cell is no longer in the notebook.")
+    page.keyboard.press("z")
+    saved(page, api, session, ["one = 1"])  # the last one was added last, and goes first
+
+
+def test_what_runs_in_a_cell_that_is_made_a_text_shows_nothing_in_it(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    cell = add_cell(page, "import os\nprint('early', flush=True)\nwhile not os.path.exists('go'): pass\nprint('late')")
+    page.keyboard.press("Control+Enter")
+    expect(cell.locator("[data-outputs]")).to_contain_text("early")
+    cell.focus()
+    rapidly(page, "m", "y")
+    expect(cell).to_have_accessible_name("Cell 1, code")
+    assert api.put(f"/api/jupyter/kernel/{session}/files/go", data=b"").ok
+    ended(run_cell(page, "print('next')"), "ok")  # what ran before it has ended, and the page has heard so
+    for _ in range(2):
+        expect(cell).to_have_attribute("data-status", "")
+        expect(cell.get_by_label("Not run")).to_have_count(1)
+        expect(cell.locator("[data-outputs]")).to_have_count(0)
+        page.reload()
+
+
 def test_changes_of_cells_are_taken_back_and_done_again_by_keys_and_by_menu(
     page: Page, session: str, api: APIRequestContext
 ) -> None:

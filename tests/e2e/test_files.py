@@ -145,6 +145,63 @@ def test_a_notebook_of_ones_own_machine_is_opened(page: Page, session: str, tmp_
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def test_a_notebook_that_cannot_be_opened_leaves_what_can_be_taken_back(
+    page: Page, session: str, tmp_path: Path
+) -> None:
+    add_cell(page, "kept = 1")
+    (tmp_path / "other.ipynb").write_text('{"a": 1}')
+    page.get_by_test_id("notebook-input").set_input_files(tmp_path / "other.ipynb")
+    expect(page.get_by_role("alert")).to_contain_text("This is no notebook")
+    cells(page).first.focus()
+    page.keyboard.press("z")
+    expect(cells(page)).to_have_count(0)
+
+
+def test_a_file_that_takes_the_place_of_another_says_so(page: Page, session: str, tmp_path: Path) -> None:
+    chip = page.locator("[data-upload=done]").locator("visible=true")
+    for text, more in (("a,b", False), ("a,b\n1,2", True)):
+        (tmp_path / "sales.csv").write_text(text)
+        page.get_by_test_id("file-input").set_input_files(tmp_path / "sales.csv")
+        expect(chip.last).to_contain_text("sales.csv")
+        expect(chip.filter(has_text="replaced")).to_have_count(int(more))
+    said = page.get_by_role("status").filter(has_text="sales.csv took the place of a file of that name.")
+    expect(said).to_have_count(1)
+
+
+PICTURE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+DRAWN = "image => image.complete && image.naturalWidth === 1"
+
+
+def test_pictures_that_a_text_brings_along_are_shown_and_exported(
+    page: Page, session: str, api: APIRequestContext, tmp_path: Path
+) -> None:
+    held = PICTURE.partition(",")[2]
+    source = (
+        "![dot](attachment:a%20dot.png) ![page](attachment:page.html) ![far](http://elsewhere.test/x.png)\n\n"
+        "![ref][r]\n\n[r]: attachment:a%20dot.png"
+    )
+    text = {
+        "cell_type": "markdown",
+        "metadata": {},
+        "source": source,
+        "attachments": {"a dot.png": {"image/png": held}, "page.html": {"text/html": "<b>x</b>"}},
+    }
+    (tmp_path / "mine.ipynb").write_text(
+        json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [text]})
+    )
+    page.get_by_test_id("notebook-input").set_input_files(tmp_path / "mine.ipynb")
+    for name in ("dot", "ref"):
+        picture = cells(page).first.get_by_role("img", name=name)
+        expect(picture).to_have_attribute("src", PICTURE)
+        page.wait_for_function(DRAWN, arg=picture.element_handle())
+    expect(cells(page).first.get_by_role("img")).to_have_count(2)
+    expect(cells(page).first).to_contain_text("page far")
+    notebook = f"/api/jupyter/kernel/{session}/notebook?format="
+    assert api.get(f"{notebook}ipynb").json()["cells"][0]["attachments"] == text["attachments"]
+    for format in ("md", "html"):
+        assert api.get(notebook + format).text().count(PICTURE) == 2
+
+
 def test_a_file_is_dropped_on_an_output_as_anywhere_else(page: Page, session: str, tmp_path: Path) -> None:
     cell = run_cell(page, "from IPython.display import HTML\nHTML('<p style=\"height: 300px\">high</p>')")
     expect(page.frame_locator("[data-outputs] iframe").get_by_text("high")).to_be_visible()

@@ -1,6 +1,7 @@
 """Outputs of every kind are shown in their form, and can be had as files."""
 
 import base64
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,18 @@ def test_colours_maths_and_marked_text_are_drawn(page: Page, session: str) -> No
 
 
 COLOUR = "text => getComputedStyle(text).color"
+SIZE = "text => parseFloat(getComputedStyle(text).fontSize)"
+
+
+def test_a_formula_is_set_as_one_and_scrolls_in_its_own_box_where_it_is_long(page: Page, session: str) -> None:
+    long = " + ".join(f"x_{{{n}}}^{{{n}}}" for n in range(80))
+    cell = run_cell(page, f"from IPython.display import Latex\nLatex(r'$${long}$$')")
+    small = outputs(cell).locator(".katex .mtight").first
+    expect(small).to_be_visible()
+    assert small.evaluate(SIZE) < 0.8 * outputs(cell).locator(".katex").first.evaluate(SIZE)
+    wider = "box => box.scrollWidth > box.clientWidth"
+    assert outputs(cell).locator(".katex-display").evaluate(wider)
+    assert not page.locator("[data-notebook]").evaluate(wider)
 
 
 def test_json_is_a_tree_whose_branches_open(page: Page, session: str) -> None:
@@ -182,6 +195,65 @@ def test_json_is_a_tree_whose_branches_open(page: Page, session: str) -> None:
     tree.get_by_role("button", name="150 more").click()
     expect(tree).to_contain_text("199")
     expect(tree.get_by_role("button", name="50 more")).to_be_visible()
+
+
+def test_whole_numbers_of_any_size_are_shown_to_the_last_digit(page: Page, session: str) -> None:
+    numbers = "[9007199254740993, -12345678901234567890, 0.1, 1e300, 42]"
+    cell = run_cell(page, f"from IPython.display import JSON\nJSON({{'ids': {numbers}}})")
+    for _ in range(2):
+        for shown in ("9007199254740993", "-12345678901234567890", "0.1", "1e+300", "42"):
+            expect(outputs(cell).get_by_text(shown, exact=True)).to_be_visible()
+        page.reload()
+
+
+def test_a_notebook_that_is_opened_keeps_its_numbers_to_the_last_digit(
+    page: Page, session: str, api: APIRequestContext, tmp_path: Path
+) -> None:
+    shown = {"output_type": "display_data", "data": {"application/json": {"id": 2**60 + 1}}, "metadata": {}}
+    code = {"cell_type": "code", "metadata": {}, "source": "1", "execution_count": 1, "outputs": [shown]}
+    (tmp_path / "mine.ipynb").write_text(
+        json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {"large": 2**63 + 1}, "cells": [code]})
+    )
+    page.get_by_test_id("notebook-input").set_input_files(tmp_path / "mine.ipynb")
+    expect(page.get_by_text(str(2**60 + 1), exact=True)).to_be_visible()
+    kept = api.get(f"/api/jupyter/kernel/{session}/notebook?format=ipynb").json()
+    assert (kept["metadata"]["large"], kept["cells"][0]["outputs"]) == (2**63 + 1, [shown])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_on_any_colour_can_be_read_in_both_themes(page: Page, session: str, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    code = """\
+names = [*range(8), *range(60, 68)]
+for back in names:
+    print('\\x1b[%dmalone\\x1b[0m' % (40 + back), end=' ')
+    print('\\x1b[7;%dminverse\\x1b[0m' % (30 + back), end=' ')
+    print(*('\\x1b[%d;%dmab\\x1b[0m' % (30 + fore, 40 + back) for fore in names if fore != back))
+print('\\x1b[48;2;20;20;20mrgb\\x1b[0m \\x1b[48;5;231mcube\\x1b[0m \\x1b[7;38;2;9;9;9minverse\\x1b[0m \\x1b[7;44mback\\x1b[0m')
+"""
+    cell = run_cell(page, code)
+    expect(outputs(cell)).to_contain_text("rgb")
+    assert complaints(page) == []
+    low = page.evaluate(CONTRASTS)
+    assert [one for one in low if one[1] < 4.5] == []
+    assert len(low) == 16 * 17 + 4
+
+
+CONTRASTS = """() => {
+  const ink = document.createElement('canvas').getContext('2d', { willReadFrequently: true })
+  const light = (colour) => {
+    ink.fillStyle = colour
+    ink.fillRect(0, 0, 1, 1)
+    const parts = [...ink.getImageData(0, 0, 1, 1).data].map((byte) => byte / 255)
+    const linear = parts.map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+  }
+  return [...document.querySelectorAll('[data-outputs] pre span')].map((span) => {
+    const { color, backgroundColor } = getComputedStyle(span)
+    const [more, less] = [light(color), light(backgroundColor)].sort((a, b) => b - a)
+    return [`${span.textContent} ${color} on ${backgroundColor}`, (more + 0.05) / (less + 0.05)]
+  })
+}"""
 
 
 def test_sound_plays_and_a_document_is_a_card(page: Page, session: str) -> None:

@@ -276,6 +276,16 @@ def test_the_views_on_a_phone(phone: Page) -> None:
     take("shared")
 
 
+def test_who_makes_the_page_narrow_sees_what_they_are_in(page: Page, session: str) -> None:
+    cell = add_cell(page, "here = 1")
+    expect(page.get_by_role("navigation", name="Conversations")).to_be_visible()
+    page.set_viewport_size({"width": 720, "height": 450})  # as at a zoom of 200 %
+    expect(page.get_by_role("navigation", name="Conversations")).to_have_count(0)
+    expect(cell).to_be_visible()
+    page.keyboard.type(" + 1")
+    expect(cell).to_contain_text("here = 1 + 1")
+
+
 def test_nothing_moves_for_people_who_want_it_still(page: Page, session: str) -> None:
     moving = "() => document.getAnimations().filter((one) => one.playState === 'running').length"
     cell = add_cell(page, "input('Stop? ')")

@@ -137,7 +137,7 @@ def test_a_state_that_is_not_kept_is_said(page: Page, session: str, api: APIRequ
     expect(cells(page)).to_have_count(1)
     ended(cells(page).first, "ok")
     go_back(page, 0)
-    expect(page.get_by_role("alert")).to_contain_text("The state before it is not kept.")
+    expect(page.get_by_role("alert")).to_have_text("The state before it is not kept.")
     marked(page, [False])
 
 

@@ -82,6 +82,25 @@ def test_what_is_done_while_the_server_is_not_reached_is_sent_when_it_is(
         context.close()
 
 
+def test_that_the_server_was_not_reached_is_said_until_it_is(
+    browser: Browser, server: str, browser_context_args: dict[str, Any], api: APIRequestContext
+) -> None:
+    session = api.post("/api/jupyter/kernel", data={}).json()["id"]
+    with wire_to(urlsplit(server).port or 0) as wire:
+        context = browser.new_context(**browser_context_args | {"base_url": f"http://localhost:{wire.port}"})
+        page = context.new_page()
+        page.goto(f"/c/{session}")
+        add_cell(page, "1 + 1")
+        saved(page, api, session, ["1 + 1"])
+        wire.cut()
+        page.keyboard.press("Control+Enter")
+        expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+        wire.mend()
+        expect(page.get_by_text("The connection to the server is lost.")).to_have_count(0)
+        expect(page.get_by_role("alert")).to_have_count(0)
+        context.close()
+
+
 def test_an_edit_whose_answer_was_not_heard_is_not_made_twice(page: Page, session: str, api: APIRequestContext) -> None:
     def swallow(route: Route) -> None:
         route.fetch()

@@ -95,6 +95,12 @@ def test_a_cell_that_becomes_text_loses_its_outputs(notebook: Notebook) -> None:
     assert (edited["outputs"], edited["execution_count"]) == ([], None)
 
 
+def test_a_cell_that_becomes_text_keeps_no_note_of_its_run(notebook: Notebook) -> None:
+    noted = {"cellblock": {"run_ms": 5, "files": ["a.csv"], "undone": True}, "tags": ["mine"]}
+    cell = notebook.add("1", metadata=noted)
+    assert notebook.edit(cell["id"], type="markdown")["metadata"] == {"tags": ["mine"]}
+
+
 def test_every_change_raises_the_revision(notebook: Notebook) -> None:
     seen = [notebook.revision]
     cell = notebook.add("a")

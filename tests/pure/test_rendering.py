@@ -227,3 +227,27 @@ def test_any_escape_sequences_leave_escaped_text(parts: list[str]) -> None:
     assert "<" not in shown
     assert "\x1b" not in shown
     assert "\x1b" not in strip_ansi(text)
+
+
+def test_pictures_that_a_text_brings_along_are_inside(notebook: Notebook) -> None:
+    held = {
+        "a b.png": {"image/png": ["aGVs\n", "bG8="]},
+        "page.html": {"text/html": EVIL},
+        "bad.png": {"image/png": [1, EVIL]},
+    }
+    source = (
+        "![one](attachment:a%20b.png) ![two][r] `](attachment:` ![no](attachment:page.html) ![](attachment:bad.png)"
+    )
+    notebook.add(f"{source}\n\n[r]: <attachment:a%20b.png>", type="markdown", metadata={"attachments": held})
+    assert notebook.to_html().count('src="data:image/png;base64,aGVsbG8="') == 2
+    written = notebook.to_md()
+    assert "![one](data:image/png;base64,aGVsbG8=)" in written
+    assert "[r]: <data:image/png;base64,aGVsbG8=>" in written
+    assert "![no](attachment:page.html)" in written
+
+
+@pytest.mark.parametrize("held", [None, [], "text", {"a": []}, {"a": {"image/png": None}}])
+def test_what_is_brought_along_may_be_anything(notebook: Notebook, held: object) -> None:
+    notebook.add("![x](attachment:a)", type="markdown", metadata={"attachments": held})
+    assert "attachment:a" in notebook.to_html()
+    assert "attachment:a" in notebook.to_md()

@@ -43,7 +43,7 @@ export function App() {
   const uploads = useUploads({
     session,
     limit: limits.upload,
-    onDone: (name) => announce(words.page.uploaded(name)),
+    onDone: (name, replaced) => announce(words.page.uploaded(name, replaced)),
   })
 
   const elsewhere = items.some((item) => item.running && item.id !== id)
@@ -113,6 +113,13 @@ export function App() {
     </IconButton>
   )
   const [over, setOver] = useState<'palette' | 'shortcuts' | null>(null)
+  useEffect(() => setOver(null), [id])
+  useEffect(() => {
+    const wide = matchMedia(WIDE)
+    const narrowed = (): void => setSide((now) => now && wide.matches)
+    wide.addEventListener('change', narrowed)
+    return () => wide.removeEventListener('change', narrowed)
+  }, [])
   useKey('k', () => setOver('palette'))
   useCommands(() => [
     { id: 'new', group: words.groups.page, label: words.common.newConversation, keys: '', run: () => open(null) },

@@ -16,6 +16,7 @@ import type { Fix } from './core/asking.ts'
 import type { ToolItem } from './core/chat.ts'
 import { CELL_COMMANDS, NOTEBOOK_COMMANDS, type CellCommand, type NotebookCommand } from './core/commands.ts'
 import { words } from './core/words.ts'
+import { read } from './core/exact.ts'
 import { previewOf } from './core/tree.ts'
 import { SAMPLE_NAME, SAMPLE_PROMPTS } from './sample/sample.ts'
 import { Button } from './ui/button.tsx'
@@ -87,6 +88,14 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     setTab(next)
     if (next !== 'chat') setPane(next)
   }, [])
+  useEffect(() => {
+    const beside = matchMedia(BESIDE)
+    const narrowed = (): void => {
+      if (!beside.matches && document.activeElement?.closest('[data-panes]')) setTab(pane)
+    }
+    beside.addEventListener('change', narrowed)
+    return () => beside.removeEventListener('change', narrowed)
+  }, [pane])
   const latest = useRef(view.session.cells)
   latest.current = view.session.cells
   const ids = view.session.cells.map((cell) => cell.id).join()
@@ -187,7 +196,7 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
           </div>
         }
         right={
-          <div className="flex min-h-0 flex-1 flex-col bg-surface">
+          <div data-panes className="flex min-h-0 flex-1 flex-col bg-surface">
             <Toolbar store={store} actions={actions} view={view} pane={pane} onPane={show} files={count} memoryLimit={props.limits.memory} full={full} onFull={() => setFull(!full)} onShare={share} />
             {pane === 'states' && <StatesView store={store} view={view} onBranch={(at) => branch(at === null ? {} : { at })} />}
             {pane === 'variables' && <VariablesView kernelId={id} session={view.session} />}
@@ -205,6 +214,9 @@ function Loaded({ conversation, ...props }: WorkspaceProps & { conversation: api
     </div>
   )
 }
+
+/** From here on the chat and the notebook stand side by side; below it a person sees the one they are in. */
+const BESIDE = '(min-width: 48rem)'
 
 const PANES: readonly { readonly pane: 'chat' | Pane; readonly label: string }[] = [
   { pane: 'chat', label: words.workspace.showTheChat },
@@ -236,7 +248,7 @@ function paletteOf(
 }
 
 async function readNotebook(url: string): Promise<unknown> {
-  return (await api.request(url)).json()
+  return read(await (await api.request(url)).text())
 }
 
 const NO_HELPER = {

@@ -12,7 +12,7 @@ export function Chip({ upload, onRemove }: { upload: UploadView; onRemove: () =>
     <li className="relative flex max-w-full items-center gap-2 overflow-hidden rounded-md bg-hover py-1 pr-1 pl-2.5 text-sm" data-upload={state}>
       <span className="truncate">{upload.name}</span>
       <span className={`text-xs tabular-nums ${state === 'failed' ? 'text-bad' : 'text-ink-3'}`}>
-        {state === 'failed' ? upload.problem : state === 'done' ? bytes(upload.size) : `${percent} %`}
+        {state === 'failed' ? upload.problem : state === 'done' ? bytes(upload.size) + (upload.replaced ? words.composer.replaced : '') : `${percent} %`}
       </span>
       <IconButton label={state === 'sending' ? words.composer.cancel(upload.name) : words.composer.putAway(upload.name)} onClick={onRemove} className="size-6">
         <X size={12} />

@@ -13,6 +13,8 @@ export interface UploadView {
   readonly progress: number
   readonly state: 'sending' | 'done' | 'failed'
   readonly problem: string | null
+  /** There was a file of that name, which is gone. */
+  readonly replaced: boolean
 }
 
 export interface Uploads {
@@ -28,7 +30,7 @@ export interface UploadOptions {
   /** The session the files go to; made when there is none yet. */
   readonly session: () => Promise<string>
   readonly limit: number | null
-  readonly onDone: (name: string) => void
+  readonly onDone: (name: string, replaced: boolean) => void
 }
 
 let keys = 0
@@ -51,9 +53,9 @@ export function useUploads(options: UploadOptions): Uploads {
         if (!wanted) return false
         const upload = uploadFile(id, file, (sent, total) => change(key, { progress: total > 0 ? sent / total : 0 }))
         running.current.set(key, upload.cancel)
-        await upload.done
-        change(key, { state: 'done', progress: 1 })
-        latest.current.onDone(file.name)
+        const replaced = await upload.done
+        change(key, { state: 'done', progress: 1, replaced })
+        latest.current.onDone(file.name, replaced)
         return true
       } catch (error) {
         change(key, { state: 'failed', problem: error instanceof ApiError ? error.message : String(error) })
@@ -68,7 +70,7 @@ export function useUploads(options: UploadOptions): Uploads {
       const views = files.map((file): UploadView => {
         const over = limit !== null && file.size > limit
         const problem = over ? words.composer.overLimit(bytes(file.size), bytes(limit)) : null
-        return { key: ++keys, name: file.name, size: file.size, progress: 0, state: over ? 'failed' : 'sending', problem }
+        return { key: ++keys, name: file.name, size: file.size, progress: 0, state: over ? 'failed' : 'sending', problem, replaced: false }
       })
       setList((before) => [...before.filter((one) => one.state !== 'failed'), ...views])
       const sent = await Promise.all(views.map((view, at) => view.state === 'sending' && send(view.key, files[at]!)))

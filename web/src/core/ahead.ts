@@ -24,7 +24,7 @@ export function arranged(cells: Cells, change: Arrangement, made: CellView | und
     case 'move':
       return cell ? (placed(rest, cell, change.after) ?? cells) : cells
     case 'retype':
-      return cells.map((cell) => (cell.id === change.cellId ? { ...cell, type: change.type, outputs: [], status: null } : cell))
+      return cells.map((cell) => (cell.id === change.cellId ? retyped(cell, change.type) : cell))
     case 'hide':
       return cells.map((cell) => (cell.id === change.cellId ? hidden(cell, change.hidden) : cell))
     default:
@@ -65,6 +65,27 @@ export function placed(cells: Cells, cell: CellView, after: string | null): Cell
   const at = cells.findIndex((other) => other.id === after)
   return at < 0 ? null : [...cells.slice(0, at + 1), cell, ...cells.slice(at + 1)]
 }
+
+/** What it has put out goes, and what it is still running no longer belongs to it. */
+function retyped(cell: CellView, type: CellType): CellView {
+  const { cellblock: _, ...metadata } = cell.metadata
+  return { ...cell, ...NOT_RUN, type, metadata }
+}
+
+const NOT_RUN = {
+  outputs: [],
+  execution_count: null,
+  status: null,
+  execution_id: null,
+  clearing: false,
+  startedAt: null,
+  runMs: null,
+  truncated: false,
+  spill: null,
+  limit: null,
+  created: [],
+  undone: false,
+} as const
 
 function hidden(cell: CellView, hide: boolean): CellView {
   const jupyter = cell.metadata['jupyter'] as object | undefined

@@ -67,6 +67,16 @@ describe('what a person does to cells', () => {
   const answered = (session: Session, change: Arrangement, cells: Cell[], revision: number): Session =>
     adopt(edit(session, { kind: 'settled', change }), notebook(cells, revision))
 
+  test('what runs in a cell that is made a text leaves nothing in it', () => {
+    const running = play(three, event('execution_start', { status: 'running', code: 'a' }, on))
+    const toText: Arrangement = { kind: 'retype', cellId: 'a', type: 'markdown' }
+    const toCode: Arrangement = { kind: 'retype', cellId: 'a', type: 'code' }
+    const text = answered(edit(running, toText), toText, [cell('a', 'a', { type: 'markdown' }), cell('b'), cell('c')], 2)
+    const late = [event('stream', { name: 'stdout', text: 'late' }, on), event('execution_end', result({ outputs: [{ output_type: 'stream', name: 'stdout', text: 'late' }] }), on)]
+    const nothing = { outputs: [], status: null, execution_id: null, execution_count: null, type: 'code' }
+    expect(edit(play(text, ...late), toCode).cells[0]).toMatchObject(nothing)
+    expect(play(edit(edit(running, toText), toCode), ...late).cells[0]).toMatchObject(nothing)
+  })
   test('a new cell is there at once, and stays while the server tells of others', () => {
     const change = add('new', 'a')
     let session = edit(loaded(cell('a'), cell('b')), change)

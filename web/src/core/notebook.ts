@@ -359,7 +359,7 @@ function inputRequest(event: SessionEvent, executionId: string): InputRequest {
 
 function executedCell(cell: CellView, event: SessionEvent): CellView {
   if (event.event === 'execution_start') return started(cell, event)
-  if (event.execution_id !== null && cell.execution_id !== null && cell.execution_id !== event.execution_id) return cell
+  if (cell.execution_id !== event.execution_id) return cell
   if (event.event === 'execution_end') return ended(cell, event.content as unknown as Result)
   if (event.event === 'status') return running(cell, event)
   const output = outputEvent(event)

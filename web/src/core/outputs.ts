@@ -123,7 +123,7 @@ const IN_FRAME = [
   /^image\/svg\+xml$/,
 ]
 const MEDIA = /^(audio|video)\/[\w.+-]+$/
-const IMAGES = ['image/png', 'image/jpeg', 'image/gif', 'image/webp']
+export const IMAGES = ['image/png', 'image/jpeg', 'image/gif', 'image/webp']
 
 /** The richest form of one display that this page can show. */
 function displayed(data: MimeBundle, metadata: MimeBundle): Block | null {

@@ -37,8 +37,9 @@ function parentOf(path: string): string {
   return path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : ''
 }
 
+/** As it is shown: characters that turn the direction of a text would make `evil.txt` look like `txt.live`. */
 function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1)
+  return path.slice(path.lastIndexOf('/') + 1).replace(/[\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
 }
 
 function folder(path: string, folders: readonly string[], below: ReadonlyMap<string, readonly FileEntry[]>): Folder {

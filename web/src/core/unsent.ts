@@ -1,5 +1,6 @@
 // What a page that goes away cannot be sure to have sent: the browser keeps it, and the next page there sees to it.
 import { rebase } from './drafts.ts'
+import { read } from './exact.ts'
 import { outputsHidden, type CellView, type Session } from './notebook.ts'
 import { never } from './outputs.ts'
 import { joined } from './text.ts'
@@ -41,7 +42,7 @@ export function unsentOf(session: Session, changes: readonly CellChange[], openi
 /** As it was kept; null when it cannot be read. */
 export function parsed(text: string): Unsent | null {
   try {
-    const { changes, drafts, opening } = JSON.parse(text) as Unsent
+    const { changes, drafts, opening } = read(text) as Unsent
     return Array.isArray(changes) && Array.isArray(drafts) ? { changes, drafts, opening: opening ?? null } : null
   } catch {
     return null

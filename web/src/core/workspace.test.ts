@@ -68,6 +68,10 @@ describe('a table looked at', () => {
   })
 })
 
+test('a name that turns the direction of a text is not shown so', () => {
+  expect(tree([file('\u202eevil.txt', 1)]).children[0]).toMatchObject({ name: '\ufffdevil.txt', path: '\u202eevil.txt' })
+})
+
 describe('the line of executions', () => {
   let seq = 0
   const event = (name: string, content: Record<string, unknown>, id: string | null = null): SessionEvent => ({

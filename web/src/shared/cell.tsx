@@ -38,7 +38,7 @@ export function StillCell({ cell, position, caption }: { cell: Cell; position: n
           </div>
         ) : (
           <div className="py-1 pr-2">
-            <Markdown text={cell.source} />
+            <Markdown text={cell.source} attachments={cell.metadata['attachments']} />
           </div>
         )}
         {undone && <p className="pt-1 pl-3 text-xs text-ink-3">{words.states.wasUndone}</p>}

@@ -2,7 +2,8 @@
 // drawn again with every frame.
 import { memo, useMemo, useState, type CSSProperties } from 'react'
 import { words } from '../core/words.ts'
-import { fold, readable, spans, type Style } from '../core/text.ts'
+import { colours } from '../core/contrast.ts'
+import { fold, spans, type Style } from '../core/text.ts'
 
 interface Part {
   readonly head: number
@@ -56,19 +57,13 @@ function Colours({ text }: { text: string }) {
 function styleOf(style: Style): CSSProperties | undefined {
   const { color, background, bold, dim, italic, underline, strike, inverse } = style
   if (!color && !background && !bold && !dim && !italic && !underline && !strike && !inverse) return undefined
+  const { text, ground } = colours(style)
   return {
-    color: (inverse ? (background ?? 'var(--surface)') : onColour(color, background)) ?? undefined,
-    backgroundColor: (inverse ? (color ?? 'var(--ink)') : background) ?? undefined,
+    color: text ?? undefined,
+    backgroundColor: ground ?? undefined,
     fontWeight: bold ? 600 : undefined,
     opacity: dim ? 0.7 : undefined,
     fontStyle: italic ? 'italic' : undefined,
     textDecoration: [underline && 'underline', strike && 'line-through'].filter(Boolean).join(' ') || undefined,
   }
-}
-
-/** White on a colour is meant to be white, whatever white text on the page is. */
-function onColour(color: string | null, background: string | null): string | null {
-  if (color === null) return null
-  if (background === null) return readable(color)
-  return color.endsWith('white)') ? '#fff' : color
 }

@@ -3,12 +3,13 @@ import 'katex/dist/katex.min.css'
 import rehypeKatex from 'rehype-katex'
 import remarkGfm from 'remark-gfm'
 import remarkMath from 'remark-math'
+import type { MarkdownText } from './markdown.tsx'
 import { Rendered } from './markdown-renderer.tsx'
 
 const KATEX = { output: 'html', maxSize: 40 } as const // a hostile \rule may be 40 em, and not the page
 
-export default function Maths({ text }: { text: string }) {
-  return <Rendered text={dollars(text)} remark={[remarkGfm, remarkMath]} rehype={[[rehypeKatex, KATEX]]} />
+export default function Maths({ text, attachments }: MarkdownText) {
+  return <Rendered text={dollars(text)} attachments={attachments} remark={[remarkGfm, remarkMath]} rehype={[[rehypeKatex, KATEX]]} />
 }
 
 /** Models also write \( … \) and \[ … \]. */

@@ -1,25 +1,28 @@
 // react-markdown with the page's own pre, table and links; loaded when the first answer comes.
 import { Children, isValidElement, useState, type ComponentProps, type ReactNode } from 'react'
-import Markdown, { type Components, type Options } from 'react-markdown'
+import Markdown, { defaultUrlTransform, type Components, type Options, type UrlTransform } from 'react-markdown'
+import { pictureOf } from '../core/attachments.ts'
 import { words } from '../core/words.ts'
 import { copyText } from './copy.ts'
+import type { MarkdownText } from './markdown.tsx'
 import remarkGfm from 'remark-gfm'
 
-export default function Renderer({ text }: { text: string }) {
-  return <Rendered text={text} remark={[remarkGfm]} rehype={[]} />
+export default function Renderer(props: MarkdownText) {
+  return <Rendered {...props} remark={[remarkGfm]} rehype={[]} />
 }
 
 export function Rendered({
   text,
+  attachments,
   remark,
   rehype,
-}: {
-  text: string
+}: MarkdownText & {
   remark: Options['remarkPlugins']
   rehype: Options['rehypePlugins']
 }) {
+  const address: UrlTransform = (url, key) => (key === 'src' ? pictureOf(attachments, url) : defaultUrlTransform(url))
   return (
-    <Markdown remarkPlugins={remark ?? []} rehypePlugins={rehype ?? []} components={COMPONENTS}>
+    <Markdown remarkPlugins={remark ?? []} rehypePlugins={rehype ?? []} components={COMPONENTS} urlTransform={address}>
       {text}
     </Markdown>
   )
@@ -31,7 +34,7 @@ const COMPONENTS: Components = {
       {children}
     </a>
   ),
-  img: ({ alt }) => <span className="text-ink-3">{alt || 'image'}</span>,
+  img: ({ src, alt }) => (src ? <img src={src} alt={alt || words.figure.image} className="max-w-full" /> : <span className="text-ink-3">{alt || 'image'}</span>),
   pre: ({ children }) => <Code>{children}</Code>,
   table: ({ children }) => (
     <div className="table" tabIndex={0} role="group" aria-label={words.outputs.table}>

@@ -7,18 +7,27 @@ const useMaths = part(() => import('./markdown-maths.tsx'))
 
 const MATHS = /\$\$|\\\(|\\\[|\$[^\s$][^$\n]*[^\s$]\$(?!\d)/
 
-export const Markdown = memo(function Markdown({ text, live = false }: { text: string; live?: boolean }) {
+export const Markdown = memo(function Markdown({ text, live = false, attachments }: MarkdownText & { live?: boolean }) {
+  const Shown = MATHS.test(text) ? WithMaths : Plain
   return (
-    <div className={`prose ${live ? 'live' : ''}`}>{MATHS.test(text) ? <WithMaths text={text} /> : <Plain text={text} />}</div>
+    <div className={`prose ${live ? 'live' : ''}`}>
+      <Shown text={text} attachments={attachments} />
+    </div>
   )
 })
 
-function Plain({ text }: { text: string }) {
-  const Renderer = useRenderer()
-  return Renderer ? <Renderer text={text} /> : <p className="whitespace-pre-wrap">{text}</p>
+/** `attachments`: the pictures it brings along, as a notebook has them. */
+export interface MarkdownText {
+  readonly text: string
+  readonly attachments?: unknown
 }
 
-function WithMaths({ text }: { text: string }) {
+function Plain(props: MarkdownText) {
+  const Renderer = useRenderer()
+  return Renderer ? <Renderer {...props} /> : <p className="whitespace-pre-wrap">{props.text}</p>
+}
+
+function WithMaths(props: MarkdownText) {
   const Renderer = useMaths()
-  return Renderer ? <Renderer text={text} /> : <Plain text={text} />
+  return Renderer ? <Renderer {...props} /> : <Plain {...props} />
 }

@@ -19,8 +19,11 @@ import type {
   VariableView,
 } from './types.ts'
 import type { Message } from '../core/chat.ts'
+import { told, written } from '../core/exact.ts'
 import { words } from '../core/words.ts'
 import type { Look } from '../core/variables.ts'
+
+const FOR_PROGRAMS = /^(GET|PUT|POST|PATCH|DELETE) / // a hint that names a route helps nobody on a page
 
 export class ApiError extends Error {
   readonly status: number
@@ -33,7 +36,7 @@ export class ApiError extends Error {
     super(problem.message || words.server.answered(status))
     this.status = status
     this.code = problem.code ?? 'error'
-    this.hint = problem.hint ?? ''
+    this.hint = FOR_PROGRAMS.test(problem.hint ?? '') ? '' : (problem.hint ?? '')
     this.current = problem.current ?? current
   }
 }
@@ -57,7 +60,7 @@ export async function failure(response: Response): Promise<ApiError> {
 
 export function problem(status: number, body: string): ApiError {
   try {
-    const answer = JSON.parse(body) as { error?: Partial<ApiProblem>; current?: Notebook }
+    const answer = told<{ error?: Partial<ApiProblem>; current?: Notebook }>(body)
     return new ApiError(status, answer.error ?? {}, answer.current ?? null)
   } catch {
     return new ApiError(status, {})
@@ -78,7 +81,7 @@ export async function request(path: string, options: Options = {}): Promise<Resp
   const headers: Record<string, string> = { Accept: 'application/json', ...options.headers }
   if (options.json !== undefined) headers['Content-Type'] = 'application/json'
   if (options.revision !== undefined) headers['If-Match'] = `"${options.revision}"`
-  const body = options.json === undefined ? null : JSON.stringify(options.json)
+  const body = options.json === undefined ? null : written(options.json)
   const response = await fetch(path, {
     method: options.method ?? 'GET',
     headers,
@@ -98,7 +101,7 @@ function isEdit(path: string, method = 'GET'): boolean {
 }
 
 async function json<T>(path: string, options: Options = {}): Promise<T> {
-  return (await (await request(path, options)).json()) as T
+  return told<T>(await (await request(path, options)).text())
 }
 
 async function nothing(path: string, options: Options): Promise<void> {

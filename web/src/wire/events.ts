@@ -1,4 +1,5 @@
 // A session's events over one long answer: read, resumed after a cut, silent while nobody looks.
+import { told } from '../core/exact.ts'
 import { EventParser, type ServerEvent } from '../core/sse.ts'
 import { alive } from './alive.ts'
 import { ApiError, failure, unreachable } from './client.ts'
@@ -117,5 +118,5 @@ class Stream {
 }
 
 function sessionEvent(event: ServerEvent): SessionEvent {
-  return { ...(JSON.parse(event.data) as Omit<SessionEvent, 'event'>), event: event.event }
+  return { ...(told<Omit<SessionEvent, 'event'>>(event.data)), event: event.event }
 }

@@ -1,4 +1,5 @@
 // What was not sent for certain, in the browser's own store: a place for each page of a session, until a page has seen to it.
+import { written } from '../core/exact.ts'
 import { parsed, type Unsent } from '../core/unsent.ts'
 
 const PREFIX = 'cellblock.unsent.'
@@ -13,7 +14,7 @@ export function keepUnsent(session: string, page: string, unsent: Unsent | null)
 
 function put(key: string, unsent: Unsent): boolean {
   try {
-    localStorage.setItem(key, JSON.stringify(unsent))
+    localStorage.setItem(key, written(unsent))
     return true
   } catch {
     return false

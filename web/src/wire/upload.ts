@@ -3,7 +3,8 @@ import { words } from '../core/words.ts'
 import { ApiError, fileUrl, problem, unreachable } from './client.ts'
 
 export interface Upload {
-  readonly done: Promise<void>
+  /** Whether it has taken the place of a file of that name. */
+  readonly done: Promise<boolean>
   readonly cancel: () => void
 }
 
@@ -13,7 +14,7 @@ export function uploadFile(
   onProgress: (sent: number, total: number) => void,
 ): Upload {
   const request = new XMLHttpRequest()
-  const done = new Promise<void>((resolve, reject) => {
+  const done = new Promise<boolean>((resolve, reject) => {
     request.open('PUT', fileUrl(kernelId, file.name))
     request.setRequestHeader('Content-Type', 'application/octet-stream')
     request.upload.onprogress = (event) => onProgress(event.loaded, event.total)
@@ -22,7 +23,7 @@ export function uploadFile(
     request.onerror = () => void file.slice(0, 1).arrayBuffer().then(() => reject(unreachable()), () => reject(unread))
     request.onabort = () => reject(new ApiError(0, { code: 'cancelled', message: words.server.uploadCancelled }))
     request.onload = () => {
-      if (request.status < 300) resolve()
+      if (request.status < 300) resolve(request.status !== 201)
       else reject(problem(request.status, request.responseText))
     }
     request.send(file)

@@ -95,7 +95,7 @@ export const Cell = memo(function Cell({
         <div className="relative">
           {rendered ? (
             <div onDoubleClick={edit} className="rounded-md py-1 pr-2">
-              <Markdown text={source} />
+              <Markdown text={source} attachments={cell.metadata['attachments']} />
             </div>
           ) : (
             <div onFocus={() => setEditing(true)} className={`rounded-md border bg-well focus-within:border-line-strong ${cell.conflict === null ? 'border-transparent' : 'border-bad'}`}>

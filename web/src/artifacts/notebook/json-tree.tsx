@@ -19,7 +19,7 @@ function Value({ name, value, depth }: { name: string | null; value: unknown; de
   return (
     <div className="flex pl-4.5">
       <Name name={name} />
-      <span className={`break-words whitespace-pre-wrap ${colour(value)}`}>{JSON.stringify(value)}</span>
+      <span className={`break-words whitespace-pre-wrap ${colour(value)}`}>{typeof value === 'bigint' ? String(value) : JSON.stringify(value)}</span>
     </div>
   )
 }
@@ -66,5 +66,5 @@ function Name({ name }: { name: string | null }) {
 
 function colour(value: unknown): string {
   if (typeof value === 'string') return 'text-[var(--code-string)]'
-  return typeof value === 'number' ? 'text-[var(--code-number)]' : 'text-[var(--code-keyword)]'
+  return typeof value === 'number' || typeof value === 'bigint' ? 'text-[var(--code-number)]' : 'text-[var(--code-keyword)]'
 }

@@ -20,9 +20,11 @@ import { also, told, wayTo } from '../../core/states.ts'
 import { isOpened, openingOf, recalled, stillToDo, typedInto, unsentOf, type Opening } from '../../core/unsent.ts'
 import { words } from '../../core/words.ts'
 import type { Proposal } from '../../core/asking.ts'
+import { read } from '../../core/exact.ts'
 import { never } from '../../core/outputs.ts'
 import * as api from '../../wire/client.ts'
 import { watchSession } from '../../wire/events.ts'
+import { newId } from './new-id.ts'
 import { Outbox } from './outbox.ts'
 import { keepUnsent, leftBehind, stillKept } from '../../wire/unsent.ts'
 import type { CellChange, CellType, KeptState, Notebook, SessionEvent, Travelled } from '../../wire/types.ts'
@@ -30,10 +32,7 @@ import type { CellChange, CellType, KeptState, Notebook, SessionEvent, Travelled
 const SAVE_AFTER = 500
 const MEASURE_EVERY = 2000
 
-export interface Problem {
-  readonly message: string
-  readonly hint: string
-}
+type Problem = Pick<api.ApiError, 'message' | 'hint'>
 
 export class SessionStore {
   readonly id: string
@@ -159,6 +158,7 @@ export class SessionStore {
     this.#frame = 0
     const events = this.#pending
     this.#pending = []
+    if (this.#problem instanceof api.ApiError && this.#problem.code === 'unreachable') this.#problem = null
     this.#set(events.reduce(transition, this.#session))
     if (this.#session.stale) void this.refresh()
     const running = events.findLast((event) => event.event === 'snapshot')?.content['running']
@@ -354,16 +354,19 @@ export class SessionStore {
   async replace(ipynb: unknown, name: string): Promise<void> {
     if (typeof ipynb !== 'object' || ipynb === null || Array.isArray(ipynb)) return this.complain({ message: words.workspace.noNotebook(name), hint: '' })
     this.#problem = null
-    this.#past = UNTOUCHED
     this.#opening = openingOf(name, ipynb)
     this.unopened(null)
-    await this.#outbox.add((revision) => api.importNotebook(this.id, ipynb, revision), [])
+    await this.#outbox.add(async (revision) => {
+      const answer = await api.importNotebook(this.id, ipynb, revision)
+      this.#past = UNTOUCHED
+      return answer
+    }, [])
     this.#opening = null
   }
 
   /** A file of the person's own machine. */
   async open(file: File): Promise<void> {
-    await this.replace(await file.text().then(JSON.parse).catch(() => null), file.name)
+    await this.replace(await file.text().then(read).catch(() => null), file.name)
   }
 
   complain(problem: Problem): void {
@@ -405,7 +408,8 @@ export class SessionStore {
     return way[1].cellId
   }
 
-  #carryOut(action: Action): Promise<void> {
+  async #carryOut(action: Action): Promise<void> {
+    if (action.kind !== 'restore' && !this.cell(action.cellId)) return this.complain({ message: words.cell.gone, hint: '' })
     switch (action.kind) {
       case 'delete':
         return this.#delete(action.cellId)
@@ -572,18 +576,12 @@ export class SessionStore {
   }
 
   #tell(error: unknown): void {
-    const known = error instanceof api.ApiError
-    this.complain({ message: known ? error.message : String(error), hint: known ? error.hint : '' })
+    this.complain(error instanceof api.ApiError ? error : { message: String(error), hint: '' })
   }
 
   cell(id: string): CellView | undefined {
     return this.#session.cells.find((cell) => cell.id === id)
   }
-}
-
-/** An id nobody has; `randomUUID` is only there for pages that came over HTTPS or loopback. */
-function newId(): string {
-  return [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 export interface StoreView {
