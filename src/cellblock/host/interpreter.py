@@ -242,12 +242,16 @@ class Interpreter:
         CodeTooLarge, InvalidRequest, QueueFull, KernelLimit, NoMemory, CellNotFound, IdempotencyConflict, and for
         `files` what `write_file` raises.
         """
+        return (await self.accept(owner, request))[0]
+
+    async def accept(self, owner: str, request: ExecuteRequest) -> tuple[Result, bool]:
+        """As `submit`; and whether this began it, and not the same request before: who repeats it only listens."""
         async with self.executions.once(owner, request) as known:
             if known:
-                return await self.executions.result(owner, known)
+                return await self.executions.result(owner, known), False
             one_shot = request.kernel_id is None
             job = await (self.one_shots if one_shot else self.sessions).submit(owner, request)
-            return job.execution.result()
+            return job.execution.result(), True
 
     async def result(self, owner: str, execution_id: str) -> Result:
         """The Result so far, or the final one."""
