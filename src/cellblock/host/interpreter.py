@@ -175,7 +175,7 @@ class Interpreter:
     async def release(self, owner: str, id: str) -> KernelView:
         """Ends the kernel process only: what runs is `interrupted`, what waits `cancelled`."""
         session = await self._session(owner, id)
-        await session.release("it was released on request")
+        await self.sessions.to_its_end(session.release("it was released on request"))
         return session.view()
 
     async def interrupt(self, owner: str, id: str) -> KernelView:
@@ -187,7 +187,7 @@ class Interpreter:
     async def restart(self, owner: str, id: str) -> KernelView:
         """A fresh kernel process: what runs is `interrupted` with `kernel_state` lost, what waits is `cancelled`."""
         session = await self._session(owner, id)
-        await session.restart()
+        await self.sessions.to_its_end(session.restart())
         return session.view()
 
     async def complete(self, owner: str, id: str, code: str, cursor_pos: int) -> dict[str, Any]:
@@ -297,11 +297,11 @@ class Interpreter:
         What that undoes stays in the notebook, marked, and can be redone until something else runs. KernelBusy while code
         runs or waits; NoState when the state is not kept.
         """
-        return await (await self._session(owner, id)).jump(undoing(to))
+        return await self.sessions.jump(await self._session(owner, id), undoing(to))
 
     async def redo(self, owner: str, id: str) -> TravelView:
         """Takes the last undo back: to the next state that is kept. KernelBusy, NoState."""
-        return await (await self._session(owner, id)).jump(redoing)
+        return await self.sessions.jump(await self._session(owner, id), redoing)
 
     async def branch(
         self, owner: str, id: str, *, at: str | None = None, title: str | None = None, reseed: bool = False

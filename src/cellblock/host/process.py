@@ -64,7 +64,7 @@ class Box:
     """
 
     seats: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    leaving: dict[str, Callable[[], None]] = field(default_factory=dict)
+    leaving: dict[str, Callable[[], object]] = field(default_factory=dict)
     heard: bool = True
     kernels: dict[str, "Process"] = field(default_factory=dict)
     coming: set[str] = field(default_factory=set)
