@@ -676,16 +676,19 @@ async def test_a_branch_of_a_kernel_that_is_ended_meanwhile_says_what_there_is_n
 
 
 @pytest.mark.parametrize("turn", ["branch", "undo"])
-async def test_what_waits_for_its_turn_when_the_session_is_deleted_finds_no_session(bench: Bench, turn: str) -> None:
+async def test_what_waits_for_its_turn_when_the_session_is_deleted_finds_no_session(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, turn: str
+) -> None:
     trunk = await bench.kernel()
     await said(bench, trunk, "x = 1")
-    peeking = asyncio.create_task(bench.interpreter.peek(OWNER, trunk, "import time; time.sleep(60)", timeout=100))
     session = await bench.interpreter.sessions.get(OWNER, trunk)
-    while session.current is None:
-        await asyncio.sleep(0)
+    turns: asyncio.Queue[object] = asyncio.Queue()
+    enqueue = session._enqueue
+    monkeypatch.setattr(session, "_enqueue", lambda each: (enqueue(each), turns.put_nowait(each)))
+    peeking = asyncio.create_task(bench.interpreter.peek(OWNER, trunk, "import time; time.sleep(60)", timeout=100))
+    await turns.get()
     waiting = asyncio.create_task(getattr(bench.interpreter, turn)(OWNER, trunk))
-    while not session.waiting:
-        await asyncio.sleep(0)
+    await turns.get()
     await bench.interpreter.delete(OWNER, trunk)
     with pytest.raises(KernelNotFound):
         await waiting

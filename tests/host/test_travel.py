@@ -217,6 +217,27 @@ async def test_an_open_file_goes_back_with_its_content(bench: Bench) -> None:
     assert await said(bench, kernel_id, "n = f.write('ef'); f.flush(); print(open('log.txt').read())") == "abef\n"
 
 
+async def test_permissions_go_back_also_where_nothing_else_has_changed(bench: Bench) -> None:
+    modes = "import os; print([oct(os.stat(each).st_mode & 0o777) for each in ('same', 'written')])"
+    kernel_id = await bench.kernel()
+    await said(bench, kernel_id, "for each in ('same', 'written'): n = open(each, 'w').write('1')")
+    new = await said(bench, kernel_id, modes)
+    given = await bench.run("os.chmod('same', 0o700); os.chmod('written', 0o600)", kernel_id)
+    then = await said(bench, kernel_id, modes)
+    await said(
+        bench, kernel_id, "os.chmod('same', 0o444); os.chmod('written', 0o640); n = open('written', 'w').write('22')"
+    )
+    back = await undo(bench, kernel_id)
+    changed = ["same", "written"] if new != then else ["written"]  # at level `unprivileged` chmod does nothing
+    assert (back["restored"], back["not_restored"]) == (changed, [])
+    assert await said(bench, kernel_id, modes) == then
+    twig = await bench.interpreter.branch(OWNER, kernel_id)
+    bench.kernels.append(twig["id"])
+    assert await said(bench, twig["id"], modes) == then
+    await undo(bench, kernel_id, given)
+    assert await said(bench, kernel_id, modes) == new
+
+
 async def test_files_too_large_to_be_kept_are_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aside, "cloned", lambda source, target: False)
     kernel_id = await bench.kernel()
