@@ -472,11 +472,15 @@ class Interpreter:
     async def desk(self, owner: str, id: str) -> Desk:
         """What a Jupyter client needs to know of the session to show it as a notebook in a folder."""
         session = await self._session(owner, id)
-        return Desk(session.view(), session.alias, timestamp(session.changed_at), session.tape.connections)
+        return Desk(
+            session.view(), session.alias, session.file, timestamp(session.changed_at), session.tape.connections
+        )
 
-    async def name_notebook(self, owner: str, id: str, alias: Alias | None) -> None:
-        """What a Jupyter client calls the session's notebook, until the server ends."""
-        (await self._session(owner, id)).alias = alias
+    async def name_notebook(self, owner: str, id: str, alias: Alias | None, *, file: str | None = None) -> None:
+        """What a Jupyter client calls the session's notebook, until the server ends; `file`: in its folder, where it keeps
+        that name when the client gives the notebook another session's kernel."""
+        session = await self._session(owner, id)
+        session.alias, session.file = alias, file or session.file
 
     # the chat door's
 

@@ -74,6 +74,7 @@ class Session:
         self.travel = Travel(self.config, self.workspace, self.engine.homes.path(self.id) / "kept", self._afresh)
         self.tape = Tape(self.id, time.monotonic)
         self.alias: Alias | None = None
+        self.file: str | None = None  # what a Jupyter client has called its notebook in its folder
         self.changed_at = self.last_used  # by anybody but a Jupyter client: epoch seconds
         self._worker: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[Kernel] | None = None
