@@ -327,7 +327,7 @@ class Interpreter:
         return (await self._session(owner, id)).notebook.view()
 
     async def export(self, owner: str, id: str, format: Literal["ipynb", "py", "html", "md"]) -> Export:
-        return await exported((await self._session(owner, id)).notebook, format)
+        return await exported(await self._session(owner, id), format)
 
     async def import_notebook(
         self, owner: str, id: str, ipynb: dict[str, Any], *, revision: int | None = None, keep: bool = False
