@@ -140,7 +140,7 @@ class Interpreter:
 
     async def aclose(self) -> None:
         """Ends what runs, or leaves it to the next server; keeps what lasts, frees the data directory."""
-        keep = self.config.keep_kernels
+        keep = self.config.keep_kernels and self.directory.stands  # else no server would come for them
         await self.housekeeping.aclose()
         await asyncio.gather(self.sessions.leave() if keep else self.sessions.aclose(), self.one_shots.aclose())
         await self.environments.aclose(keep=keep)
