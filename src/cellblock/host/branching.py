@@ -120,7 +120,8 @@ class Trunk:
             except (CellblockError, OSError) as problem:
                 if not (kernel.alive and self.stands()):
                     raise NoState("The kernel, and its states with it, ended while the branch was made.") from problem
-                if isinstance(problem, KernelStartFailed) and state and name not in await kernel.process.snapshots():
+                there = await kernel.process.snapshots() if state and isinstance(problem, KernelStartFailed) else None
+                if there is not None and name not in there:
                     raise NoState("The state behind that execution is gone.") from None
                 raise
             finally:
