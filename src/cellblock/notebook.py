@@ -17,7 +17,7 @@ from cellblock.content import Content, Malformed, Output, clean, error_output, i
 from cellblock.errors import CellNotFound, InvalidRequest, StaleRevision, TooLarge
 from cellblock.execution import FINAL, MAX_COUNT, Event, Status
 from cellblock.outputs import Outputs
-from cellblock.rendering import to_html, to_md, to_py
+from cellblock.rendering import PYTHON, Speech, to_html, to_md, to_py
 
 CellType: TypeAlias = Literal["code", "markdown"]
 
@@ -27,7 +27,6 @@ MAX_NOTED = 20  # files a cell left that its metadata name
 MAX_DELETED = 20  # cells that a deletion may be taken back for
 NEVER_RAN = frozenset({"queued", "cancelled", "refused"})
 LIVE_LIMIT = 1 << 20  # bytes of outputs folded from events while a cell runs
-LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -362,17 +361,17 @@ class Notebook:
 
     # out
 
-    def to_ipynb(self) -> dict[str, Any]:
+    def to_ipynb(self, speech: Speech = PYTHON) -> dict[str, Any]:
         """nbformat 4.5, valid."""
-        return to_ipynb(self.view())
+        return to_ipynb(self.view(), speech)
 
     def to_py(self) -> str:
         """The percent format: `# %%`."""
         return to_py(self.view())
 
-    def to_md(self) -> str:
+    def to_md(self, speech: Speech = PYTHON) -> str:
         """Markdown with the outputs as text and images as data URIs."""
-        return to_md(self.view())
+        return to_md(self.view(), speech)
 
     def to_html(self) -> str:
         """One file without scripts; untrusted markup only in sandboxed frames."""
@@ -476,12 +475,13 @@ def _cell(
     }
 
 
-def to_ipynb(view: NotebookView) -> dict[str, Any]:
+def to_ipynb(view: NotebookView, speech: Speech = PYTHON) -> dict[str, Any]:
     """A view as a valid nbformat 4.5 notebook that any Jupyter opens and nbclient runs."""
+    name, language = view["environment"], speech.language
     metadata = {
         **view["metadata"],
-        "kernelspec": {"name": view["environment"], "display_name": view["environment"], "language": "python"},
-        "language_info": view["metadata"].get("language_info", LANGUAGE),
+        "kernelspec": {"name": name, "display_name": speech.display_name or name, "language": language},
+        "language_info": speech.described(view["metadata"]),
     }
     if view["title"]:
         metadata["title"] = view["title"]

@@ -12,6 +12,7 @@ import json
 import re
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,7 +28,31 @@ _DRAWN = re.compile(r"<svg[^>]{0,1000}?\sheight=\"([0-9]{1,4})")
 _BLOCKS = re.compile(r"<(?:tr|p|br|li|h[1-6]|div|pre)\b", re.IGNORECASE)
 _TAGS = re.compile(r"<[^<>]{0,1000}>")
 _ATTACHED = re.compile(r"(\]\(\s{0,9}<?|^ {0,3}\[[^\[\]\n]{1,999}\]:[ \t]{0,9}<?)(attachment:[^\s<>()]+)", re.MULTILINE)
+LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
+LANGUAGE_INFO = ("name", "version", "file_extension", "mimetype", "pygments_lexer", "codemirror_mode")
+_NO_WORD = re.compile(r"[^a-z0-9+#.-]")
 _SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What a notebook's code is written in, and for whom: the kernelspec's title, its language, and what the kernel itself
+    says of that, where it has been asked."""
+
+    display_name: str | None = None
+    language: str = "python"
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def described(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """As nbformat has it; what the notebook's own metadata say counts, where it is the same language."""
+        own = metadata.get("language_info")
+        if isinstance(own, dict) and str(own.get("name")).lower() == self.language.lower():
+            return own
+        said = {key: self.info[key] for key in LANGUAGE_INFO if isinstance(self.info.get(key), str)}
+        return LANGUAGE if self.language == "python" else {"name": self.language, **said}
+
+
+PYTHON = Speech()
 
 
 def strip_ansi(text: str) -> str:
@@ -74,7 +99,7 @@ def _comment(line: str) -> str:
     return f"# {line}".rstrip()
 
 
-def to_md(view: Mapping[str, Any]) -> str:
+def to_md(view: Mapping[str, Any], speech: Speech) -> str:
     """Markdown: code in fences, text outputs in fences, images as data URIs."""
     parts = [f"# {_one_line(view['title'])}\n"] if view["title"] else []
     for cell in view["cells"]:
@@ -82,7 +107,7 @@ def to_md(view: Mapping[str, Any]) -> str:
             parts.append(_brought(cell).rstrip() + "\n")
             continue
         parts += [f"*{UNDONE}*\n"] if is_undone(cell) else []
-        parts.append(_fence(cell["source"], "python"))
+        parts.append(_fence(cell["source"], _NO_WORD.sub("", speech.language.lower())))
         parts += [_md_output(output) for output in cell["outputs"]]
     return "\n".join(parts)
 

@@ -207,6 +207,42 @@ def test_files_are_those_of_the_workspace(live: Live, kernel: str, folder: str) 
     assert live.get(f"{ROOT}/{folder}/c.bin", params={"format": "text"}).status_code == 409
 
 
+def test_what_is_asked_for_as_another_kind_is_refused_as_jupyter_does(live: Live, kernel: str, folder: str) -> None:
+    for path in ("a.txt", "deep/b.txt", "c.ipynb"):
+        live.put(f"/api/jupyter/kernel/{kernel}/files/{path}", content=b"{}")
+    files = [f"{folder}/{name}" for name in ("a.txt", "c.ipynb", "notebook.ipynb")]
+    wrong = [(path, {"type": "directory"}) for path in files]
+    wrong += [(path, {"type": type}) for path in ("", folder, f"{folder}/deep") for type in ("file", "notebook", "odd")]
+    wrong += [(files[0], {"format": "json"}), (files[0], {"content": "yes"})]
+    for path, asked in wrong:
+        for content in ("0", "1"):
+            answer = live.get(f"{ROOT}/{path}".rstrip("/"), params={"content": content, **asked})
+            assert (answer.status_code, answer.json()["code"]) == (400, "invalid_path"), (path, asked)
+    for path in ("", folder, f"{folder}/deep"):
+        assert get(live, path, type="directory")["type"] == "directory"
+    assert get(live, files[0], type="odd")["content"] == "{}"
+
+
+def test_a_notebook_keeps_its_name_when_it_or_its_kernel_is_given_another(live: Live, kernel: str, folder: str) -> None:
+    other = live.create()
+    theirs = f"Untitled ({other[:8]})"
+    for session, place in ((kernel, folder), (other, theirs)):
+        save(live, f"{place}/notebook.ipynb", notebook(cell(session)))
+        named = live.patch(f"{ROOT}/{place}/notebook.ipynb", json={"path": f"{place}/named.ipynb"})
+        assert named.status_code == 200
+        live.patch(f"/api/sessions/{session}", json={"path": f"{place}/named.ipynb"})
+    places = {get(live, each["path"])["path"] for each in get(live, "")["content"] if kernel[:8] in each["path"]}
+    (mine,) = places
+    changed = live.patch(f"/api/sessions/{kernel}", json={"kernel": {"id": other}}).json()
+    assert changed["kernel"]["id"] == other
+    for session, place in ((kernel, folder), (other, theirs)):
+        (shown,) = get(live, f"{place}/named.ipynb", type="notebook")["content"]["cells"]
+        assert shown["source"] == session
+    assert get(live, f"{mine}/named.ipynb")["type"] == "notebook"  # also under the folder's new title
+    live.patch(f"{ROOT}/{folder}/named.ipynb", json={"path": f"{folder}/anew.ipynb"})
+    assert live.get(f"{ROOT}/{folder}/named.ipynb").status_code == 404
+
+
 def test_a_notebook_that_is_a_file_is_read_and_written_as_one(live: Live, kernel: str, folder: str) -> None:
     made = live.post(f"{ROOT}/{folder}", json={"type": "notebook"}).json()
     assert made["path"] == f"{folder}/Untitled.ipynb"

@@ -75,6 +75,16 @@ def test_it_runs_in_the_same_sandbox_and_its_cells_are_in_the_notebook(polyglot:
     assert polyglot.get(f"/api/jupyter/kernel/{bash}/variables/x").status_code == 404
 
 
+def test_its_notebook_is_exported_in_its_own_language(polyglot: Live, bash: str) -> None:
+    polyglot.post("/api/jupyter/execute", json={"code": "echo $((6 * 7))", "kernel_id": bash})
+    where = f"/api/jupyter/kernel/{bash}/notebook"
+    metadata = polyglot.get(where, params={"format": "ipynb"}).json()["metadata"]
+    assert metadata["kernelspec"] == {"name": "bash", "display_name": "Bash", "language": "bash"}
+    info = metadata["language_info"]
+    assert (info["name"], info["file_extension"], info["mimetype"]) == ("bash", ".sh", "text/x-sh")
+    assert "```bash\necho $((6 * 7))\n```" in polyglot.get(where, params={"format": "md"}).text
+
+
 def test_it_is_run_interrupted_and_restarted_by_every_door(polyglot: Live, bash: str) -> None:
     result = polyglot.post("/api/jupyter/execute", json={"code": "echo $((6 * 7))", "kernel_id": bash}).json()
     assert (result["status"], result["outputs"][0]["text"]) == ("ok", "42\n")

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -36,6 +37,14 @@ def parse(lines: Iterator[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
         elif line and not line.startswith(":"):
             name, _, value = line.partition(": ")
             fields[name] = value
+
+
+def posted(body: dict[str, Any], headers: dict[str, str]) -> bytes:
+    """A request to run code, byte for byte."""
+    data = json.dumps(body).encode()
+    lines = [b"POST /api/jupyter/execute HTTP/1.1", b"Host: localhost", b"Content-Type: application/json"]
+    lines += [f"{name}: {value}".encode() for name, value in headers.items()]
+    return b"\r\n".join([*lines, b"Content-Length: %d" % len(data), b"", data])
 
 
 def test_the_call_of_the_readme_answers_a_result(live: Live) -> None:
@@ -175,14 +184,29 @@ def test_a_client_that_leaves_may_take_its_execution_with_it(live: Live, kernel:
     watcher = threading.Thread(target=watch)
     watcher.start()
     assert watching.wait(90)
-    body = json.dumps({"code": "while True: pass", "kernel_id": kernel, "on_disconnect": "interrupt"}).encode()
-    lines = [b"POST /api/jupyter/execute HTTP/1.1", b"Host: localhost", b"Content-Type: application/json"]
-    lines += [f"{name}: {value}".encode() for name, value in headers.items()]
+    body = {"code": "while True: pass", "kernel_id": kernel, "on_disconnect": "interrupt"}
     with live.dial() as connection:
-        connection.sendall(b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", body]))
+        connection.sendall(posted(body, headers))
         assert started.wait(90)
     watcher.join(90)
     assert [end["status"] for end in ends] == ["interrupted"]
+
+
+def test_who_sends_the_same_key_again_only_listens(live: Live, kernel: str) -> None:
+    body = {"code": "print(input())", "kernel_id": kernel, "allow_stdin": True, "on_disconnect": "interrupt"}
+    named = {"Idempotency-Key": f"again-{kernel}"}
+    with live.stream("POST", EXECUTE, json=body, headers={**SSE, **named}) as answer:
+        id, events = answer.headers["x-execution-id"], parse(answer.iter_lines())
+        next(data for _, event, data in events if event == "input_request")
+        with live.dial() as connection:
+            connection.sendall(posted(body, {**SSE, **named}))
+            assert connection.recv(1)  # it is known
+            connection.shutdown(socket.SHUT_WR)  # it leaves
+            while connection.recv(4096):  # until the server has noticed
+                pass
+        live.post(f"{EXECUTE}/{id}/input", json={"value": "still here"})
+        end = next(data for _, event, data in events if event == "execution_end")
+    assert (end["content"]["status"], text_of(end["content"])[-11:]) == ("ok", "still here\n")
 
 
 def test_a_client_that_leaves_stops_nothing_by_default(live: Live, kernel: str) -> None:

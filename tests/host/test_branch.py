@@ -14,6 +14,8 @@ from test_travel import GREEDY, SEGFAULT, marked, pids_of, said, traveller, undo
 from cellblock.errors import BranchLimit, KernelBusy, KernelLimit, KernelNotFound, NoState, Unavailable
 from cellblock.execution import Result
 from cellblock.host.branching import Branching
+from cellblock.host.environments import Engine
+from cellblock.host.kernels import Kernel
 from cellblock.host.launcher import Launcher
 from cellblock.host.process import MOST_SEATS, Process
 from cellblock.host.views import BranchView
@@ -637,11 +639,61 @@ async def test_the_original_that_is_deleted_while_it_is_branched_leaves_nothing_
     await bench.interpreter.delete(OWNER, trunk)
     try:
         view = await making
-    except (NoState, Unavailable):
+    except KernelNotFound:
         assert trunk not in os.listdir(bench.interpreter.config.data_dir / "kernels")
         return
     bench.kernels.append(view["id"])
     assert await said(bench, view["id"], "print(x)") == "1\n"
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize(("end", "problem"), [("restart", NoState), ("delete", KernelNotFound)])
+async def test_a_branch_of_a_kernel_that_is_ended_meanwhile_says_what_there_is_no_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, end: str, problem: type[Exception], behind: bool
+) -> None:
+    trunk = await bench.kernel()
+    first = await bench.run("x = 1", trunk)
+    await said(bench, trunk, "x = 2")
+    session = await bench.interpreter.sessions.get(OWNER, trunk)
+    engine, making, go = session.engine, asyncio.Event(), asyncio.Event()
+    assert isinstance(engine, Engine)
+    real = engine.branch
+
+    async def held(*given: Any, **named: Any) -> Kernel:
+        making.set()
+        await go.wait()
+        return await real(*given, **named)
+
+    monkeypatch.setattr(engine, "branch", held)
+    asked = asyncio.create_task(bench.interpreter.branch(OWNER, trunk, at=first["id"] if behind else None))
+    await making.wait()
+    ending = asyncio.create_task(getattr(bench.interpreter, end)(OWNER, trunk))
+    await asyncio.wait([process(bench, trunk).death])
+    go.set()
+    with pytest.raises(problem):
+        await asked
+    await ending
+
+
+@pytest.mark.parametrize("turn", ["branch", "undo"])
+async def test_what_waits_for_its_turn_when_the_session_is_deleted_finds_no_session(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, turn: str
+) -> None:
+    trunk = await bench.kernel()
+    await said(bench, trunk, "x = 1")
+    session = await bench.interpreter.sessions.get(OWNER, trunk)
+    turns: asyncio.Queue[object] = asyncio.Queue()
+    enqueue = session._enqueue
+    monkeypatch.setattr(session, "_enqueue", lambda each: (enqueue(each), turns.put_nowait(each)))
+    peeking = asyncio.create_task(bench.interpreter.peek(OWNER, trunk, "import time; time.sleep(60)", timeout=100))
+    await turns.get()
+    waiting = asyncio.create_task(getattr(bench.interpreter, turn)(OWNER, trunk))
+    await turns.get()
+    await bench.interpreter.delete(OWNER, trunk)
+    with pytest.raises(KernelNotFound):
+        await waiting
+    with pytest.raises(Unavailable):
+        await peeking
 
 
 async def test_a_branch_may_begin_in_what_was_undone_and_the_way_forth_stays(bench: Bench) -> None:

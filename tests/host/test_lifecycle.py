@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import select
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from interpreting import OWNER, PLAIN, Bench, Clock, small, text
 from cellblock.errors import DataDirectoryInUse, FileNotFound, KernelLimit, KernelNotFound, KernelStartFailed, NoMemory
 from cellblock.host import kernels
 from cellblock.host.config import ExecuteRequest
+from cellblock.host.environments import Engine
 from cellblock.host.interpreter import Interpreter
 from cellblock.host.launcher import Environment
 from cellblock.host.policy import CodeRules
@@ -306,3 +309,18 @@ async def test_an_unknown_session_is_unknown_however_it_is_asked_for(start: Star
             await bench.interpreter.kernel(OWNER, id)
         with pytest.raises(KernelNotFound):
             await bench.interpreter.submit(OWNER, ExecuteRequest("1", kernel_id=id))
+
+
+async def test_where_the_data_directory_has_been_removed_nothing_is_left_for_another_server(start: Start) -> None:
+    bench = await start(keep_kernels=True, reattach_timeout=1000.0)
+    kernel_id = await bench.kernel()
+    await bench.run("x = 1", kernel_id)
+    engine = bench.interpreter.environments.get()
+    assert isinstance(engine, Engine)
+    assert engine.launcher
+    ends = [os.pidfd_open(pid) for pid in (engine.launcher.pid, bench.pid(kernel_id))]
+    shutil.rmtree(bench.interpreter.config.data_dir)
+    await bench.interpreter.aclose()
+    assert len(select.select(ends, [], [], 0)[0]) == 2
+    for fd in ends:
+        os.close(fd)

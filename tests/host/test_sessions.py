@@ -32,7 +32,7 @@ from cellblock.errors import (
     Unavailable,
     VariableNotFound,
 )
-from cellblock.host import closer, looking
+from cellblock.host import closer, looking, peeking
 from cellblock.host.config import ExecuteRequest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -548,23 +548,23 @@ async def test_a_peek_that_a_person_interrupts_can_be_tried_again(bench: Bench) 
     begun = asyncio.Event()
     kernel.connection.tap = lambda message: begun.set() if message.msg_type == "stream" else None
     hanging = "print('begun', flush=True)\nwhile True: pass"
-    peeking = asyncio.create_task(bench.interpreter.peek(OWNER, kernel_id, hanging))
+    asked = asyncio.create_task(bench.interpreter.peek(OWNER, kernel_id, hanging))
     await begun.wait()
     await bench.interpreter.interrupt(OWNER, kernel_id)
     with pytest.raises(Unavailable, match="interrupted"):
-        await peeking
+        await asked
     assert text(await bench.run("print(x)", kernel_id)) == "5\n"
 
 
-DEAF_FOR_A_WHILE = """
-import ctypes, signal
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # else it would cut the sleep short
-ctypes.PyDLL(None).sleep(2)  # with Python's lock held, as what sorts a large column does
-signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-"""
+DEAF_FOR_A_WHILE = (
+    "sum(range(150_000_000))"  # with Python's lock held and no ear for signals, as what sorts a large column
+)
 
 
-async def test_a_peek_that_hears_its_interrupt_late_keeps_the_kernel(start: Start) -> None:
+async def test_a_peek_that_hears_its_interrupt_late_keeps_the_kernel(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peeking, "LOOK_SECONDS", 0.2)
     bench = await start(grace=0.1)
     kernel_id = await bench.kernel()
     await bench.run("x = 5", kernel_id)
@@ -584,6 +584,18 @@ async def test_a_peek_that_cannot_be_interrupted_costs_the_kernel_and_that_is_to
     result = await bench.run("x", kernel_id)
     assert result["status"] == "error"
     assert "did not answer" in (result["notice"] or "")
+
+
+async def test_a_peek_in_a_kernel_that_stands_still_costs_no_cell_behind_it_the_time_of_a_cell(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peeking, "LOOK_SECONDS", 0.05)
+    bench = await start(max_timeout=100_000.0)
+    kernel_id = await bench.kernel()
+    deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(10_000)"
+    with pytest.raises(Unavailable):
+        await bench.interpreter.peek(OWNER, kernel_id, deaf, timeout=0.3)
+    assert text(await bench.run("print('behind')", kernel_id)) == "behind\n"
 
 
 async def test_a_peek_waits_its_turn_but_not_for_ever(bench: Bench) -> None:

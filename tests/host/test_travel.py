@@ -3,6 +3,7 @@
 import asyncio
 import os
 import select
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from leveled import LEVELS, interpreter_at
 
 from cellblock.errors import KernelBusy, NoState
 from cellblock.execution import Result
-from cellblock.host import aside
+from cellblock.host import aside, process
 from cellblock.host.workspace import Workspace
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -215,6 +216,55 @@ async def test_an_open_file_goes_back_with_its_content(bench: Bench) -> None:
     await bench.run("n = f.write('cd'); f.flush()", kernel_id)
     await undo(bench, kernel_id)
     assert await said(bench, kernel_id, "n = f.write('ef'); f.flush(); print(open('log.txt').read())") == "abef\n"
+
+
+async def test_permissions_go_back_also_where_nothing_else_has_changed(bench: Bench) -> None:
+    modes = "import os; print([oct(os.stat(each).st_mode & 0o777) for each in ('same', 'written')])"
+    kernel_id = await bench.kernel()
+    await said(bench, kernel_id, "for each in ('same', 'written'): n = open(each, 'w').write('1')")
+    new = await said(bench, kernel_id, modes)
+    given = await bench.run("os.chmod('same', 0o700); os.chmod('written', 0o600)", kernel_id)
+    then = await said(bench, kernel_id, modes)
+    await said(
+        bench, kernel_id, "os.chmod('same', 0o444); os.chmod('written', 0o640); n = open('written', 'w').write('22')"
+    )
+    back = await undo(bench, kernel_id)
+    changed = ["same", "written"] if new != then else ["written"]  # at level `unprivileged` chmod does nothing
+    assert (back["restored"], back["not_restored"]) == (changed, [])
+    assert await said(bench, kernel_id, modes) == then
+    twig = await bench.interpreter.branch(OWNER, kernel_id)
+    bench.kernels.append(twig["id"])
+    assert await said(bench, twig["id"], modes) == then
+    await undo(bench, kernel_id, given)
+    assert await said(bench, kernel_id, modes) == new
+
+
+async def test_an_init_that_answers_late_costs_no_state(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel_id = await bench.kernel()
+    await said(bench, kernel_id, "x = 1")
+    await said(bench, kernel_id, "x = 2")
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "LOOK_SECONDS", 0.0)
+        assert len(await bench.interpreter.snapshots(OWNER, kernel_id)) == 2
+    await undo(bench, kernel_id)
+    assert await said(bench, kernel_id, "print(x)") == "1\n"
+
+
+async def test_what_is_asked_for_later_is_not_answered_by_what_was_seen_before(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+    first = await bench.run("x = 1", kernel_id)
+    seen = bench.process(kernel_id)
+    os.kill(seen.init, signal.SIGSTOP)
+    try:
+        earlier = asyncio.create_task(seen.snapshots())
+        await asyncio.sleep(0)
+        seen.drop([first["id"]])
+        later = asyncio.create_task(seen.snapshots())
+        await asyncio.sleep(0)
+    finally:
+        os.kill(seen.init, signal.SIGCONT)
+    assert first["id"] in (await earlier or {})
+    assert await later == {}
 
 
 async def test_files_too_large_to_be_kept_are_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

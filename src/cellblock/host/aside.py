@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import stat
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
@@ -33,7 +32,6 @@ class Copy:
 
     name: str
     cost: int
-    mode: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +102,9 @@ class Aside:
         restored: list[str] = []
         failed: list[str] = []
         for path in sorted(then.files.keys() | now.files.keys()):
-            if then.files.get(path) != now.files.get(path):
-                done = self._restore(into, path, then.files.get(path), now.files.get(path))
+            was, is_now = then.files.get(path), now.files.get(path)
+            if (was, was and was.mode) != (is_now, is_now and is_now.mode):
+                done = self._restore(into, path, was, is_now)
                 (restored if done else failed).append(path)
         complete = () if then.complete and now.complete else ("files beyond the first 100,000",)
         changed = changes(now, self.workspace.scan()) if restored and into is None else []
@@ -129,10 +128,10 @@ class Aside:
                 cost, found = None, None
             finally:
                 os.close(target)
-        if cost is None or found is None or stamp != Stamp(found.st_mtime_ns, found.st_size, found.st_ino):
+        if cost is None or found is None or stamp != Stamp.of(found):
             (self.place / name).unlink()
         else:
-            self.copies[path, stamp] = Copy(name, cost, stat.S_IMODE(found.st_mode) & 0o777)
+            self.copies[path, stamp] = Copy(name, cost)
             self._taken += cost
             self._held += cost
 
@@ -189,12 +188,15 @@ class Aside:
             if then is None:
                 workspace.delete(path)
                 return True
+            if then == now:
+                workspace.permit(path, then.mode)
+                return True
             copy = self.copies.get((path, then))
             if copy is None:
                 return False
             with (self.place / copy.name).open("rb", buffering=0) as source:
                 same = into is None and now is not None and now.inode == then.inode
-                workspace.restore(path, source.fileno(), copy.mode, then.modified_ns, in_place=same)
+                workspace.restore(path, source.fileno(), then.mode, then.modified_ns, in_place=same)
         except (CellblockError, OSError):
             return False
         return True

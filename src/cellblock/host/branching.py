@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 from cellblock.content import is_undone
-from cellblock.errors import BranchLimit, KernelStartFailed, NoState, Unavailable
+from cellblock.errors import BranchLimit, CellblockError, KernelStartFailed, NoState, Unavailable
 from cellblock.execution import FINAL, Result
 from cellblock.host import copying
 from cellblock.host.aside import PutBack
@@ -86,12 +86,13 @@ class Branching:
 
 @dataclass(frozen=True)
 class Trunk:
-    """What a branch is made of: a session's parts."""
+    """What a branch is made of: a session's parts. `stands`: whether that is its kernel still."""
 
     id: str
     uid: int
     engine: Engine
     kernel: Kernel | None
+    stands: Callable[[], bool]
     travel: Travel
     workspace: Workspace
     cells: list[Cell]
@@ -116,8 +117,11 @@ class Trunk:
                 if state is None:
                     await silently(kernel, keeping=Keeping(name))
                 return await self._made(kernel, wish, slot, name, place)
-            except KernelStartFailed:
-                if state is not None and name not in await kernel.process.snapshots():
+            except (CellblockError, OSError) as problem:
+                if not (kernel.alive and self.stands()):
+                    raise NoState("The kernel, and its states with it, ended while the branch was made.") from problem
+                there = await kernel.process.snapshots() if state and isinstance(problem, KernelStartFailed) else None
+                if there is not None and name not in there:
                     raise NoState("The state behind that execution is gone.") from None
                 raise
             finally:

@@ -140,7 +140,7 @@ class Interpreter:
 
     async def aclose(self) -> None:
         """Ends what runs, or leaves it to the next server; keeps what lasts, frees the data directory."""
-        keep = self.config.keep_kernels
+        keep = self.config.keep_kernels and self.directory.stands  # else no server would come for them
         await self.housekeeping.aclose()
         await asyncio.gather(self.sessions.leave() if keep else self.sessions.aclose(), self.one_shots.aclose())
         await self.environments.aclose(keep=keep)
@@ -175,7 +175,7 @@ class Interpreter:
     async def release(self, owner: str, id: str) -> KernelView:
         """Ends the kernel process only: what runs is `interrupted`, what waits `cancelled`."""
         session = await self._session(owner, id)
-        await session.release("it was released on request")
+        await self.sessions.to_its_end(session.release("it was released on request"))
         return session.view()
 
     async def interrupt(self, owner: str, id: str) -> KernelView:
@@ -187,7 +187,7 @@ class Interpreter:
     async def restart(self, owner: str, id: str) -> KernelView:
         """A fresh kernel process: what runs is `interrupted` with `kernel_state` lost, what waits is `cancelled`."""
         session = await self._session(owner, id)
-        await session.restart()
+        await self.sessions.to_its_end(session.restart())
         return session.view()
 
     async def complete(self, owner: str, id: str, code: str, cursor_pos: int) -> dict[str, Any]:
@@ -242,12 +242,16 @@ class Interpreter:
         CodeTooLarge, InvalidRequest, QueueFull, KernelLimit, NoMemory, CellNotFound, IdempotencyConflict, and for
         `files` what `write_file` raises.
         """
+        return (await self.accept(owner, request))[0]
+
+    async def accept(self, owner: str, request: ExecuteRequest) -> tuple[Result, bool]:
+        """As `submit`; and whether this began it, and not the same request before: who repeats it only listens."""
         async with self.executions.once(owner, request) as known:
             if known:
-                return await self.executions.result(owner, known)
+                return await self.executions.result(owner, known), False
             one_shot = request.kernel_id is None
             job = await (self.one_shots if one_shot else self.sessions).submit(owner, request)
-            return job.execution.result()
+            return job.execution.result(), True
 
     async def result(self, owner: str, execution_id: str) -> Result:
         """The Result so far, or the final one."""
@@ -293,11 +297,11 @@ class Interpreter:
         What that undoes stays in the notebook, marked, and can be redone until something else runs. KernelBusy while code
         runs or waits; NoState when the state is not kept.
         """
-        return await (await self._session(owner, id)).jump(undoing(to))
+        return await self.sessions.jump(await self._session(owner, id), undoing(to))
 
     async def redo(self, owner: str, id: str) -> TravelView:
         """Takes the last undo back: to the next state that is kept. KernelBusy, NoState."""
-        return await (await self._session(owner, id)).jump(redoing)
+        return await self.sessions.jump(await self._session(owner, id), redoing)
 
     async def branch(
         self, owner: str, id: str, *, at: str | None = None, title: str | None = None, reseed: bool = False
@@ -323,7 +327,7 @@ class Interpreter:
         return (await self._session(owner, id)).notebook.view()
 
     async def export(self, owner: str, id: str, format: Literal["ipynb", "py", "html", "md"]) -> Export:
-        return await exported((await self._session(owner, id)).notebook, format)
+        return await exported(await self._session(owner, id), format)
 
     async def import_notebook(
         self, owner: str, id: str, ipynb: dict[str, Any], *, revision: int | None = None, keep: bool = False
@@ -468,11 +472,15 @@ class Interpreter:
     async def desk(self, owner: str, id: str) -> Desk:
         """What a Jupyter client needs to know of the session to show it as a notebook in a folder."""
         session = await self._session(owner, id)
-        return Desk(session.view(), session.alias, timestamp(session.changed_at), session.tape.connections)
+        return Desk(
+            session.view(), session.alias, session.file, timestamp(session.changed_at), session.tape.connections
+        )
 
-    async def name_notebook(self, owner: str, id: str, alias: Alias | None) -> None:
-        """What a Jupyter client calls the session's notebook, until the server ends."""
-        (await self._session(owner, id)).alias = alias
+    async def name_notebook(self, owner: str, id: str, alias: Alias | None, *, file: str | None = None) -> None:
+        """What a Jupyter client calls the session's notebook, until the server ends; `file`: in its folder, where it keeps
+        that name when the client gives the notebook another session's kernel."""
+        session = await self._session(owner, id)
+        session.alias, session.file = alias, file or session.file
 
     # the chat door's
 

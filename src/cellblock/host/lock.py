@@ -26,6 +26,14 @@ class DataDirectory:
             ) from None
         self._take()
 
+    @property
+    def stands(self) -> bool:
+        """Whether another server would find what we have there: it may have been removed."""
+        try:
+            return os.path.samestat(os.stat(self.path / "lock"), os.fstat(self._fd))
+        except OSError:
+            return False
+
     def release(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:

@@ -8,8 +8,12 @@ from cellblock.content import Malformed, cut
 from cellblock.errors import InternalError, KernelFault, Unavailable
 from cellblock.host.connection import KernelMessage
 from cellblock.host.kernels import Kernel
+from cellblock.host.meter import ProcessUsage
 
 MAX_TEXT = 1 << 20
+LOOKS = 5  # in a row at which a kernel stands still, so that a machine that pauses is not taken for that
+LOOK_SECONDS = 1.0
+AT_WORK = 0.01  # of a processor
 FOREIGN = "This kernel runs another language than Python."
 
 
@@ -61,13 +65,24 @@ class Peek:
             self.answer.exception()
 
     async def _recovered(self, kernel: Kernel, patience: float) -> bool:
-        """The code is interrupted; what sorts a large table hears that late. A kernel that stays deaf is as good as dead."""
+        """The code is interrupted. What sorts a large table hears that late, and is at work until then; a kernel that stays
+        deaf, or stands still meanwhile, is as good as dead."""
         kernel.process.interrupt()
+        request = kernel.connection.request("kernel_info_request", {}, "shell", timeout=patience)
+        answer = asyncio.create_task(request)
+        still, used = 0, kernel.process.usage()
         try:
-            await kernel.connection.request("kernel_info_request", {}, "shell", timeout=patience)
+            while still < LOOKS and not answer.done():
+                await asyncio.wait([answer], timeout=LOOK_SECONDS)
+                before, used = used, kernel.process.usage()
+                still = 0 if at_work(before, used) else still + 1
+            if answer.done():
+                await answer
+            return answer.done()
         except KernelFault:
             return False
-        return True
+        finally:
+            answer.cancel()
 
     def _heard(self, message: KernelMessage) -> None:
         content = message.content
@@ -80,3 +95,8 @@ class Peek:
         if isinstance(text, str) and self._size < MAX_TEXT:
             self._text.append(text[: MAX_TEXT - self._size])
             self._size += len(self._text[-1])
+
+
+def at_work(before: ProcessUsage, now: ProcessUsage) -> bool:
+    """Whether a kernel has used a processor between two looks; of one that is not ours that is not known."""
+    return not now.memory_bytes or now.cpu_ms - before.cpu_ms > 1000 * LOOK_SECONDS * AT_WORK

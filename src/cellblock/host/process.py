@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -64,7 +65,7 @@ class Box:
     """
 
     seats: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    leaving: dict[str, Callable[[], None]] = field(default_factory=dict)
+    leaving: dict[str, Callable[[], object]] = field(default_factory=dict)
     heard: bool = True
     kernels: dict[str, "Process"] = field(default_factory=dict)
     coming: set[str] = field(default_factory=set)
@@ -137,7 +138,7 @@ class Process:
         self._status: int | None = None
         self._left: Left | None = None
         self._heir: Process | None = None
-        self._looking: asyncio.Future[dict[str, int]] | None = None
+        self._looks: deque[asyncio.Future[dict[str, int]]] = deque()  # not answered yet; init answers in their order
         self._signals = 0  # that init has been asked for and has not yet sent
         self._all_sent: asyncio.Future[None] = loop.create_future()  # renewed with the first of them
         self._kills = 0  # by the memory limit, before this process
@@ -276,22 +277,22 @@ class Process:
         if listed := tuple(names):
             self._send(Drop(listed))
 
-    async def snapshots(self) -> dict[str, int]:
-        """Those that there are, and the pid of each as the server sees it, 0 where it is not known yet; empty when init is
+    async def snapshots(self) -> dict[str, int] | None:
+        """Those that there are now, and the pid of each as the server sees it, 0 where it is not known yet; None when init is
         silent."""
         if self._connection is None:
             return {}
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.get_running_loop().create_future()
-            self._send(Look())
+        answer: asyncio.Future[dict[str, int]] = asyncio.get_running_loop().create_future()
+        self._looks.append(answer)
+        self._send(Look())
         try:
-            return await asyncio.wait_for(asyncio.shield(self._looking), LOOK_SECONDS)
+            return await asyncio.wait_for(asyncio.shield(answer), LOOK_SECONDS)
         except TimeoutError:
-            return {}
+            return None
 
     async def household(self) -> set[int]:
         """Pids of it and of its snapshots, as far as they are known."""
-        return {self.pid, *(await self.snapshots()).values()} - {0}
+        return {self.pid, *(await self.snapshots() or {}).values()} - {0}
 
     async def neighbours(self) -> set[int]:
         """The same of all other sessions in its sandbox."""
@@ -338,6 +339,7 @@ class Process:
     def _inherit(self, predecessor: "Process", bound: Bound, fds: list[int]) -> None:
         """Takes a sandbox over from the process before."""
         connection, predecessor._connection = predecessor._connection, None
+        self._looks = predecessor._looks  # their answers come to us
         _settle(predecessor._gone, Gone())
         _settle(predecessor.death, Death(-9, False, predecessor._meter.read().memory_peak_bytes))
         predecessor._release()
@@ -395,9 +397,9 @@ class Process:
         if isinstance(message, Bound):
             fds = self._is_bound(message, fds)
         elif isinstance(message, Snapshots):
-            if self._looking:
+            if self._looks:
                 pids = dict(zip(message.names, map(pid_of, fds), strict=False))
-                _settle(self._looking, dict.fromkeys(message.names, 0) | pids)
+                _settle(self._looks.popleft(), dict.fromkeys(message.names, 0) | pids)
         else:
             self._told(message)
         for fd in fds:

@@ -32,9 +32,8 @@ from cellblock.host.policy import speaks_own_syntax
 from cellblock.host.recovery import CRASHED, LEFT, SERVER_ENDED, UNANSWERED, WITHOUT_SERVER
 from cellblock.host.running import LOST, Run
 from cellblock.host.tape import Tape
-from cellblock.host.timeline import Timeline
 from cellblock.host.travel import Jump, Travel, Went, busy, what_is_undone
-from cellblock.host.views import Alias, KernelView, TravelView
+from cellblock.host.views import Alias, KernelView
 from cellblock.host.watching import Watchers
 from cellblock.host.workspace import Scan, Workspace
 from cellblock.notebook import Notebook
@@ -75,6 +74,7 @@ class Session:
         self.travel = Travel(self.config, self.workspace, self.engine.homes.path(self.id) / "kept", self._afresh)
         self.tape = Tape(self.id, time.monotonic)
         self.alias: Alias | None = None
+        self.file: str | None = None  # what a Jupyter client has called its notebook in its folder
         self.changed_at = self.last_used  # by anybody but a Jupyter client: epoch seconds
         self._worker: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[Kernel] | None = None
@@ -150,7 +150,7 @@ class Session:
             self.rename(request.title)
         judge_syntax = self.engine.same_python and not self.own_syntax and request.asked is None
         events = await self.executions.judged(job, same_python=judge_syntax)
-        self._exists()
+        self.exists()
         if events:
             self.emit(job, events)
             return job
@@ -160,12 +160,13 @@ class Session:
         self._enqueue(job)
         return job
 
-    def _exists(self) -> None:
+    def exists(self) -> None:
+        """KernelNotFound when it has been deleted."""
         if self.deleted:
             raise KernelNotFound(f"There is no kernel {self.id}.")
 
     def _room_in_queue(self) -> None:
-        self._exists()
+        self.exists()
         if self.queued + self.executions.judging[self.id] >= self.config.queue_limit:
             raise QueueFull(f"{self.queued} executions are waiting for this kernel.", retry_after=1.0)
 
@@ -253,11 +254,11 @@ class Session:
         self.changed(self, None)
 
     async def _kernel_for(self, job: Job) -> Kernel | None:
-        """The kernel, started when there is none; when it cannot be, the job ends with why."""
-        if job.execution.ended or (self.kernel and not await self.kernel.reachable() and job.execution.ended):
-            return None  # it was taken back while its turn or its kernel was waited for
+        """The kernel, started when there is none; when it cannot be, the job ends with why. None also for a job that was taken
+        back while its turn or its kernel was waited for."""
         try:
-            return await self.awake()
+            there = await self._there()
+            return None if job.execution.ended else there or await self._started()
         except CellblockError as problem:
             self.emit(job, job.not_started(problem))
             return None
@@ -302,7 +303,7 @@ class Session:
             self._awaited -= 1
 
     def _start(self) -> "asyncio.Task[Kernel]":
-        self._exists()
+        self.exists()
         if self._starting is None:
             self._starting = asyncio.create_task(self._launch(), name=f"kernel {self.id}")
             self._tell_state()
@@ -418,11 +419,6 @@ class Session:
         elif kernel and not kernel.alive:
             self._kernel_lost(kernel, "it did not come back from the state it was sent to")
             await kernel.stop()
-
-    async def jump(self, place: Callable[[Timeline], int]) -> TravelView:
-        """Undo or redo, in its turn. KernelBusy while code runs or waits; NoState."""
-        self.at_rest(jump := Jump(place))
-        return (await jump.went).view(self.view())
 
     def at_rest(self, turn: Jump | Branching) -> None:
         """Takes a turn that nothing may run before. KernelBusy, QueueFull."""
@@ -547,8 +543,12 @@ class Session:
 
     async def awake(self) -> Kernel:
         """The kernel, started when there is none. KernelStartFailed, NoMemory."""
+        return await self._there() or await self._started()
+
+    async def _there(self) -> Kernel | None:
+        """The kernel there is, once it can be reached."""
         kernel = self.kernel
-        return kernel if kernel and await kernel.reachable() and self.kernel is kernel else await self._started()
+        return kernel if kernel and await kernel.reachable() and self.kernel is kernel else None
 
     async def variables(self) -> list[dict[str, Any]]:
         return [] if self.state in ("released", "starting") else await assist.variables(self.peek)

@@ -1,10 +1,10 @@
 """All sessions: made with a kernel from the pool, found again in the store, released when idle, deleted."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 import structlog
@@ -22,11 +22,15 @@ from cellblock.host.process import Process
 from cellblock.host.recovery import SERVER_ENDED, Unfinished
 from cellblock.host.session import Session
 from cellblock.host.store import Row, Store
-from cellblock.host.views import KernelView
+from cellblock.host.timeline import Timeline
+from cellblock.host.travel import Jump
+from cellblock.host.views import KernelView, TravelView
 from cellblock.host.workspace import Workspace
 from cellblock.notebook import Cell, Notebook, NotebookView
 
 __all__ = ["KernelView", "Session", "Sessions"]
+
+T = TypeVar("T")
 
 SHORT = 2 * memory.KERNEL  # bytes above the reserve
 
@@ -140,6 +144,19 @@ class Sessions:
         self._note(session, None)
         return session
 
+    async def jump(self, session: Session, place: Callable[[Timeline], int]) -> TravelView:
+        """Undo or redo, in its turn. KernelBusy while code runs or waits; NoState."""
+        session.at_rest(turn := Jump(place))
+        return (await self._outcome(session, turn.went)).view(session.view())
+
+    async def _outcome(self, session: Session, turn: asyncio.Future[T]) -> T:
+        """What comes of a turn; that its session has been deleted meanwhile is a truer answer than what that led to."""
+        try:
+            return await turn
+        except CellblockError:
+            session.exists()
+            raise
+
     async def branch(self, session: Session, wish: Wish, *, title: str | None) -> tuple[Session, Made]:
         """Another session that goes on from a state of this one. KernelBusy, KernelLimit, and what `Trunk.branch` raises."""
         engine = session.engine
@@ -152,7 +169,7 @@ class Sessions:
                 lambda: self._trunk(session, engine).branch(wish), lambda made: self._unwanted(session, made)
             )
             session.at_rest(turn)
-            made = await turn.made
+            made = await self._outcome(session, turn.made)
         except asyncio.CancelledError:
             if turn.is_made:  # a moment too late for it to be taken back where it was made
                 self._soon(self._unwanted(session, turn.made.result()))
@@ -173,11 +190,13 @@ class Sessions:
             row = await self.executions.row(session.owner, id)
             return row["code"], row["result"]
 
+        kernel = session.kernel
         return Trunk(
             session.id,
             session.uid,
             engine,
-            session.kernel,
+            kernel,
+            lambda: session.kernel is kernel,
             session.travel,
             session.workspace,
             session.notebook.view()["cells"],
@@ -206,10 +225,15 @@ class Sessions:
             process.box.leaving[session.id] = lambda: self._soon(self._came_home(session, process.home))
             process.box.gone.add_done_callback(lambda _: self._soon(self._tidied(process.home)))
 
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+    def _soon(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Waits for something that goes on when nobody waits for it any more."""
+        await asyncio.shield(self._soon(work))
 
     async def settled(self) -> None:
         """Waits until what has ended has left its place."""

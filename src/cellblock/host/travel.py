@@ -207,8 +207,8 @@ class Travel:
         """Whether states had to go."""
         asked, running = self.timeline.names, self._running
         found = await _found(kernel)
-        if not kernel.alive:
-            return False
+        if found is None or not kernel.alive:
+            return False  # nothing is known of any
         kept = {name: pid for name, pid in found.items() if name in self.timeline.names}
         sizes, self.total = await asyncio.to_thread(weighing.weigh, kernel.process.pid, kept, self._common or 0)
         new = (self.timeline.names - asked) | {running, self._running}  # which init may not have known when we asked
@@ -320,7 +320,7 @@ class Travel:
 
         What was undone cannot be redone, and which files there were is not known any more.
         """
-        found = await kernel.process.snapshots()
+        found = await kernel.process.snapshots() or {}
         states = [State(name, self.config.clock()) for name in found]
         self.timeline = time.in_order(executions, states)
         kernel.process.drop(sorted(found.keys() - self.timeline.names))
@@ -397,12 +397,13 @@ def _ignored(_: object) -> None:
     """Nothing that is said meanwhile belongs to anybody."""
 
 
-async def _found(kernel: Kernel) -> Mapping[str, int]:
-    """The snapshots there are, by name, and the pid of each: 0 of one that does not say in time where it is."""
-    found: Mapping[str, int] = {}
+async def _found(kernel: Kernel) -> Mapping[str, int] | None:
+    """The snapshots there are, by name, and the pid of each: 0 of one that does not say in time where it is. None when init
+    is silent."""
+    found: Mapping[str, int] | None = None
     for pause in SOON:
         found = await kernel.process.snapshots()
-        if all(found.values()):
+        if found is None or all(found.values()):
             break
         await asyncio.sleep(pause)
     return found

@@ -62,6 +62,7 @@ class Desk(NamedTuple):
 
     kernel: KernelView
     alias: Alias | None
+    file: str | None  # the notebook's other name in its folder
     changed: str
     connections: int
 

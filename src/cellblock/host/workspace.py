@@ -24,6 +24,7 @@ from typing_extensions import TypedDict
 from cellblock.errors import FileNotFound, InvalidPath, NotARegularFile, UploadTooLarge, WorkspaceFull
 from cellblock.host.exhaustion import FAILING, exhausted
 from cellblock.host.names import actual, parts_of, shown
+from cellblock.host.sink import Sink
 from cellblock.host.tree import DIRECTORY, TEMPORARY, Found, remove_tree, walk
 
 MAX_ENTRIES = 100_000
@@ -55,11 +56,16 @@ class Change(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What tells one state of a regular file from another."""
+    """What tells one state of a regular file from another. `mode`: its permissions, which are no part of that."""
 
     modified_ns: int
     size: int
     inode: int
+    mode: int = field(default=0, compare=False)
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> "Stamp":
+        return cls(found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode & 0o777)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +191,7 @@ class Workspace:
                     seen.add(found.stat.st_ino)
                     occupied += found.stat.st_blocks * 512
                 if stat.S_ISREG(found.stat.st_mode) and not unnoticed(found.path, ours=ours):
-                    files[found.path] = Stamp(found.stat.st_mtime_ns, found.stat.st_size, found.stat.st_ino)
+                    files[found.path] = Stamp.of(found.stat)
         return Scan(files, occupied, count)
 
     def open(self, path: str) -> OpenFile:
@@ -292,6 +298,19 @@ class Workspace:
             finally:
                 os.close(fd)
 
+    def permit(self, path: str, mode: int) -> None:
+        """Gives a regular file its permissions back. NotARegularFile, FileNotFound, InvalidPath; OSError."""
+        with self._parent(path) as (parent, name):
+            fd = os.open(
+                name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent
+            )  # it may be closed to us as it is
+            try:
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise NotARegularFile(f"{shown(path)!r} is not a regular file.")
+                os.chmod(f"/proc/self/fd/{fd}", mode)
+            finally:
+                os.close(fd)
+
     def delete(self, path: str) -> None:
         """Removes a file, a symlink or a directory with all it holds. FileNotFound, InvalidPath."""
         with self._parent(path) as (parent, name):
@@ -345,7 +364,7 @@ class Workspace:
 
     # inside
 
-    def _packed(self, archive: zipfile.ZipFile, sink: "Sink", found: Found) -> Iterator[bytes]:
+    def _packed(self, archive: zipfile.ZipFile, sink: Sink, found: Found) -> Iterator[bytes]:
         try:
             fd = os.open(found.name, READ, dir_fd=found.parent)
         except OSError:
@@ -477,8 +496,7 @@ class Upload:
 
     def stamp(self) -> Stamp:
         """Of what has been written."""
-        found = os.fstat(self._fd)
-        return Stamp(found.st_mtime_ns, found.st_size, found.st_ino)
+        return Stamp.of(os.fstat(self._fd))
 
     def close(self) -> None:
         """Leaves nothing behind."""
@@ -498,27 +516,6 @@ class Upload:
         if not stat.S_ISREG(found.st_mode):
             raise NotARegularFile(f"{shown(self._path)!r} is not a regular file.")
         return True
-
-
-class Sink:
-    """Where a zip is written to, and taken from piece by piece."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, b: bytes, /) -> int:
-        self._pieces.append(bytes(b))
-        return len(b)
-
-    def flush(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def take(self) -> bytes:
-        taken, self._pieces = b"".join(self._pieces), []
-        return taken
 
 
 def entry(path: str, found: os.stat_result) -> FileEntry:

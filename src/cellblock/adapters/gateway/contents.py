@@ -14,7 +14,7 @@ from cellblock.adapters.gateway.places import NOTEBOOK
 from cellblock.adapters.gateway.tree import Spot, Tree
 from cellblock.adapters.wire import Json
 from cellblock.errors import FileNotFound, Forbidden, InvalidPath, InvalidRequest
-from cellblock.host.interpreter import Interpreter
+from cellblock.host.interpreter import Alias, Interpreter
 
 CHECKPOINT = "checkpoint"
 KEPT = ".ipynb_checkpoints"  # where Jupyter itself keeps them
@@ -50,8 +50,11 @@ class Contents:
     async def get(self, request: Request) -> Response:
         tree, path = self._tree(request)
         asked = request.query_params
-        content = asked.get("content", "1") != "0"
-        return Json(await tree.read(path, content=content, kind=asked.get("type"), format=asked.get("format")))
+        content, kind, format = asked.get("content", "1"), asked.get("type"), asked.get("format")
+        if format not in (None, "text", "base64") or content not in ("0", "1"):
+            raise InvalidPath("format must be text or base64, content 0 or 1.")
+        kind = kind if kind in (None, *NEW) else "file"  # as Jupyter takes what it does not know
+        return Json(await tree.read(path, content=content == "1", kind=kind, format=format))
 
     async def new(self, request: Request) -> Response:
         """Something untitled, or a copy, in the directory at the path."""
@@ -111,7 +114,7 @@ class Contents:
         if target is None or not spot.id.startswith(target.start or "-") or not target.inside:
             raise InvalidPath("What is in a folder stays in it.")
         if spot.is_notebook:
-            await self._call(tree, spot, new)
+            await self._call(tree, spot, new, target.inside)
         else:
             await self.interpreter.rename_file(tree.owner, spot.id, spot.inside, target.inside)
         return Json(await tree.read(new, content=False, kind=None, format=None))
@@ -124,11 +127,12 @@ class Contents:
         folder = places.folder(view["title"], view["id"])
         return Json(await tree.read(folder, content=False, kind=None, format=None))
 
-    async def _call(self, tree: Tree, spot: Spot, path: str) -> None:
+    async def _call(self, tree: Tree, spot: Spot, path: str, inside: str) -> None:
         name = path.rpartition("/")[2]
         if not name.endswith(".ipynb") or path.count("/") != 1:
             raise InvalidPath("A conversation's notebook stays in its folder, and a notebook.")
-        await self.interpreter.name_notebook(tree.owner, spot.id, {"path": path, "name": name, "type": "notebook"})
+        alias: Alias = {"path": path, "name": name, "type": "notebook"}
+        await self.interpreter.name_notebook(tree.owner, spot.id, alias, file=inside)
         if not spot.desk.kernel["title"] and places.title_of(path):
             await self.interpreter.rename(tree.owner, spot.id, places.title_of(path))
 

@@ -7,7 +7,7 @@ import mimetypes
 from typing import Any
 
 from cellblock.content import Malformed, plain
-from cellblock.errors import InvalidRequest, NotARegularFile
+from cellblock.errors import InvalidPath, InvalidRequest, NotARegularFile
 
 Model = dict[str, Any]
 
@@ -26,6 +26,12 @@ def file(path: str, modified: str, size: int) -> Model:
     """Without content."""
     kind = "notebook" if path.endswith(".ipynb") else "file"
     return {**_model(path, kind, modified, None), "size": size, "mimetype": _mimetype(path) if kind == "file" else None}
+
+
+def agree(path: str, type: str, wanted: str | None) -> None:
+    """InvalidPath for a directory that is wanted as something else, and for something else that is wanted as one."""
+    if wanted is not None and (type == "directory") != (wanted == "directory"):
+        raise InvalidPath(f"{path[:200]!r} is {'' if type == 'directory' else 'no directory but '}a {type}.")
 
 
 def filled(model: Model, data: bytes, kind: str | None, format: str | None) -> Model:

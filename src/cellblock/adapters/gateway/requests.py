@@ -4,7 +4,6 @@ What need not be asked of the kernel is answered at once: what it is. What must 
 interrupt it, to end it.
 """
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +12,6 @@ from typing import Any
 from cellblock.adapters.gateway.formats import Message
 from cellblock.errors import CellblockError, InvalidRequest, NotWaitingForInput
 from cellblock.host.interpreter import ExecuteRequest, Interpreter, Posted, Request, Tape
-
-_endings: set[asyncio.Task[Any]] = set()  # so that they are not forgotten before they are done
 
 
 @dataclass(frozen=True)
@@ -65,10 +62,7 @@ class Client:
         content = {"status": "ok", "restart": restart}
         self.tape.answer(self._expect(message), "shutdown_reply", content, _channel(message))
         end = self.interpreter.restart if restart else self.interpreter.release
-        ending = asyncio.create_task(end(self.owner, self.kernel))
-        _endings.add(ending)
-        ending.add_done_callback(_endings.discard)
-        await asyncio.shield(ending)  # to its end also when the client does not wait for that
+        await end(self.owner, self.kernel)
 
     async def _debug(self, message: Message) -> None:
         """A kernel without a debugger says so, where ipykernel answers nothing at all."""

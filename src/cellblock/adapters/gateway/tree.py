@@ -35,7 +35,7 @@ class Spot:
     def is_notebook(self) -> bool:
         """Whether it is the session's own notebook, under its name or the one a client gave it."""
         alias = self.desk.alias
-        return self.inside == NOTEBOOK or bool(alias and alias["path"] == self.given)
+        return self.inside in (NOTEBOOK, self.desk.file) or bool(alias and alias["path"] == self.given)
 
     def path(self, inside: str) -> str:
         """A path in the same folder, which is still called as the client calls it."""
@@ -74,8 +74,12 @@ class Tree:
     # reading
 
     async def read(self, path: str, *, content: bool, kind: str | None, format: str | None) -> Model:
-        """The model of what is there."""
+        """The model of what is there. InvalidPath when that is of another kind."""
         spot = await self.spot(path)
+        if spot is None or not spot.inside:
+            models.agree(path, "directory", kind)
+        elif spot.is_notebook:
+            models.agree(path, "notebook", kind)
         if spot is None:
             return models.directory("", "1970-01-01T00:00:00Z", await self._folders() if content else None)
         if spot.is_notebook and kind == "file" and content:
@@ -133,6 +137,7 @@ class Tree:
         found = next((each for each in entries if each["path"] == spot.inside), None)
         if found is None:
             raise FileNotFound(f"There is no {spot.given[:200]!r}.")
+        models.agree(spot.given, found["type"], kind)
         if found["type"] == "directory":
             return await self._folder(spot, spot.inside, content)
         model = self._listed(spot, found)

@@ -63,14 +63,15 @@ class Executions:
     ) -> Response:
         """Run code in a session, or once in a private workspace."""
         wanted = media(accept)
-        accepted = await self.interpreter.submit(owner, self._asked(body, wanted, idempotency_key))
+        accepted, first = await self.interpreter.accept(owner, self._asked(body, wanted, idempotency_key))
+        interrupt = first and body.on_disconnect == "interrupt"
         headers = _headers(accepted["id"])
         if wants_async(prefer):
             headers["Preference-Applied"] = "respond-async"
             return Json(accepted, 202, headers={**headers, "Location": f"/api/jupyter/execute/{accepted['id']}"})
         if wanted != JSON:
-            return self._stream(request, owner, accepted["id"], wanted, interrupt=body.on_disconnect == "interrupt")
-        return Json(await self._finished(request, owner, accepted["id"], body), headers=headers)
+            return self._stream(request, owner, accepted["id"], wanted, interrupt=interrupt)
+        return Json(await self._finished(request, owner, accepted["id"], interrupt), headers=headers)
 
     def _asked(self, body: Execute, wanted: str, key: str | None) -> ExecuteRequest:
         return ExecuteRequest(
@@ -87,10 +88,10 @@ class Executions:
             on_error=body.on_error,
         )
 
-    async def _finished(self, request: Request, owner: str, id: str, body: Execute) -> Result:
+    async def _finished(self, request: Request, owner: str, id: str, interrupt: bool) -> Result:
         """The Result once it is final; the client's leaving may interrupt it, the server's end ends the wait."""
         ends = [self.closing.wait()]
-        if body.on_disconnect == "interrupt":
+        if interrupt:
             ends.append(stream.disconnected(request.receive))  # type: ignore[arg-type]
         result = await stream.first_of(self.interpreter.wait(owner, id), *ends)
         if result is not None:
