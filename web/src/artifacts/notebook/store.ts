@@ -161,15 +161,6 @@ export class SessionStore {
     this.#pending = []
     this.#set(events.reduce(transition, this.#session))
     if (this.#session.stale) void this.refresh()
-    const running = events.findLast((event) => event.event === 'snapshot')?.content['running']
-    if (typeof running === 'string' && this.#session.input === null) void this.#recallInput(running)
-  }
-
-  /** A page that came back in the middle of a run may have missed its question. */
-  async #recallInput(executionId: string): Promise<void> {
-    const asked = await api.askedInput(executionId).catch(() => null)
-    const cellId = this.#session.cells.find((cell) => cell.execution_id === executionId)?.id ?? null
-    if (asked !== null) this.apply({ kind: 'asked', input: { executionId, cellId, ...asked, asked: '' } })
   }
 
   /** Events tell what a kernel holds when its state changes; while it runs, it is asked. */
