@@ -180,7 +180,7 @@ class Execution:
         self.execution_count: int | None = None
         self.violation: str | None = None
         self.waiting_for_input = False
-        self.question: dict[str, Any] = {}  # the content of the last input_request
+        self.question: Event | None = None  # the last input_request
         self.limit: Limit | None = None
         self.notice: str | None = None  # what its Result has to say besides, from now on
         self._clock = clock
@@ -448,8 +448,9 @@ class Execution:
         if not self.allow_stdin:
             return []  # an honest kernel does not ask then; whoever does waits until the timeout
         self.waiting_for_input = True
-        self.question = {"prompt": cut(message.text("prompt", ""), MAX_PROMPT), "password": message.flag("password")}
-        return [self._event("input_request", dict(self.question))]
+        question = {"prompt": cut(message.text("prompt", ""), MAX_PROMPT), "password": message.flag("password")}
+        self.question = self._event("input_request", question)
+        return [self.question]
 
     def _count(self, message: Content) -> None:
         count = message.raw.get("execution_count")

@@ -459,6 +459,35 @@ async def test_a_choice_and_a_question_at_one_moment_both_stand(
     ]
 
 
+async def test_a_look_at_the_moment_an_answer_begins_or_ends_shows_none_that_broke_off(
+    chat: Chat, script: Script, id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, go = chat.interpreter.load_conversation, asyncio.Event()
+    asked: list[asyncio.Task[Any]] = []
+
+    async def begins(*what: Any) -> Any:
+        first, found = not asked, None
+        if first:
+            asked.append(asyncio.create_task(chat.ask(id, "Say it")))
+        while not found and first:
+            found = await load(*what)
+        return found or await load(*what)
+
+    async def ends(*what: Any) -> Any:
+        found = await load(*what)
+        go.set()
+        await asked[0]
+        return found
+
+    script.play(says("It.", when=go))
+    monkeypatch.setattr(chat.interpreter, "load_conversation", begins)
+    shown = (await chat.http.get(f"/api/chat/{id}")).json()
+    assert (shown["running"], [one["role"] for one in shown["messages"]]) == (True, ["user"])
+    monkeypatch.setattr(chat.interpreter, "load_conversation", ends)
+    shown = (await chat.http.get(f"/api/chat/{id}")).json()
+    assert (shown["running"], shown["messages"][-1]["metadata"]["state"]) == (False, "complete")
+
+
 async def test_an_earlier_message_can_be_edited(chat: Chat, script: Script, id: str) -> None:
     for n in (1, 2, 3):
         script.play(says(f"Answer {n}."))

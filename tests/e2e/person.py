@@ -22,6 +22,7 @@ def drop(page: Page, name: str, text: str) -> None:
         data.items.add(new File([text], name, { type: 'text/csv' }))
         return data
     }"""
+    expect(page.get_by_test_id("file-input")).to_be_attached()  # nobody drops it onto a page that is not drawn yet
     transfer = page.evaluate_handle(make, [name, text])
     for event in ("dragenter", "dragover", "drop"):
         page.dispatch_event("body", event, {"dataTransfer": transfer})
@@ -112,12 +113,17 @@ def has_focus(page: Page) -> None:
     page.wait_for_function("() => document.activeElement !== document.body")
 
 
+def painted(page: Page) -> None:
+    """Waits until what has just come in has been taken up: a frame begins, and another one."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def selected(page: Page, text: str) -> None:
     """Waits until this is selected."""
     page.wait_for_function("text => getSelection().toString().trim() === text", arg=text)
 
 
-def hold(page: Page, address: str) -> Callable[[], Route]:
+def hold(page: Page, address: str | re.Pattern[str]) -> Callable[[], Route]:
     """Keeps the next request to that address from being sent; what is returned waits until it has been made."""
     held: list[Route] = []
     page.route(address, lambda route: held.append(route), times=1)

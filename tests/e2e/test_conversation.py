@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import scripted_model
+from conftest import ANALYST
 from person import SALES, ask, cells, choose_model, drop, ended, hold, run_cell
 from playwright.sync_api import Browser, Page, expect
 from test_accessibility import complaints
@@ -394,6 +395,55 @@ def test_an_answer_that_ends_before_another_window_can_follow_it_is_seen_there(p
     route.continue_()
     expect(other.locator(COMPLETE)).to_have_count(2)
     expect(other.locator(COMPLETE).nth(1)).to_contain_text("to the end")
+
+
+CONVERSATION = re.compile(r"/api/chat/[^/]+$")
+
+
+def test_a_look_at_the_conversation_that_comes_late_takes_nothing_away(page: Page) -> None:
+    scripted(page, "Say: first")
+    asked = hold(page, CONVERSATION)
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    look = asked()
+    before = look.fetch()
+    ask(page, "Say: second")
+    expect(page.locator(COMPLETE)).to_have_count(2)
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+    with page.expect_response(CONVERSATION), page.expect_response(CONVERSATION):  # it is looked at again
+        look.fulfill(response=before)
+    expect(page.locator(COMPLETE)).to_have_count(2)
+    expect(page.locator(QUESTIONS).nth(1)).to_contain_text("Say: second")
+
+
+def test_a_question_for_a_new_conversation_is_asked_in_no_other(page: Page) -> None:
+    scripted(page, "Say: of old")
+    address = page.url
+    page.goto("/")
+    made = hold(page, "**/api/jupyter/kernel")
+    ask(page, "Say: of the new one")
+    kernel = made()
+    listed = page.get_by_role("navigation", name="Conversations")
+    listed.get_by_role("link", name="Say: of old").click()
+    expect(page).to_have_url(address)
+    expect(page.locator(COMPLETE)).to_contain_text("of old")
+    kernel.continue_()
+    expect(page).not_to_have_url(address)
+    expect(page.locator(COMPLETE)).to_contain_text("of the new one (1)")
+    expect(page.locator(QUESTIONS)).to_have_count(1)
+    page.goto(address)
+    expect(page.locator(QUESTIONS)).to_have_count(1)
+
+
+def test_a_question_asked_before_the_models_are_known_goes_to_the_chosen_one(page: Page) -> None:
+    told = hold(page, "**/api/models")
+    page.goto("/")
+    models = told()
+    ask(page, "What is in this session?")
+    expect(page.locator(QUESTIONS)).to_have_count(1)
+    models.continue_()
+    expect(page.locator(COMPLETE)).to_be_visible()
+    used = page.request.get(f"/api/chat/{page.url.rpartition('/')[2]}").json()["messages"][-1]["metadata"]["model"]
+    assert used == ANALYST
 
 
 def test_an_answer_that_ends_while_the_connection_is_cut_is_whole_when_it_is_back(

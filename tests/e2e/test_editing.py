@@ -10,6 +10,7 @@ from person import (
     ended,
     has_focus,
     hold,
+    painted,
     rapidly,
     run_cell,
     saved,
@@ -170,7 +171,7 @@ def test_who_has_gone_on_while_a_cell_comes_back_keeps_the_focus(page: Page, ses
     with page.expect_response("**/restore"):
         restore.continue_()
     expect(cells(page)).to_have_count(2)
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    painted(page)
     expect(page.get_by_role("textbox", name="Your question")).to_be_focused()
 
 
@@ -285,6 +286,35 @@ def test_restart_and_run_all_begins_anew(page: Page, session: str) -> None:
     expect(cells(page).first.locator("[data-outputs]")).to_contain_text("run 2")
     menu(page, "Restart and run all")
     expect(cells(page).first.locator("[data-outputs]")).to_contain_text("run 1")
+
+
+# Events are taken up with the next frame; here not before they are let go.
+HELD = """() => {
+  const [draw, held] = [window.requestAnimationFrame, []]
+  window.requestAnimationFrame = (act) => held.push(act)
+  window.letGo = () => {
+    window.requestAnimationFrame = draw
+    for (const act of held) draw(act)
+  }
+}"""
+
+
+def test_restart_and_run_all_begins_anew_also_while_a_cell_runs(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    add_cell(page, "import os, time\nprint('begun', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)")
+    add_cell(page, "print('all of it')")
+    cells(page).first.focus()
+    page.keyboard.press("Control+Enter")
+    expect(cells(page).first.locator("[data-outputs]")).to_contain_text("begun")
+    page.get_by_role("button", name="Download and more").click()
+    page.evaluate(HELD)
+    with page.expect_response("**/restart"):
+        page.get_by_role("menuitem", name="Restart and run all").click(force=True)
+    assert api.put(f"/api/jupyter/kernel/{session}/files/go", data=b"").ok
+    page.evaluate("letGo()")
+    ended(cells(page).nth(1), "ok")
+    ended(cells(page).first, "ok")
 
 
 def test_after_lost_state_all_above_is_offered(page: Page, session: str, api: APIRequestContext) -> None:
@@ -461,6 +491,31 @@ def test_an_answer_that_comes_too_late_gives_no_commands(page: Page, session: st
     page.keyboard.press("Escape")
     page.keyboard.press("b")
     expect(cells(page)).to_have_count(2)
+
+
+FRAMES = """() => new Promise((done) => {
+  const next = (left) => left ? requestAnimationFrame(() => next(left - 1)) : done()
+  next(90)
+})"""
+
+
+@pytest.mark.parametrize("gone_on", [False, True], ids=["waiting", "gone on"])
+def test_a_new_cell_has_the_focus_also_when_its_editor_is_long_in_coming(
+    page: Page, api: APIRequestContext, gone_on: bool
+) -> None:
+    id = api.post("/api/jupyter/kernel", data={}).json()["id"]
+    code = hold(page, re.compile(r"/assets/editor-[^/]*\.js"))
+    page.goto(f"/c/{id}", wait_until="domcontentloaded")
+    page.get_by_role("button", name="Code", exact=True).click()
+    expect(cells(page)).to_have_count(1)
+    question = page.get_by_role("textbox", name="Your question")
+    if gone_on:
+        question.click()
+    page.evaluate(FRAMES)
+    code().continue_()
+    content = cells(page).first.locator(".cm-content")
+    expect(content).to_be_visible()
+    expect(question if gone_on else content).to_be_focused()
 
 
 def test_letters_are_commands_again_for_who_has_left_an_editor(page: Page, session: str) -> None:

@@ -98,6 +98,24 @@ def test_each_question_of_the_code_has_an_answer_of_its_own(page: Page, session:
     expect(cell.locator("[data-outputs]")).to_contain_text("got two")
 
 
+def test_a_question_that_was_answered_is_not_asked_again_by_a_reload(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    go = "while not os.path.exists('go'): time.sleep(0.01)"
+    add_cell(page, f"import os, time\nprint('got', len(input('One? ')))\n{go}\ninput('Two? ')")
+    page.keyboard.press("Control+Enter")
+    page.get_by_label("One?").fill("Ada")
+    page.get_by_label("One?").press("Enter")
+    cell = cells(page).first
+    expect(cell.locator("[data-outputs]")).to_contain_text("got 3")
+    page.reload()
+    expect(page.locator("[data-kernel=busy]")).to_be_visible()
+    expect(cell.locator("form input")).to_have_count(0)
+    assert api.put(f"/api/jupyter/kernel/{session}/files/go", data=b"").ok
+    page.get_by_label("Two?").press("Enter")
+    ended(cell, "ok")
+
+
 def test_a_question_that_somebody_else_has_answered_is_put_away(
     page: Page, session: str, api: APIRequestContext
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from person import ask, cells, choose_model, run_cell, twice
+from person import ask, cells, choose_model, hold, painted, run_cell, twice
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 from test_accessibility import no_complaints
 from test_commands import command
@@ -138,6 +138,20 @@ def test_a_link_is_made_and_revoked_by_keys(page: Page, session: str, reader: Pa
     expect(dialog(page)).to_have_count(0)
     reader.reload()
     expect(reader.get_by_role("heading", name="Nothing is shared here")).to_be_visible()
+
+
+def test_a_list_of_links_that_comes_late_hides_none(page: Page, session: str) -> None:
+    listed = hold(page, "**/shares")
+    command(page, "share a read-only copy")
+    late = listed()
+    none = late.fetch()
+    dialog(page).get_by_role("button", name="Make a link").click()
+    revoke = dialog(page).get_by_role("button", name=re.compile("^Revoke the link made"))
+    expect(revoke).to_have_count(1)
+    with page.expect_response("**/shares"):
+        late.fulfill(response=none)
+    painted(page)
+    expect(revoke).to_have_count(1)
 
 
 def test_a_link_is_copied_and_the_copy_read_on_a_phone(phone: Page, api: Any) -> None:

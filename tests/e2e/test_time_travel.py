@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 from conftest import RESULTS
-from person import add_cell, ask, at_rest, cells, choose_model, ended, run_cell
+from person import add_cell, ask, at_rest, cells, choose_model, ended, hold, painted, run_cell
 from playwright.sync_api import APIRequestContext, Page, expect
 from test_accessibility import complaints, no_complaints
 from test_commands import command
@@ -97,6 +97,22 @@ def test_what_lies_over_the_frame_of_an_undone_cell_is_clicked_and_not_the_frame
     assert frame.evaluate("frame => frame.getBoundingClientRect().top") < 0
     timeline(page)
     expect(page.get_by_role("tab", name="Timeline").locator("visible=true")).to_have_attribute("aria-selected", "true")
+
+
+def test_a_look_at_the_states_that_comes_late_is_not_taken_for_the_latest(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    run_kept(api, page, session, "x = 1", "x = 2")
+    before = api.get(f"/api/jupyter/kernel/{session}/snapshots").json()
+    looked = hold(page, "**/snapshots")
+    go_back(page, 1)
+    late = looked()
+    redo = page.get_by_role("button", name="Redo", exact=True)
+    expect(redo).to_have_count(1)
+    with page.expect_response("**/snapshots"):
+        late.fulfill(json=before)
+    painted(page)
+    expect(redo).to_have_count(1)
 
 
 def test_undo_and_redo_by_keys_and_by_name(page: Page, session: str, api: APIRequestContext) -> None:

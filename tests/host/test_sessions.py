@@ -281,6 +281,29 @@ async def test_a_flood_of_events_is_cut_to_a_gap_for_who_comes_late(bench: Bench
     assert late[-1]["event"] == "execution_end"
 
 
+async def test_a_watcher_who_comes_late_is_told_the_question_that_waits_alone(bench: Bench) -> None:
+    kernel_id = await bench.kernel()
+
+    async def question() -> Any:
+        return (await anext(bench.interpreter.watch(OWNER, kernel_id)))["content"]["input"]
+
+    code = "import os, time\nprint(input('one? '))\nwhile not os.path.exists('go'): time.sleep(0.01)\ninput('two? ')"
+    asking = await bench.submit(code, kernel_id, allow_stdin=True)
+    asked = await bench.until(asking, "input_request")
+    assert await question() == asked
+    await bench.interpreter.answer(OWNER, asking["id"], "heard")
+    await bench.until(asking, "stream")
+    assert await question() is None
+    await bench.interpreter.write_file(OWNER, kernel_id, "go", upload(b""))
+    async for event in bench.interpreter.events(OWNER, asking["id"], after=asked["seq"]):
+        if event["event"] == "input_request":
+            break
+    assert (event["content"]["prompt"], await question()) == ("two? ", event)
+    await bench.interpreter.answer(OWNER, asking["id"], "")
+    assert (await bench.wait(asking))["status"] == "ok"
+    assert await question() is None
+
+
 async def test_a_watcher_sees_everybodys_work(bench: Bench) -> None:
     kernel_id = await bench.kernel()
     await bench.run("print('before')", kernel_id)

@@ -1,6 +1,6 @@
 // The page: conversations at the side, and either an empty start or one conversation.
 import { PanelLeft } from 'lucide-react'
-import { useCallback, useEffect, useRef, useState } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { Conversations, THEMES } from './chat/conversations.tsx'
 import type { Find } from './chat/chat.tsx'
 import type { ModelChoice } from './chat/composer.tsx'
@@ -22,7 +22,7 @@ import { chooseTheme } from './ui/theme.ts'
 import { TokenGate } from './ui/token-gate.tsx'
 import * as api from './wire/client.ts'
 import { forgetUnsent } from './wire/unsent.ts'
-import type { ConversationItem, Model, NewBranch } from './wire/types.ts'
+import type { ConversationItem, Kernel, Model, NewBranch } from './wire/types.ts'
 import { words } from './core/words.ts'
 import { Workspace, type Arrival, type Limits } from './workspace.tsx'
 
@@ -32,14 +32,14 @@ const LOOK_AGAIN = 3000
 
 export function App() {
   const id = useConversationId()
-  const [first, setFirst] = useState<string | null>(null)
+  const [first, setFirst] = useState<First | null>(null)
   const [problem, setProblem] = useState<api.ApiError | null>(null)
   const [side, setSide] = useState(() => matchMedia(WIDE).matches)
   const reached = useCallback(() => setProblem((now) => (now?.status === 0 ? null : now)), [])
   const [items, refresh, locked] = useConversations(setProblem, reached)
   const model = useModels()
   const limits = useLimits()
-  const session = useSession(id)
+  const session = useSession(id, useCallback((made: string) => setFirst((now) => now && { id: made, ...now }), []))
   const uploads = useUploads({
     session,
     limit: limits.upload,
@@ -78,8 +78,8 @@ export function App() {
   here.current = session
   const ask = (text: string): void => {
     keepDraft(START, '')
-    setFirst(text)
-    sampling.current.then(() => here.current()).then(refresh, (error: unknown) => {
+    setFirst({ text })
+    sampling.current.then(session).then(refresh, (error: unknown) => {
       setFirst(null)
       setProblem(asProblem(error))
     })
@@ -101,8 +101,8 @@ export function App() {
   )
   const sample = (question: string | null): void => {
     sampling.current = sampleFile()
-      .then((file) => uploads.add([file]))
-      .then((sent) => sent && question !== null && setFirst(question))
+      .then((file) => Promise.all([uploads.add([file]), here.current()]))
+      .then(([sent, id]) => sent && question !== null && setFirst({ text: question, id }))
       .catch((error: unknown) => setProblem(asProblem(error)))
   }
 
@@ -173,7 +173,7 @@ export function App() {
               uploads={uploads}
               model={model}
               limit={limits.told}
-              starting={first !== null}
+              starting={first !== null && first.id === undefined}
               onAsk={ask}
               onSample={sample}
             />
@@ -183,7 +183,7 @@ export function App() {
             key={id}
             id={id}
             title={titleOf(known?.title)}
-            first={first}
+            first={first?.id === id ? first.text : null}
             onFirstSent={() => setFirst(null)}
             onChanged={refresh}
             uploads={uploads}
@@ -202,6 +202,12 @@ export function App() {
       <DropTarget onFiles={(files) => void uploads.add(files)} limit={limits.told} />
     </div>
   )
+}
+
+/** A question asked before its conversation was there: no other one is asked it. */
+interface First {
+  readonly text: string
+  readonly id?: string
 }
 
 /** Ctrl or Command with a letter, wherever the focus is. */
@@ -232,26 +238,22 @@ function withCurrent(items: readonly ConversationItem[], id: string | null): rea
 }
 
 /** The session of this page; made, once, when something first needs one. */
-function useSession(id: string | null): () => Promise<string> {
-  const making = useRef<Promise<string> | null>(null)
-  useEffect(() => {
-    making.current = null
-  }, [id])
-  return useCallback(() => {
-    if (id !== null) return Promise.resolve(id)
-    making.current ??= api.createKernel().then(
-      (kernel) => {
-        takeDraftTo(kernel.id)
-        goTo(kernel.id)
-        return kernel.id
-      },
-      (error: unknown) => {
-        making.current = null
-        throw error
-      },
-    )
-    return making.current
-  }, [id])
+function useSession(id: string | null, onMade: (id: string) => void): () => Promise<string> {
+  return useMemo(() => {
+    if (id !== null) return () => Promise.resolve(id)
+    let making: Promise<string> | null = null
+    const made = (kernel: Kernel): string => {
+      takeDraftTo(kernel.id)
+      onMade(kernel.id)
+      goTo(kernel.id)
+      return kernel.id
+    }
+    const failed = (error: unknown): never => {
+      making = null
+      throw error
+    }
+    return () => (making ??= api.createKernel().then(made, failed))
+  }, [id, onMade])
 }
 
 function useConversations(
@@ -293,11 +295,11 @@ function useModels(): ModelChoice {
       return null
     }
   })
-  useEffect(() => {
-    api.listModels().then(setModels, () => {})
-  }, [])
-  const usable = models.filter((one) => one.available)
-  const chosen = usable.find((one) => one.id === wanted) ?? usable.find((one) => one.default) ?? usable[0] ?? null
+  const [told] = useState(() => api.listModels().catch((): Model[] => []))
+  useEffect(() => void told.then(setModels), [told])
+  const latest = useRef(wanted)
+  latest.current = wanted
+  const idOfChosen = useCallback(async () => chosenOf(await told, latest.current)?.id ?? null, [told])
   const choose = (next: string): void => {
     setWanted(next)
     try {
@@ -306,7 +308,12 @@ function useModels(): ModelChoice {
       // Storage is refused: the choice lasts as long as the page.
     }
   }
-  return { models, chosen, choose }
+  return { models, chosen: chosenOf(models, wanted), choose, idOfChosen }
+}
+
+function chosenOf(models: readonly Model[], wanted: string | null): Model | null {
+  const usable = models.filter((one) => one.available)
+  return usable.find((one) => one.id === wanted) ?? usable.find((one) => one.default) ?? usable[0] ?? null
 }
 
 const UNKNOWN: Limits = { told: '', upload: null, memory: null }

@@ -386,7 +386,7 @@ class Executions:
         log.close()
         return log
 
-    def _instead(self, gap: Gap, result: Result, question: dict[str, Any] | None) -> list[Event]:
+    def _instead(self, gap: Gap, result: Result, question: Event | None) -> list[Event]:
         """What stands in the place of lost events: the Result so far, and the question that waits for an answer."""
         shape: Event = {
             "seq": gap.last,
@@ -397,7 +397,7 @@ class Executions:
             "time": timestamp(self.config.clock()),
             "content": {"from": gap.first, "to": gap.last},
         }
-        asked: list[Event] = [] if question is None else [{**shape, "event": "input_request", "content": question}]
+        asked: list[Event] = [] if question is None else [{**question, "seq": gap.last}]
         return [shape, {**shape, "event": "snapshot", "content": dict(result)}, *asked]
 
 

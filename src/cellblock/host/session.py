@@ -120,9 +120,10 @@ class Session:
         }
 
     def _snapshot(self) -> dict[str, Any]:
-        running, *queue = [turn.id if isinstance(turn, Job) else None for turn in (self.current, *self.waiting)]
-        waiting = [id for id in queue if id]
-        return {**self.notebook.picture(), "kernel": self.view(), "running": running, "queue": waiting}
+        running, *queue = [turn if isinstance(turn, Job) else None for turn in (self.current, *self.waiting)]
+        line = {"running": running and running.id, "queue": [job.id for job in queue if job]}
+        asked = running.execution.question if running and running.execution.waiting_for_input else None
+        return {**self.notebook.picture(), "kernel": self.view(), **line, "input": asked}
 
     def _tell_state(self, notice: str | None = None) -> None:
         if self.watchers.present:

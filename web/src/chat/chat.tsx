@@ -51,10 +51,9 @@ export interface Find {
 
 export function Chat(props: ChatProps) {
   const { id, uploads, model } = props
+  const { idOfChosen } = model
   const [text, setText] = useState(() => draftOf(id))
-  const chosen = useRef(model.chosen?.id ?? null)
-  chosen.current = model.chosen?.id ?? null
-  const transport = useMemo(() => chatTransport(() => chosen.current), [])
+  const transport = useMemo(() => chatTransport(idOfChosen), [idOfChosen])
   const chat = useChat({
     id,
     transport,

@@ -14,6 +14,8 @@ export interface ModelChoice {
   readonly models: readonly Model[]
   readonly chosen: Model | null
   readonly choose: (id: string) => void
+  /** The chosen one, also while it is not known yet which there are: then it is waited for. */
+  readonly idOfChosen: () => Promise<string | null>
 }
 
 export function Composer({

@@ -21,11 +21,13 @@ export function useFollowing(id: string, chat: Chat): boolean {
   /** Takes what the server has and this window has not, and follows the answer being written; false when nothing was reached. */
   const look = useCallback(
     async (again = true): Promise<boolean> => {
+      const asked = latest.current.messages
       const found = await getConversation(id).catch(() => null)
       if (found === null) return false
       const { status, error, setMessages, clearError, resumeStream } = latest.current
       const ours = latest.current.messages as unknown as readonly Message[]
       if (status === 'submitted' || status === 'streaming') return true
+      if (latest.current.messages !== asked) return look(again) // more was said meanwhile than the answer knows
       if (status === 'error' && !followable(ours, found.messages, found.running)) return true
       const same = sameMessages(ours, found.messages, found.running)
       if (!same) setMessages(found.messages as unknown as UIMessage[])

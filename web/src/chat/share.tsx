@@ -108,12 +108,15 @@ function useLinks(id: string): LinksOf {
   const [made, setMade] = useState<NewShare | null>(null)
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<api.ApiError | null>(null)
+  const attempts = useRef(0)
   const attempt = useCallback(
     async (action: () => Promise<unknown>): Promise<void> => {
       setProblem(null)
       try {
         await action()
-        setLinks(await api.listShares(id))
+        const own = ++attempts.current
+        const found = await api.listShares(id)
+        if (own === attempts.current) setLinks(found) // else another list is on its way, which knows more
       } catch (error) {
         setProblem(error instanceof api.ApiError ? error : api.unreachable())
       }

@@ -177,6 +177,15 @@ describe('an execution', () => {
     expect(second.input?.asked).not.toBe(first.input?.asked)
     expect(edit(second, answered).input).toBe(second.input)
   })
+  test('is asked what a snapshot says that it is asked, and nothing that was answered', () => {
+    const asking = event('input_request', { prompt: '> ', password: false }, on)
+    const seen = (input: unknown) => event('snapshot', { notebook: notebook([cell('a')], 1), input })
+    const missed = play(loaded(cell('a')), seen(asking))
+    expect(missed.input).toMatchObject({ executionId: 'x', cellId: 'a', prompt: '> ' })
+    expect(play(missed, seen(asking)).input).toBe(missed.input)
+    expect(play(missed, seen({ ...asking, time: '2026-01-01T00:00:09.000Z' })).input).not.toBe(missed.input)
+    expect(play(missed, seen(null)).input).toBeNull()
+  })
   test('keeps a display id, so that a later cell may update the display', () => {
     const display = { data: { 'text/plain': '1' }, metadata: {} }
     const session = play(

@@ -127,9 +127,17 @@ function snapshot(session: Session, content: SessionEvent['content']): Session {
     ...adopted,
     cells: adopted.cells.map((cell) => pictured(cell, content)),
     ...phaseIn(session, content),
-    input: session.input,
+    input: inputIn(session, content['input']),
     filesVersion: session.filesVersion + 1,
   }
+}
+
+/** The question that waits for an answer: the one that is here, or one that this page has missed. */
+function inputIn({ input }: Session, asked: unknown): InputRequest | null {
+  const event = asked as SessionEvent | null | undefined
+  if (event === undefined) return input
+  if (event === null || event.execution_id === null) return null
+  return input?.executionId === event.execution_id && input.asked === event.time ? input : inputRequest(event, event.execution_id)
 }
 
 /** What later events mean of it: the display ids of its outputs, and whether the next output replaces all of them. */
@@ -458,7 +466,6 @@ export type Edit =
   | { readonly kind: 'resolve'; readonly cellId: string; readonly keep: 'mine' | 'theirs' }
   | Arrangement
   | { readonly kind: 'settled'; readonly change: Arrangement; readonly failed?: boolean }
-  | { readonly kind: 'asked'; readonly input: InputRequest }
   | { readonly kind: 'answered'; readonly input: InputRequest }
   | { readonly kind: 'measured'; readonly memory: number }
   | { readonly kind: 'travelled'; readonly notice: string | null; readonly fresh?: boolean }
@@ -476,8 +483,6 @@ export function edit(session: Session, change: Edit): Session {
       return withCell(session, change.cellId, (cell) => resolved(cell, change.keep))
     case 'settled':
       return settled(session, change.change, change.failed)
-    case 'asked':
-      return isWaiting(session, change.input) ? { ...session, input: change.input } : session
     case 'answered':
       return session.input === change.input ? { ...session, input: null } : session
     case 'measured':
@@ -504,10 +509,6 @@ function settled(session: Session, change: Arrangement, failed = false): Session
   const unwanted = failed && change.kind === 'add'
   const cells = unwanted ? session.cells.filter((cell) => cell.id !== change.cellId) : session.cells
   return { ...session, cells, ahead: session.ahead.filter((one) => one !== change), stale: session.stale || (failed && !unwanted) }
-}
-
-function isWaiting(session: Session, input: InputRequest): boolean {
-  return session.cells.some((cell) => cell.execution_id === input.executionId && cell.status === 'running')
 }
 
 function withCell(session: Session, id: string, change: (cell: CellView) => CellView): Session {

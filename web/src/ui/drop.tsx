@@ -1,12 +1,13 @@
 // The whole page takes files.
 import { words } from '../core/words.ts'
-import { useEffect, useRef, useState } from 'react'
+import { useLayoutEffect, useRef, useState } from 'react'
 
 export function DropTarget({ onFiles, limit }: { onFiles: (files: File[]) => void; limit: string }) {
   const [over, setOver] = useState(false)
   const latest = useRef(onFiles)
   latest.current = onFiles
-  useEffect(() => {
+  // A page that can be seen takes them.
+  useLayoutEffect(() => {
     let depth = 0
     const carries = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false
     const enter = (event: DragEvent): void => {

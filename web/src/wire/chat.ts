@@ -3,13 +3,14 @@ import { DefaultChatTransport, type UIMessage } from 'ai'
 import { alive } from './alive.ts'
 import { failure, unreachable } from './client.ts'
 
-export function chatTransport(model: () => string | null): DefaultChatTransport<UIMessage> {
+export function chatTransport(model: () => Promise<string | null>): DefaultChatTransport<UIMessage> {
   return new DefaultChatTransport<UIMessage>({
     api: '/api/chat',
     fetch: refusing,
-    prepareSendMessagesRequest: ({ id, messages, trigger, messageId }) => ({
-      body: { id, messages: messages.slice(-1), trigger, messageId, ...(model() === null ? {} : { model: model() }) },
-    }),
+    prepareSendMessagesRequest: async ({ id, messages, trigger, messageId }) => {
+      const chosen = await model()
+      return { body: { id, messages: messages.slice(-1), trigger, messageId, ...(chosen === null ? {} : { model: chosen }) } }
+    },
   })
 }
 

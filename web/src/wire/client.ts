@@ -173,37 +173,6 @@ export const execute = (kernelId: string, cellId: string, code: string): Promise
 export const answerInput = (executionId: string, value: string): Promise<void> =>
   nothing(`/api/jupyter/execute/${executionId}/input`, { method: 'POST', json: { value } })
 
-// Milliseconds: nothing after a question for so long, and it waits; and for so long it is looked for among what came before.
-const SILENCE = 400
-const PATIENCE = 5000
-const wait = (time: number): Promise<null> => new Promise((resolve) => setTimeout(() => resolve(null), time))
-
-/** What a running execution asks for, after a page has missed the question: its events are told again from the start. */
-export async function askedInput(executionId: string): Promise<{ prompt: string; password: boolean } | null> {
-  const abort = new AbortController()
-  const response = await request(`/api/jupyter/execute/${executionId}/events`, {
-    headers: { Accept: 'application/x-ndjson' },
-    signal: abort.signal,
-  })
-  let event: { event?: string; content?: { prompt?: string; password?: boolean } } = {}
-  let rest = ''
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
-  let until = Infinity
-  while (performance.now() < until) {
-    const silence = event.event === undefined ? new Promise<never>(() => {}) : wait(event.event === 'input_request' ? SILENCE : PATIENCE)
-    const next = await Promise.race([reader.read(), silence])
-    until = Math.min(until, performance.now() + PATIENCE)
-    if (next === null || next.done) break
-    const lines = (rest + next.value).split('\n')
-    rest = lines.pop() ?? ''
-    const last = lines.findLast((line) => line.trim() !== '')
-    if (last !== undefined) event = JSON.parse(last) as typeof event
-  }
-  abort.abort()
-  if (event.event !== 'input_request') return null
-  return { prompt: event.content?.prompt ?? '', password: event.content?.password === true }
-}
-
 // the notebook
 
 export const getNotebook = (id: string): Promise<Notebook> => json(`${KERNEL}/${id}/notebook`)

@@ -193,11 +193,13 @@ class Door:
 
     async def view(self, owner: str, id: str) -> ConversationView:
         kernel = await self._kernel(owner, id)
-        active = self._runs.active(id)
+        run = self._runs.get(id)
         transcript = await load(self._interpreter, owner, id)
         notebook = await self._interpreter.notebook(owner, id)
-        messages = history.ui_messages(transcript, notebook, active=active)
-        return {**item_of(kernel, active), "messages": messages}
+        if self._runs.get(id) is not run:  # an answer has begun or ended meanwhile
+            return await self.view(owner, id)
+        messages = history.ui_messages(transcript, notebook, active=run is not None)
+        return {**item_of(kernel, run is not None), "messages": messages}
 
     async def choose(self, id: str, answer_id: str, owner: Owner) -> Json:
         """Shows another answer to its question: the one a model is told from now on. What follows stays as it is."""

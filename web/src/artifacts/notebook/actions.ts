@@ -132,7 +132,7 @@ export function cellActions(store: SessionStore, ask: (question: string) => void
       case 'restart':
         return void store.restart()
       case 'restartRunAll':
-        return void store.restart().then(() => store.runAll())
+        return void store.restartAndRunAll()
       case 'addCode':
         return into(store.add('code'))
       case 'addText':
@@ -236,13 +236,5 @@ export function focusEditor(id: string): void {
 
 /** The editor of a cell, also of one that is made only when somebody wants it. */
 function withEditor(id: string, act: (content: HTMLElement) => void): void {
-  onceDrawn(id, (box) => {
-    const look = (left: number): void => {
-      const content = box.querySelector<HTMLElement>('.cm-content')
-      if (content) act(content)
-      else if (left > 0) requestAnimationFrame(() => look(left - 1))
-    }
-    wantEditor(box)
-    look(60) // CodeMirror itself may still be on its way
-  })
+  onceDrawn(id, (box) => wantEditor(box, act))
 }

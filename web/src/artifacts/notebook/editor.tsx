@@ -27,9 +27,17 @@ export function askKernel(element: HTMLElement, about: 'complete' | 'inspect'): 
 
 const WANTED = 'editor-wanted'
 
-/** The editor within this element is made now, if it is not there yet. */
-export function wantEditor(element: HTMLElement): void {
-  element.querySelector('[data-editor]')?.dispatchEvent(new Event(WANTED))
+type Act = (content: HTMLElement) => void
+
+/** Does something with the editor within this element, which is made now, if it is not there yet. */
+export function wantEditor(element: HTMLElement, act: Act): void {
+  element.querySelector('[data-editor]')?.dispatchEvent(new CustomEvent(WANTED, { detail: act }))
+}
+
+/** Whether the focus is still where it was, or nowhere: whoever has gone on meanwhile is not called back. */
+function stayed(box: HTMLElement | null, held: Element | null): boolean {
+  const now = document.activeElement
+  return now === held || now === document.body || (box?.closest('[data-cell]')?.contains(now) ?? false)
 }
 
 export function Editor({
@@ -53,7 +61,8 @@ export function Editor({
   /** What an editor that was taken down knew: its history, its selection. */
   const kept = useRef<EditorState>(null)
   const latest = useRef({ hooks, source, readOnly })
-  const wanted = useRef(false)
+  /** What is to be done with it when it is there: CodeMirror itself may still be on its way. */
+  const wanted = useRef<Act>(null)
   const [due, setDue] = useState(stage === 'there')
   const [made, setMade] = useState(false)
   useLayoutEffect(() => {
@@ -62,9 +71,9 @@ export function Editor({
 
   useEffect(() => {
     const element = box.current
-    const make = (): void => flushSync(() => setDue(true))
+    const make = (event: Event): void => want((event as CustomEvent<Act>).detail)
     if (stage === 'there') setDue(true)
-    if (stage === 'far' && !view.current?.hasFocus) setDue(wanted.current)
+    if (stage === 'far' && !view.current?.hasFocus) setDue(wanted.current !== null)
     element?.addEventListener(WANTED, make)
     return () => element?.removeEventListener(WANTED, make)
   }, [stage])
@@ -77,8 +86,7 @@ export function Editor({
       view.current = makeEditor(box.current, latest.current.source, options, () => latest.current.hooks, kept.current)
       follow(view.current, latest.current.source)
       setReadOnly(view.current, latest.current.readOnly)
-      if (wanted.current) view.current.focus()
-      wanted.current = false
+      take()
       setMade(true)
     }
     if (loaded) make(loaded)
@@ -100,11 +108,19 @@ export function Editor({
     if (loaded && view.current) loaded.setReadOnly(view.current, readOnly)
   }, [readOnly])
 
-  const focus = (): void => {
-    wanted.current = view.current === null
-    flushSync(() => setDue(true)) // the next key is meant for it
-    view.current?.focus()
+  const take = (): void => {
+    const act = wanted.current
+    if (!view.current || !act) return
+    wanted.current = null
+    act(view.current.contentDOM)
   }
+  const want = (act: Act): void => {
+    const held = document.activeElement
+    wanted.current = (content) => stayed(box.current, held) && act(content)
+    flushSync(() => setDue(true)) // the next key is meant for it
+    take()
+  }
+  const focus = (): void => want(() => view.current?.focus())
   useImperativeHandle(handle, () => ({ focus }))
 
   return (

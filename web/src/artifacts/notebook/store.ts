@@ -1,19 +1,6 @@
 // One session, live: the server's events and a person's actions meet here; what follows from them is decided in core.
-import {
-  adopt,
-  announcement,
-  edit,
-  empty,
-  isActive,
-  neighbour,
-  recoverable,
-  runnable,
-  sourceOf,
-  transition,
-  type CellView,
-  type Edit,
-  type Session,
-} from '../../core/notebook.ts'
+import { adopt, announcement, edit, empty, isActive, neighbour, recoverable, runnable, sourceOf, transition } from '../../core/notebook.ts'
+import type { CellView, Edit, Session } from '../../core/notebook.ts'
 import { above, did, redo, standing, undo, UNTOUCHED, type Action, type Past, type Step } from '../../core/undo.ts'
 import { changesOf, type Arrangement } from '../../core/ahead.ts'
 import { also, told, wayTo } from '../../core/states.ts'
@@ -55,6 +42,7 @@ export class SessionStore {
   #measure: ReturnType<typeof setInterval> | undefined
   #past: Past = UNTOUCHED
   #states: readonly KeptState[] = []
+  #looks = 0
   #clip: { readonly type: CellType; readonly source: string } | null = null
   #announce: (sentence: string) => void
   #view: StoreView
@@ -161,15 +149,6 @@ export class SessionStore {
     if (this.#problem instanceof api.ApiError && this.#problem.code === 'unreachable') this.#problem = null
     this.#set(events.reduce(transition, this.#session))
     if (this.#session.stale) void this.refresh()
-    const running = events.findLast((event) => event.event === 'snapshot')?.content['running']
-    if (typeof running === 'string' && this.#session.input === null) void this.#recallInput(running)
-  }
-
-  /** A page that came back in the middle of a run may have missed its question. */
-  async #recallInput(executionId: string): Promise<void> {
-    const asked = await api.askedInput(executionId).catch(() => null)
-    const cellId = this.#session.cells.find((cell) => cell.execution_id === executionId)?.id ?? null
-    if (asked !== null) this.apply({ kind: 'asked', input: { executionId, cellId, ...asked, asked: '' } })
   }
 
   /** Events tell what a kernel holds when its state changes; while it runs, it is asked. */
@@ -507,11 +486,23 @@ export class SessionStore {
     await this.#try(() => api.restartKernel(this.id))
   }
 
+  /** All code cells in a fresh kernel. That a run ends with the former one may be told later than that the kernel is new. */
+  async restartAndRunAll(): Promise<void> {
+    const active = this.#session.cells.filter((cell) => isActive(cell.status))
+    const ends = active.map((cell) => this.#ended(cell.id, cell.execution_id!))
+    await this.restart()
+    await Promise.all(ends)
+    await this.runAll()
+  }
+
   // the states of the kernel
 
   /** Which states are kept now. */
   async lookAtStates(): Promise<void> {
-    this.#states = await api.listStates(this.id).catch(() => this.#states)
+    const look = ++this.#looks
+    const states = await api.listStates(this.id).catch(() => this.#states)
+    if (look !== this.#looks) return // another one has begun, which knows more
+    this.#states = states
     this.#publish()
   }
 
