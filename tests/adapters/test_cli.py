@@ -286,8 +286,12 @@ def test_run_stops_at_the_first_error(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in done.stderr
 
 
+EXITS = (("sys.exit()", 0), ("sys.exit(0)", 0), ("sys.exit('no')", 1))
+
+
 @pytest.mark.parametrize(
-    ("leaving", "code"), [("sys.exit()", 0), ("sys.exit(0)", 0), ("sys.exit(3)", 3), ("sys.exit('no')", 1)]
+    ("leaving", "code"),
+    [("sys.exit(3)", 3), *(pytest.param(*each, marks=pytest.mark.slow) for each in EXITS)],
 )
 def test_run_ends_as_the_script_asks(tmp_path: Path, leaving: str, code: int) -> None:
     file = tmp_path / "script.py"
@@ -314,7 +318,9 @@ def test_run_ends_a_cell_that_takes_too_long(tmp_path: Path) -> None:
     assert "timeout" in done.stderr
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_run_that_is_ended_writes_what_has_run_and_leaves_nothing(tmp_path: Path, sent: int, code: int) -> None:
     cells = [nbformat.v4.new_code_cell("print('begun')"), nbformat.v4.new_code_cell("print('on')\nwhile True: pass")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "in.ipynb")

@@ -47,7 +47,7 @@ def cells(page: Page) -> Locator:
 
 def ended(cell: Locator, status: str) -> None:
     """Waits until the cell has that status."""
-    expect(cell).to_have_attribute("data-status", status, timeout=30_000)
+    expect(cell).to_have_attribute("data-status", status, timeout=90_000)
 
 
 def write(cell: Locator, code: str) -> None:

@@ -317,6 +317,23 @@ def test_restart_and_run_all_begins_anew_also_while_a_cell_runs(
     ended(cells(page).first, "ok")
 
 
+def test_run_all_goes_on_when_somebody_runs_one_of_the_cells_again(
+    page: Page, session: str, api: APIRequestContext
+) -> None:
+    code = "import os, time\nprint('begun', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)"
+    add_cell(page, code)
+    add_cell(page, "print('all of it')")
+    page.get_by_role("button", name="Run all").click()
+    expect(cells(page).first.locator("[data-outputs]")).to_contain_text("begun")
+    page.evaluate(HELD)
+    assert api.put(f"/api/jupyter/kernel/{session}/files/go", data=b"").ok
+    cell = api.get(f"/api/jupyter/kernel/{session}/notebook").json()["cells"][0]["id"]
+    again = {"kernel_id": session, "cell_id": cell, "code": code}
+    assert api.post("/api/jupyter/execute", data=again).json()["status"] == "ok"
+    page.evaluate("letGo()")
+    ended(cells(page).nth(1), "ok")
+
+
 def test_after_lost_state_all_above_is_offered(page: Page, session: str, api: APIRequestContext) -> None:
     run_cell(page, "base = 40")
     add_cell(page, "print(base + 2)")

@@ -18,6 +18,15 @@ from cellblock.host.interpreter import Interpreter
 from cellblock.notebook import to_ipynb
 
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+LONG = {
+    "animations",
+    "plots",
+    "processes",
+    "shell",
+}  # they take Jupyter's kernel, which starts from nothing, half a minute
+EXPORTED = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LONG else []) for path in NOTEBOOKS
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -84,7 +93,7 @@ go_on()  # what is being read now still goes the old way
 """
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXPORTED)
 def test_what_is_exported_runs_in_plain_jupyter_with_the_same_outputs(path: Path, tmp_path: Path) -> None:
     golden = json.loads(path.read_text())
     notebook = nbformat.reads(json.dumps(golden), as_version=4)

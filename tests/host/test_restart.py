@@ -233,6 +233,7 @@ while not os.path.exists("go"):
 """
 
 
+@pytest.mark.slow
 async def test_after_a_crash_no_number_stands_for_two_events(serve: Serve, tmp_path: Path) -> None:
     first = await serve()
     kernel = await first.ask("await bench.kernel()")
@@ -320,6 +321,7 @@ async def over(pidfds: list[int]) -> None:
         assert ready
 
 
+@pytest.mark.slow
 async def test_a_fork_server_of_another_configuration_is_ended_first(serve: Serve) -> None:
     first = await serve()
     kernel = await first.ask("await bench.kernel()")
@@ -395,6 +397,7 @@ async def test_limits_and_interrupts_hold_for_what_is_followed(serve: Serve) -> 
     assert (await second.ask(f"await bench.run('1', {kernel!r})"))["status"] == "ok"
 
 
+@pytest.mark.slow
 async def test_what_was_too_much_to_keep_while_there_was_no_server_is_said_to_be_missing(
     serve: Serve, tmp_path: Path
 ) -> None:
@@ -566,7 +569,7 @@ async def test_states_outlive_a_server_but_what_was_undone_does_not(serve: Serve
     assert (after["status"], after["outputs"][0]["text"]) == ("ok", "1\n")
 
 
-@pytest.mark.parametrize("end", ["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize("end", ["SIGKILL", pytest.param("SIGTERM", marks=pytest.mark.slow)])
 async def test_a_server_that_ends_in_the_middle_of_an_undo_loses_no_kernel(serve: Serve, end: str) -> None:
     first = await serve(keep_kernels=True)
     kernel = await first.ask("await bench.kernel()")
@@ -585,6 +588,7 @@ async def test_a_server_that_ends_in_the_middle_of_an_undo_loses_no_kernel(serve
 BASH_UNTIL_GO = "x=5; echo begun; while [ ! -e go ]; do sleep 0.01; done; echo done"
 
 
+@pytest.mark.slow
 async def test_a_kernel_of_another_language_goes_on_as_what_it_is(serve: Serve, tmp_path: Path) -> None:
     """Nobody asks it for snapshots, of which it knows nothing, or believes that it has made them."""
     bash = {"command": [sys.executable, "-m", "bash_kernel", "-f", "{connection_file}"]}
@@ -634,6 +638,7 @@ async def test_a_branch_lives_through_a_crash_of_the_server_as_its_original_does
     assert not home.exists()
 
 
+@pytest.mark.slow
 async def test_a_branch_whose_kernel_has_not_outlived_the_server_has_its_files(serve: Serve) -> None:
     first = await serve()
     trunk = await first.ask("await bench.kernel()")

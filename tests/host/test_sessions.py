@@ -175,7 +175,7 @@ async def test_requests_that_do_not_fit_are_refused_with_why(bench: Bench) -> No
     kernel_id = await bench.kernel()
     with pytest.raises(CodeTooLarge, match="65,536"):
         await bench.submit("x" * 65_537, kernel_id)
-    for timeout in (0, -1, 31, float("nan")):
+    for timeout in (0, -1, 101, float("nan")):
         with pytest.raises(InvalidRequest) as refused:
             await bench.submit("1", kernel_id, timeout=timeout)
         assert refused.value.fields[0]["path"] == "timeout"

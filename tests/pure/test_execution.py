@@ -319,6 +319,7 @@ def test_live_events_of_a_flood_stop_at_the_limit_and_then_show_the_last_line_no
     assert execution.result()["outputs"][0]["text"].endswith("line 9999\n")
 
 
+@pytest.mark.slow
 def test_a_flood_of_a_gigabyte_is_kept_in_little(clock: Clock) -> None:
     execution = Execution("x", "k", "c", "", output_limit=1 << 20, clock=clock)
     execution.start("running")

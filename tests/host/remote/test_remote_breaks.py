@@ -183,6 +183,7 @@ async def test_breaks_now_and_then_cost_no_kernel(
     assert text(await bench.run("x", kernel_id)) == "1"
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_well_but_takes_no_connection_to_a_kernel_is_not_waited_for_without_end(
     way: Way, begin: Begin
 ) -> None:

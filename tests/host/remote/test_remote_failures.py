@@ -210,6 +210,7 @@ IPKernelApp.launch_instance(kernel_class=Mute)
 """
 
 
+@pytest.mark.slow
 async def test_a_python_that_answers_no_errand_is_told_as_one_that_did_not_start(
     gateways: Gateways, begin: Begin
 ) -> None:

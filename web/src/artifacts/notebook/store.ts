@@ -462,14 +462,18 @@ export class SessionStore {
     this.#publish()
   }
 
-  /** The status a cell's execution ends with, as the events tell it. */
+  /** The status a cell's execution ends with, as the events tell it; that of a later one, when somebody runs the cell again meanwhile. */
   #ended(cellId: string, execution: string): Promise<string | null> {
+    const before = this.cell(cellId)?.execution_id
+    let seen = false
     return new Promise((resolve) => {
       const look = (): void => {
         const cell = this.cell(cellId)
-        if (cell && (cell.execution_id !== execution || isActive(cell.status))) return
+        const now = cell?.execution_id ?? null
+        seen ||= now === execution
+        if (cell && (now === execution ? isActive(cell.status) : now === before && !seen)) return
         leave()
-        resolve(cell?.status ?? null)
+        resolve(now === execution || now === null ? (cell?.status ?? null) : this.#ended(cellId, now))
       }
       const leave = this.subscribe(look)
       look()
