@@ -149,6 +149,8 @@ $$
 \\sum_i x_i
 $$
 
+$$y = 2$$
+
 **Done**, in `code`."""
 
 
@@ -157,7 +159,8 @@ def test_tables_and_maths_of_an_answer_are_drawn_as_such(page: Page) -> None:
     answer = page.locator(COMPLETE)
     expect(answer.get_by_role("columnheader", name="city")).to_be_visible()
     expect(answer.get_by_role("cell", name="12.5")).to_have_css("text-align", "right")
-    expect(answer.locator(".katex")).to_have_count(2)
+    expect(answer.locator(".katex")).to_have_count(3)
+    expect(answer.locator(".katex-display")).to_have_count(2)
     expect(answer.locator("strong")).to_have_text("Done")
     expect(answer.locator("code").filter(has_text="code")).to_have_count(1)
     assert complaints(page) == []
