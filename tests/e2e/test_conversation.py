@@ -2,7 +2,6 @@
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import scripted_model
@@ -10,7 +9,7 @@ from conftest import ANALYST
 from person import SALES, ask, cells, choose_model, drop, ended, hold, run_cell
 from playwright.sync_api import Browser, Page, expect
 from test_accessibility import complaints
-from wire import wire_to
+from wire import wired
 
 COMPLETE = "[data-turn=assistant][data-state=complete]"
 QUESTIONS = "[data-turn=user]"
@@ -276,9 +275,7 @@ ON_A_PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_
 def test_a_connection_that_breaks_in_the_middle_of_an_answer_loses_nothing(
     browser: Browser, server: str, browser_context_args: dict[str, Any], how: str, form: dict[str, Any]
 ) -> None:
-    with wire_to(urlsplit(server).port or 0) as wire:
-        context = browser.new_context(**browser_context_args | form | {"base_url": f"http://localhost:{wire.port}"})
-        page = context.new_page()
+    with wired(browser, server, browser_context_args | form) as (wire, page):
         page.clock.install()
         scripted(page)
         ask(page, f"Please run this:\n```python\n{SLOW}```")
@@ -298,7 +295,6 @@ def test_a_connection_that_breaks_in_the_middle_of_an_answer_loses_nothing(
         assert [line.strip() for line in printed if line.strip()] == [f"tick {n}" for n in range(40)]
         expect(page.locator(QUESTIONS)).to_have_count(1)
         assert page.locator("[data-turn=assistant]").inner_text().count("I run it.") == 1
-        context.close()
 
 
 COMPOSING = "(box, key) => box.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, isComposing: true }))"
@@ -452,9 +448,7 @@ def test_a_question_asked_before_the_models_are_known_goes_to_the_chosen_one(pag
 def test_an_answer_that_ends_while_the_connection_is_cut_is_whole_when_it_is_back(
     browser: Browser, server: str, browser_context_args: dict[str, Any]
 ) -> None:
-    with wire_to(urlsplit(server).port or 0) as wire:
-        context = browser.new_context(**browser_context_args | {"base_url": f"http://localhost:{wire.port}"})
-        page = context.new_page()
+    with wired(browser, server, browser_context_args) as (wire, page):
         scripted(page)
         scripted_model.GO.clear()
         try:
@@ -469,7 +463,6 @@ def test_an_answer_that_ends_while_the_connection_is_cut_is_whole_when_it_is_bac
         expect(page.locator(COMPLETE)).to_contain_text("a part and the rest")
         expect(page.locator(QUESTIONS)).to_have_count(1)
         expect(page.get_by_role("button", name="Try again")).to_have_count(0)
-        context.close()
 
 
 def test_a_wish_about_a_cell_leaves_what_is_being_typed(page: Page, session: str) -> None:

@@ -3,13 +3,12 @@
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from hands import Hand
 from person import add_cell, cells, hold, saved
 from playwright.sync_api import APIRequestContext, Browser, Page, Route, expect
-from wire import wire_to
+from wire import wired
 
 LARGE = "\n".join(
     f"value_{n} = '{'long ' * 200}'" for n in range(80)
@@ -62,9 +61,7 @@ def test_what_is_done_while_the_server_is_not_reached_is_sent_when_it_is(
     browser: Browser, server: str, browser_context_args: dict[str, Any], api: APIRequestContext
 ) -> None:
     session = api.post("/api/jupyter/kernel", data={}).json()["id"]
-    with wire_to(urlsplit(server).port or 0) as wire:
-        context = browser.new_context(**browser_context_args | {"base_url": f"http://localhost:{wire.port}"})
-        page = context.new_page()
+    with wired(browser, server, browser_context_args) as (wire, page):
         page.goto(f"/c/{session}")
         add_cell(page, "# here")
         saved(page, api, session, ["# here"])
@@ -79,16 +76,13 @@ def test_what_is_done_while_the_server_is_not_reached_is_sent_when_it_is(
         saved(page, api, session, ["# here", "away = 2"])
         expect(cells(page).first).to_have_accessible_name("Cell 1, text")
         expect(page.get_by_role("heading", name="here")).to_be_visible()
-        context.close()
 
 
 def test_that_the_server_was_not_reached_is_said_until_it_is(
     browser: Browser, server: str, browser_context_args: dict[str, Any], api: APIRequestContext
 ) -> None:
     session = api.post("/api/jupyter/kernel", data={}).json()["id"]
-    with wire_to(urlsplit(server).port or 0) as wire:
-        context = browser.new_context(**browser_context_args | {"base_url": f"http://localhost:{wire.port}"})
-        page = context.new_page()
+    with wired(browser, server, browser_context_args) as (wire, page):
         page.goto(f"/c/{session}")
         add_cell(page, "1 + 1")
         saved(page, api, session, ["1 + 1"])
@@ -98,7 +92,6 @@ def test_that_the_server_was_not_reached_is_said_until_it_is(
         wire.mend()
         expect(page.get_by_text("The connection to the server is lost.")).to_have_count(0)
         expect(page.get_by_role("alert")).to_have_count(0)
-        context.close()
 
 
 def test_an_edit_whose_answer_was_not_heard_is_not_made_twice(page: Page, session: str, api: APIRequestContext) -> None:

@@ -4,6 +4,10 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page
 
 
 class Wire:
@@ -96,3 +100,12 @@ def wire_to(port: int) -> Iterator[Wire]:
         yield wire
     finally:
         wire.close()
+
+
+@contextmanager
+def wired(browser: Browser, server: str, arguments: dict[str, Any]) -> Iterator[tuple[Wire, Page]]:
+    """A page that reaches the server over a wire of its own."""
+    with wire_to(urlsplit(server).port or 0) as wire:
+        context = browser.new_context(**arguments | {"base_url": f"http://localhost:{wire.port}"})
+        yield wire, context.new_page()
+        context.close()

@@ -341,7 +341,7 @@ def flooding(name: str, lie: str, honest: str = "out('spoke')", **verdict: objec
 
 
 floods = [
-    flooding("two streams in turn", many("stream", "{'name': ('stdout', 'stderr')[n % 2], 'text': '.'}", 2_000)),
+    flooding("two streams in turn", many("stream", "{'name': ('stdout', 'stderr')[n % 2], 'text': '.'}", 10_000)),
     flooding("40,000 tiny messages", many("stream", "{'name': 'stdout', 'text': '.'}", 40_000)),
     flooding("64 MiB of text", many("stream", "{'name': 'stdout', 'text': 'x' * (1 << 18)}", 256)),
     flooding("64 MiB in one print", "print('x' * (64 << 20))", "print('spoke')"),

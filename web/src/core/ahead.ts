@@ -72,7 +72,8 @@ function retyped(cell: CellView, type: CellType): CellView {
   return { ...cell, ...NOT_RUN, type, metadata }
 }
 
-const NOT_RUN = {
+/** A cell's run before it has one. */
+export const NOT_RUN = {
   outputs: [],
   execution_count: null,
   status: null,

@@ -1,5 +1,5 @@
 // The session as the page sees it: events from the server and a person's edits go in, the next state comes out.
-import { arranged, placed, replayed, type Arrangement } from './ahead.ts'
+import { arranged, NOT_RUN, placed, replayed, type Arrangement } from './ahead.ts'
 import { rebase, resolved, sent, typed, UNTYPED, type Typed } from './drafts.ts'
 import { foldOutput, never, type OutputEvent } from './outputs.ts'
 import { joined } from './text.ts'
@@ -381,19 +381,11 @@ function started(cell: CellView, event: SessionEvent): CellView {
   const status: Status = event.content['status'] === 'running' ? 'running' : 'queued'
   const base: CellView = {
     ...cell,
+    ...NOT_RUN,
     type: 'code',
     execution_id: event.execution_id,
-    execution_count: null,
     status,
-    outputs: [],
-    clearing: false,
     startedAt: status === 'running' ? event.time : null,
-    runMs: null,
-    truncated: false,
-    spill: null,
-    limit: null,
-    created: [],
-    undone: false,
   }
   return typeof code === 'string' ? rebase(base, code) : base
 }
